@@ -1,0 +1,1 @@
+//! `#[spargio::main]` and `#[spargio::test]`.
