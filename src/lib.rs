@@ -5,4 +5,9 @@ mod primitive;
 
 mod id;
 
+pub mod doorbell;
+pub mod driver;
+pub mod placement;
+pub mod queue;
+
 pub use id::{ShardId, TaskId};

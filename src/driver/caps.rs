@@ -1,0 +1,67 @@
+//! What a driver's kernel can do: probed once when the driver opens, never guessed later.
+
+use std::fmt;
+
+use crate::driver::opcode::Opcode;
+
+/// What a driver can do on this machine.
+///
+/// ```
+/// use spargio::driver::{Caps, Opcode};
+/// let mut caps = Caps::default();
+/// assert!(!caps.supports(Opcode::READ));
+/// caps.add(Opcode::READ);
+/// assert!(caps.supports(Opcode::READ));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Caps {
+    /// The `IORING_SETUP_*` flags that the kernel took; 0 for a driver that is no ring.
+    pub setup_flags: u32,
+    /// The `IORING_FEAT_*` bits that the kernel reported.
+    pub features: u32,
+    /// Entries of the submission queue.
+    pub sq_entries: u32,
+    /// Entries of the completion queue.
+    pub cq_entries: u32,
+    /// The ring fd is registered with its thread, so that `enter` need not look it up.
+    pub registered_ring: bool,
+    /// A thread without a ring can post a message to a ring (Linux 6.13).
+    pub foreign_msg_ring: bool,
+    /// Waits take an absolute deadline (Linux 6.12); else it is turned into a time span.
+    pub absolute_wait: bool,
+    /// Waiting is not counted as waiting for I/O (Linux 6.15).
+    pub no_iowait: bool,
+    opcodes: [u64; 4],
+}
+
+impl Caps {
+    /// Whether the operation is supported.
+    pub const fn supports(&self, opcode: Opcode) -> bool {
+        let number = opcode.get();
+        self.opcodes[number as usize / 64] >> (number % 64) & 1 == 1
+    }
+
+    /// Notes that the operation is supported.
+    pub const fn add(&mut self, opcode: Opcode) {
+        let number = opcode.get();
+        self.opcodes[number as usize / 64] |= 1 << (number % 64);
+    }
+}
+
+impl fmt::Debug for Caps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let opcodes: u32 = self.opcodes.iter().map(|word| word.count_ones()).sum();
+        f.debug_struct("Caps")
+            .field("setup_flags", &format_args!("{:#x}", self.setup_flags))
+            .field("features", &format_args!("{:#x}", self.features))
+            .field("sq_entries", &self.sq_entries)
+            .field("cq_entries", &self.cq_entries)
+            .field("registered_ring", &self.registered_ring)
+            .field("foreign_msg_ring", &self.foreign_msg_ring)
+            .field("absolute_wait", &self.absolute_wait)
+            .field("no_iowait", &self.no_iowait)
+            .field("opcodes", &opcodes)
+            .finish()
+    }
+}

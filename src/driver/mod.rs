@@ -1,0 +1,136 @@
+//! A completion backend: what a shard submits to and collects from.
+
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use crate::id::ShardId;
+
+mod caps;
+mod entry;
+mod opcode;
+mod uring;
+
+pub use caps::Caps;
+pub use entry::{Class, Cqe, Sqe, Token};
+pub use opcode::{Opcode, cqe_flags, ioprio, sqe_flags};
+pub use uring::{Uring, UringSetup};
+
+/// One completion backend, owned by one shard.
+///
+/// The shard calls it from its own thread only, several times a turn. [`Uring`] is the part that
+/// the default assembly uses.
+///
+/// # Safety
+///
+/// A completion ends the loan of memory that its submission began, so a driver that lies breaks
+/// memory. An implementation promises:
+///
+/// - **O1** Every entry that [`push`](Self::push) took and that is not
+///   [silent](Sqe::is_silent) leads to exactly one completion without `MORE` that carries its
+///   token, whatever [`flush`](Self::flush) or [`park`](Self::park) returned meanwhile; a silent
+///   one leads to at most one, and only for a failure. None is lost when a queue overflows.
+/// - **O2** After the completion without `MORE` of an entry (of a zero-copy send: after the one
+///   with `NOTIF`), the backend touches none of the memory that the entry names.
+/// - **O3** A token that was never pushed is never returned with [`Class::Op`](Class::Op).
+/// - **O4** [`push`](Self::push) makes no system call, and an entry it refuses has had no effect.
+/// - **O5** [`attempt`](Self::attempt) does not block, and when it returns `None` the operation has
+///   had no effect. When it returns a result, the memory of the entry is no longer used.
+/// - **O6** [`park`](Self::park) returns when a completion is ready to drain, when the shard's
+///   doorbell was rung after the last [`drain`](Self::drain), or at the deadline, whichever is
+///   first; it may return early for no reason. It submits what is pushed before it sleeps.
+/// - **O7** [`pending`](Self::pending) makes no system call. It may miss what came a moment ago,
+///   but not for ever.
+/// - **O8** Dropping the driver with entries in flight does not return memory to anybody: it is
+///   the caller who keeps that memory (a shard drops its driver when its table is empty, or leaks
+///   both).
+pub unsafe trait Driver: Sized + 'static {
+    /// The recipe: cheap to copy to the shard's thread, where the part itself is opened.
+    type Setup: Clone + fmt::Debug + Default + Send + Sync + 'static;
+
+    /// Opens the backend on the thread of the shard.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers. For a refused io_uring the error says what refused it (seccomp,
+    /// sysctl, memlock, kernel version) and what to do.
+    fn open(setup: &Self::Setup, shard: ShardId) -> io::Result<Self>;
+
+    /// What this backend can do.
+    fn caps(&self) -> &Caps;
+
+    /// The time. The clock belongs to the driver, so that a simulated driver owns time.
+    fn now(&self) -> Instant;
+
+    /// Queues an entry, without a system call.
+    ///
+    /// # Errors
+    ///
+    /// [`SqFull`] hands the entry back: flush, then push again.
+    ///
+    /// # Safety
+    ///
+    /// The memory and the fd that the entry names stay valid, and are not otherwise used in a way
+    /// that conflicts with the operation, until O2 releases them.
+    unsafe fn push(&mut self, sqe: Sqe) -> Result<(), SqFull>;
+
+    /// Finishes the operation now if that is possible without blocking; the result has the
+    /// meaning of [`Cqe::result`]. `None`: push it.
+    ///
+    /// # Safety
+    ///
+    /// The memory and the fd that the entry names are valid for the length of the call.
+    unsafe fn attempt(&mut self, sqe: &Sqe) -> Option<i32>;
+
+    /// How many entries are pushed and not yet handed over.
+    fn queued(&self) -> usize;
+
+    /// Hands over what is pushed and collects what is ready, without waiting. Returns how many
+    /// entries were taken; what was not taken stays queued.
+    ///
+    /// # Errors
+    ///
+    /// Only what makes the backend useless; full queues and interrupted calls are not errors.
+    fn flush(&mut self) -> io::Result<usize>;
+
+    /// Hands over what is pushed, then sleeps as O6 says. `None` sleeps without a deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    fn park(&mut self, until: Option<Instant>) -> io::Result<()>;
+
+    /// Whether something is ready to be collected: a look from user space.
+    fn pending(&self) -> bool;
+
+    /// Passes every completion that is ready to the sink, and returns how many. The driver is
+    /// borrowed meanwhile, so the sink only sorts: it wakes and answers nothing.
+    fn drain(&mut self, sink: impl FnMut(Cqe)) -> usize;
+
+    /// How many times the backend entered the kernel to submit, collect or wait.
+    fn enters(&self) -> u64;
+}
+
+/// A driver that is an io_uring and lends its ring to a doorbell.
+///
+/// # Safety
+///
+/// - **O9** The fd is that of the ring that [`Driver::push`] submits to, and it stays open as long
+///   as the driver lives.
+pub unsafe trait RingDriver: Driver {
+    /// The fd of the ring.
+    fn ring_fd(&self) -> BorrowedFd<'_>;
+}
+
+/// The submission queue is full; the entry comes back.
+#[derive(Clone, Copy, Debug)]
+pub struct SqFull(pub Sqe);
+
+impl fmt::Display for SqFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the submission queue is full; {:?} was not queued", self.0.opcode())
+    }
+}
+
+impl std::error::Error for SqFull {}
