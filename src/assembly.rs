@@ -1,0 +1,59 @@
+//! The bundle: a zero-sized type that names the four parts of a runtime.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::doorbell::{Doorbell, MsgRing};
+use crate::driver::{Driver, Uring};
+use crate::placement::{LeastLoaded, Placement};
+use crate::queue::{ChaseLev, StealQueue};
+
+/// The four parts of a runtime, chosen at compile time.
+///
+/// | part | what it decides | shipped parts |
+/// |---|---|---|
+/// | [`Driver`] | what a shard submits to and collects from | [`Uring`] |
+/// | [`Doorbell`] | how a shard that sleeps is woken | [`MsgRing`], [`EventFd`](crate::doorbell::EventFd) |
+/// | [`StealQueue`] | where runnable tasks wait | [`ChaseLev`], [`MutexQueue`](crate::queue::MutexQueue) |
+/// | [`Placement`] | which shard a submission goes to | [`LeastLoaded`], [`RoundRobin`](crate::placement::RoundRobin) |
+///
+/// The default, [`Native`], is `Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>`.
+/// [`RuntimeBuilder`](crate::RuntimeBuilder) puts an assembly together; few programs name this trait.
+pub trait Assembly: Copy + fmt::Debug + Send + Sync + 'static {
+    /// What a shard submits to and collects from.
+    type Driver: Driver;
+    /// How a shard that sleeps is woken.
+    type Doorbell: Doorbell<Self::Driver>;
+    /// Where runnable tasks wait.
+    type Queue: StealQueue;
+    /// Which shard a submission goes to.
+    type Placement: Placement;
+}
+
+/// An assembly of these four parts.
+pub struct Assembled<D, B, Q, P>(PhantomData<fn() -> (D, B, Q, P)>);
+
+/// The default assembly.
+pub type Native = Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>;
+
+// By hand, because derives would demand the same of the parts.
+impl<D, B, Q, P> Clone for Assembled<D, B, Q, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<D, B, Q, P> Copy for Assembled<D, B, Q, P> {}
+
+impl<D, B, Q, P> fmt::Debug for Assembled<D, B, Q, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::any::type_name::<Self>())
+    }
+}
+
+impl<D: Driver, B: Doorbell<D>, Q: StealQueue, P: Placement> Assembly for Assembled<D, B, Q, P> {
+    type Driver = D;
+    type Doorbell = B;
+    type Queue = Q;
+    type Placement = P;
+}

@@ -1,0 +1,130 @@
+//! The word of a shard that says whether it must be rung: the waker's and the sleeper's halves of
+//! the parking protocol in `README.md`.
+
+use crate::primitive::{AtomicU32, Ordering, fence, spin_loop};
+
+/// The shard is awake and will look for itself.
+const AWAKE: u32 = 0;
+/// Somebody has taken the duty to ring a sleeping shard.
+const NOTIFIED: u32 = 1;
+/// The shard sleeps, or is about to.
+const PARKED: u32 = 2;
+/// The shard is gone and must never be rung again.
+const CLOSED: u32 = 3;
+
+/// The gate of one shard.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    word: AtomicU32,
+    /// How many threads outside of the runtime are ringing.
+    foreign: AtomicU32,
+}
+
+/// What a waker has to do after it has published its work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Post {
+    /// The shard is awake; it looks again before it sleeps.
+    Awake,
+    /// Another waker has the duty to ring.
+    Coalesced,
+    /// The caller has the duty to ring.
+    Ring,
+}
+
+/// The duty of a foreign thread to ring; while it is held the target's doorbell stays open.
+#[derive(Debug)]
+pub(crate) struct ForeignDuty<'a>(&'a Gate);
+
+impl Drop for ForeignDuty<'_> {
+    fn drop(&mut self) {
+        // Release pairs with the load in `close`: the ring is used no more.
+        self.0.foreign.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Gate {
+    /// The gate of a shard that is awake.
+    pub(crate) fn new() -> Self {
+        Self { word: AtomicU32::new(AWAKE), foreign: AtomicU32::new(0) }
+    }
+
+    /// For a waker on a shard of the same runtime, after it has published its work.
+    pub(crate) fn post(&self) -> Post {
+        // W2 of README.md; pairs with S2.
+        fence(Ordering::SeqCst);
+        // W3
+        if self.word.load(Ordering::Relaxed) != PARKED {
+            return Post::Awake;
+        }
+        self.take_duty()
+    }
+
+    /// For a waker on any other thread, after it has published its work. The answer `Some` is the
+    /// duty to ring; the doorbell of the shard stays open while it is held.
+    pub(crate) fn post_foreign(&self) -> (Post, Option<ForeignDuty<'_>>) {
+        // W2 of README.md; pairs with S2.
+        fence(Ordering::SeqCst);
+        // W3
+        if self.word.load(Ordering::Relaxed) != PARKED {
+            return (Post::Awake, None);
+        }
+        // SeqCst pairs with `close`: either it sees the count, or we see CLOSED.
+        self.foreign.fetch_add(1, Ordering::SeqCst);
+        let duty = ForeignDuty(self);
+        match self.take_duty() {
+            Post::Ring => (Post::Ring, Some(duty)),
+            other => (other, None),
+        }
+    }
+
+    fn take_duty(&self) -> Post {
+        // W4. SeqCst on success: one of the total order in which `close` lies.
+        match self.word.compare_exchange(PARKED, NOTIFIED, Ordering::SeqCst, Ordering::Relaxed) {
+            Ok(_) => Post::Ring,
+            Err(NOTIFIED) => Post::Coalesced,
+            Err(_) => Post::Awake,
+        }
+    }
+
+    /// The shard says that it is about to sleep. After this it looks once more at everything that
+    /// can be published to it, then sleeps or withdraws.
+    pub(crate) fn announce(&self) {
+        // S1. Relaxed: the fence orders it.
+        self.word.store(PARKED, Ordering::Relaxed);
+        // S2 of README.md; pairs with W2.
+        fence(Ordering::SeqCst);
+    }
+
+    /// The shard is awake again. Whether it was rung, or will be.
+    pub(crate) fn withdraw(&self) -> bool {
+        // S5. Acquire pairs with W4: what the waker published is seen by the drain that follows.
+        self.word.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+    }
+
+    /// Whether the shard sleeps and nobody has rung yet. A hint.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == PARKED
+    }
+
+    /// The shard is gone; waits until no foreign thread is ringing it.
+    pub(crate) fn close(&self) {
+        self.word.store(CLOSED, Ordering::SeqCst);
+        // SeqCst pairs with `post_foreign`; includes the Acquire of `ForeignDuty::drop`.
+        while self.foreign.load(Ordering::SeqCst) != 0 {
+            pause();
+        }
+    }
+}
+
+#[cfg(not(loom))]
+fn pause() {
+    spin_loop();
+    std::thread::yield_now();
+}
+
+#[cfg(loom)]
+fn pause() {
+    spin_loop();
+    loom::thread::yield_now();
+}

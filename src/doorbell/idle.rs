@@ -1,0 +1,158 @@
+//! Which shards sleep, and who looks for work: at most one is woken for a local backlog.
+
+use crossbeam_utils::CachePadded;
+
+use crate::id::ShardId;
+use crate::primitive::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+
+/// The sleeping shards and the searchers of one runtime.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    /// One bit per shard: it sleeps, and nobody has claimed it yet.
+    words: Box<[CachePadded<AtomicU64>]>,
+    /// How many shards look for work, those that were claimed and are still waking included.
+    searching: CachePadded<AtomicUsize>,
+    /// A sleeping shard comes back by itself after a short while to look at the backlogs.
+    sentinel: CachePadded<AtomicBool>,
+    /// Somebody had a backlog since the sentinel looked last.
+    wanted: CachePadded<AtomicBool>,
+}
+
+/// What came of a call for help.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Help {
+    /// Somebody looks already, nobody sleeps, or the sentinel will look.
+    NotNeeded,
+    /// This shard was claimed as a searcher: ring it.
+    Claimed(ShardId),
+}
+
+impl Idle {
+    /// For this many shards, all awake.
+    pub(crate) fn new(shards: usize) -> Self {
+        let words = (0..shards.div_ceil(64)).map(|_| CachePadded::new(AtomicU64::new(0)));
+        Self {
+            words: words.collect(),
+            searching: CachePadded::new(AtomicUsize::new(0)),
+            sentinel: CachePadded::new(AtomicBool::new(false)),
+            wanted: CachePadded::new(AtomicBool::new(false)),
+        }
+    }
+
+    fn word(&self, shard: ShardId) -> (&AtomicU64, u64) {
+        (&self.words[shard.index() / 64], 1 << (shard.index() % 64))
+    }
+
+    /// The shard announces that it sleeps. It then fences and looks at every backlog once more.
+    pub(crate) fn announce(&self, shard: ShardId) {
+        let (word, bit) = self.word(shard);
+        // P1 of README.md.
+        word.fetch_or(bit, Ordering::Relaxed);
+        // P2; pairs with K2.
+        fence(Ordering::SeqCst);
+    }
+
+    /// The shard is awake again. Whether it had been claimed: then it counts as a searcher and
+    /// must look for work, and [`end_search`](Self::end_search) afterwards.
+    pub(crate) fn withdraw(&self, shard: ShardId) -> bool {
+        let (word, bit) = self.word(shard);
+        // Acquire pairs with K4: the backlog that it was claimed for is seen.
+        word.fetch_and(!bit, Ordering::AcqRel) & bit == 0
+    }
+
+    /// Whether any shard sleeps unclaimed. A hint.
+    pub(crate) fn any(&self) -> bool {
+        self.words.iter().any(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Whether this shard sleeps unclaimed. A hint.
+    pub(crate) fn is_idle(&self, shard: ShardId) -> bool {
+        let (word, bit) = self.word(shard);
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// A shard has published stealable work that it will not take at once itself. `urgent`: the
+    /// backlog is worth a wake-up; else it is enough if a sentinel looks soon.
+    pub(crate) fn call_for_help(&self, urgent: bool) -> Help {
+        loop {
+            // K2; pairs with P2.
+            fence(Ordering::SeqCst);
+            // K3
+            if self.searching.load(Ordering::Relaxed) > 0 || !self.any() {
+                return Help::NotNeeded;
+            }
+            if !urgent && self.sentinel.load(Ordering::Relaxed) {
+                if !self.wanted.load(Ordering::Relaxed) {
+                    self.wanted.store(true, Ordering::Relaxed);
+                }
+                return Help::NotNeeded;
+            }
+            // Only one caller reserves: a single searcher for all of them.
+            let reserved =
+                self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+            if reserved.is_err() {
+                return Help::NotNeeded;
+            }
+            if let Some(shard) = self.claim() {
+                return Help::Claimed(shard);
+            }
+            // Whoever slept is waking, and looks after it withdrew. But another caller may have
+            // relied on our reservation while one more shard fell asleep: look again.
+            self.end_search();
+        }
+    }
+
+    /// K4: takes the lowest sleeping shard out of the set; low numbers stay warm.
+    fn claim(&self) -> Option<ShardId> {
+        for (index, word) in self.words.iter().enumerate() {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let bit = bits & bits.wrapping_neg();
+                // AcqRel: pairs with `withdraw` of the claimed shard.
+                let before = word.fetch_and(!bit, Ordering::AcqRel);
+                if before & bit != 0 {
+                    return Some(ShardId::from_index(index * 64 + bit.trailing_zeros() as usize));
+                }
+                bits = before & !bit;
+            }
+        }
+        None
+    }
+
+    /// The shard looks for work from now on.
+    pub(crate) fn begin_search(&self) {
+        self.searching.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The shard has found work, or gives up. Whether it was the last searcher: then who found
+    /// work sees whether there is more, and who gave up looks once more before it sleeps.
+    pub(crate) fn end_search(&self) -> bool {
+        // SeqCst: pairs with K3 through the fence of the look that follows.
+        self.searching.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    /// How many shards look for work. A hint.
+    pub(crate) fn searchers(&self) -> usize {
+        self.searching.load(Ordering::Relaxed)
+    }
+
+    /// Makes the caller the sentinel if there is none.
+    pub(crate) fn become_sentinel(&self) -> bool {
+        !self.sentinel.load(Ordering::Relaxed)
+            && self
+                .sentinel
+                .compare_exchange(false, true, Ordering::SeqCst, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// The sentinel goes off duty. After that it must look once more, as before any sleep.
+    pub(crate) fn resign_sentinel(&self) {
+        self.sentinel.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether somebody had a backlog since this was asked last; for the sentinel.
+    pub(crate) fn take_wanted(&self) -> bool {
+        self.wanted.swap(false, Ordering::Relaxed)
+    }
+}

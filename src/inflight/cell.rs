@@ -1,0 +1,518 @@
+//! The completion cell: the one place where a home shard and a stolen task meet.
+//!
+//! One atomic word holds a phase and the bit `SUBMITTED`. Two parties move it: the *future* (on
+//! whatever thread polls or drops it) and the *home* (the shard on whose ring the operation is).
+//!
+//! ```text
+//!              future polls             future has stored its waker
+//!   PENDING ----------------> LOCKED ----------------------------> WAITING --.
+//!      |                       |  ^----------- future polls again ----'      | home completes
+//!      | home                  | home completes                              v
+//!      | completes             v                   home has the waker     FINISHING
+//!      '-------------------> DONE <-------------------------------------------'
+//!
+//!   PENDING | LOCKED --- the future is dropped --> ORPHAN
+//! ```
+//!
+//! - From `DONE` the future takes the operation and the outcome, and frees the cell.
+//! - From `ORPHAN` the home abandons the operation with its outcome, and frees the cell.
+//! - `SUBMITTED` says that the token is there and the kernel may know of the operation. A future
+//!   that orphans the cell before that leaves it to the home to submit nothing; after that it
+//!   asks the home to cancel.
+//!
+//! The party that moves last frees, so the cell is freed exactly once. The waker is written and
+//! taken by the future in `LOCKED` and by the home in `FINISHING`, never by both. Why the home
+//! does not go from `WAITING` to `DONE` in one step: a future that polls again at that moment
+//! would take the result and free the cell under the home's hands.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::{Poll, Waker};
+
+use crate::driver::{Sqe, Token};
+use crate::id::ShardId;
+use crate::inflight::pool;
+use crate::primitive::{AtomicU32, Ordering, UnsafeCell, spin_loop};
+
+/// What an operation carries and what becomes of it.
+///
+/// # Safety
+///
+/// - **I1** Every address in [`entry`](Self::entry) is into memory that `self` owns, directly or
+///   behind a pointer, and that stays where it is as long as `self` is neither moved nor dropped.
+///   Every fd in it is kept open by `self`.
+pub(crate) unsafe trait Operation: Send + 'static {
+    /// The entry to submit. `self` is not moved from this call to the final completion.
+    fn entry(&mut self) -> Sqe;
+
+    /// Takes a completion that is not the last one; on the home shard, with its state borrowed, so
+    /// that whom to wake is returned rather than woken.
+    fn more(&mut self, outcome: Outcome) -> Option<Waker> {
+        debug_assert!(false, "{outcome:?}: an operation with one completion got more");
+        None
+    }
+
+    /// Takes back what nobody waits for any more. An fd in the outcome is closed or passed on.
+    /// `None`: the operation was never submitted.
+    fn abandon(self, outcome: Option<Outcome>)
+    where
+        Self: Sized,
+    {
+        drop((self, outcome));
+    }
+}
+
+/// What the kernel answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Outcome {
+    /// At least 0, or a negated error number.
+    pub(crate) result: i32,
+    /// The flags of the completion.
+    pub(crate) flags: u32,
+}
+
+impl Outcome {
+    /// The outcome of an operation that was refused with this error number.
+    pub(crate) const fn error(errno: i32) -> Self {
+        Self { result: -errno, flags: 0 }
+    }
+}
+
+const PHASE: u32 = 0b111;
+/// No waker is stored.
+const PENDING: u32 = 0;
+/// The future writes or takes the waker.
+const LOCKED: u32 = 1;
+/// A waker is stored.
+const WAITING: u32 = 2;
+/// The home takes the waker.
+const FINISHING: u32 = 3;
+/// The outcome is there; the home is gone.
+const DONE: u32 = 4;
+/// The future is gone.
+const ORPHAN: u32 = 5;
+/// The token is there.
+const SUBMITTED: u32 = 0b1000;
+
+struct Header {
+    word: AtomicU32,
+    vtable: &'static Vtable,
+    home: ShardId,
+    /// Written by the home before it sets `SUBMITTED`; read by the future after it saw the bit.
+    token: UnsafeCell<Token>,
+    /// Belongs to the future in `LOCKED`, to the home in `FINISHING`.
+    waker: UnsafeCell<Option<Waker>>,
+    /// Belongs to the home up to `DONE`, then to the future.
+    outcome: UnsafeCell<Outcome>,
+}
+
+#[repr(C)]
+struct Cell<T> {
+    header: Header,
+    /// Belongs to the home from the submission to `DONE`; before and after to the future.
+    operation: UnsafeCell<ManuallyDrop<T>>,
+}
+
+/// What the home does to a cell whose type it does not know.
+struct Vtable {
+    entry: unsafe fn(NonNull<Header>) -> Sqe,
+    more: unsafe fn(NonNull<Header>, Outcome) -> Option<Waker>,
+    abandon: unsafe fn(NonNull<Header>, Option<Outcome>),
+}
+
+/// The future's side of a cell.
+pub(crate) struct Claim<T: Operation> {
+    cell: NonNull<Cell<T>>,
+    owns: PhantomData<T>,
+}
+
+// SAFETY: the claim is one of the two parties of the protocol above, which hands the fields from
+// one to the other through the word; the operation itself is `Send`.
+unsafe impl<T: Operation> Send for Claim<T> {}
+
+// SAFETY: a shared claim gives access to nothing but the word and what is constant.
+unsafe impl<T: Operation> Sync for Claim<T> {}
+
+/// The home's side of a cell.
+///
+/// It has no destructor: a charge that is lost is memory that the kernel may still use, and is
+/// leaked rather than freed.
+#[must_use = "a charge that is dropped leaks its operation"]
+pub(crate) struct Charge {
+    cell: NonNull<Header>,
+}
+
+// SAFETY: as for `Claim`; the operation behind it is `Send`.
+unsafe impl Send for Charge {}
+
+/// What remains to be done after a claim was given up.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Abandoned {
+    /// Nothing: it was finished, or its home will find it orphaned before it submits it.
+    Nothing,
+    /// Its home is to cancel it.
+    Cancel { home: ShardId, token: Token },
+}
+
+/// What a completion led to.
+#[must_use]
+pub(crate) enum Finished {
+    /// Somebody waits for it; wake it when no state of the shard is borrowed.
+    Wake(Waker),
+    /// Nobody is waiting yet, or nobody any more.
+    Quiet,
+}
+
+/// Makes a cell for an operation whose future waits for it already.
+pub(crate) fn cell<T: Operation>(operation: T, home: ShardId, waker: Waker) -> (Claim<T>, Charge) {
+    let header = Header {
+        word: AtomicU32::new(WAITING),
+        vtable: const {
+            &Vtable { entry: entry::<T>, more: more::<T>, abandon: abandon_and_free::<T> }
+        },
+        home,
+        token: UnsafeCell::new(Token::default()),
+        waker: UnsafeCell::new(Some(waker)),
+        outcome: UnsafeCell::new(Outcome { result: 0, flags: 0 }),
+    };
+    let operation = UnsafeCell::new(ManuallyDrop::new(operation));
+    let cell = pool::allocate(Cell { header, operation });
+    (Claim { cell, owns: PhantomData }, Charge { cell: cell.cast() })
+}
+
+/// # Safety
+///
+/// The header is that of a `Cell<T>`, and the operation belongs to the caller.
+unsafe fn entry<T: Operation>(header: NonNull<Header>) -> Sqe {
+    // SAFETY:
+    // - the caller vouches for the type, and the cell is alive while one party holds it.
+    let cell = unsafe { header.cast::<Cell<T>>().as_ref() };
+    cell.operation.with_mut(|operation| {
+        // SAFETY:
+        // - the operation belongs to the caller.
+        let operation = unsafe { &mut *operation };
+        operation.entry()
+    })
+}
+
+/// # Safety
+///
+/// As [`entry`].
+unsafe fn more<T: Operation>(header: NonNull<Header>, outcome: Outcome) -> Option<Waker> {
+    // SAFETY:
+    // - the caller vouches for the type, and the cell is alive while one party holds it.
+    let cell = unsafe { header.cast::<Cell<T>>().as_ref() };
+    cell.operation.with_mut(|operation| {
+        // SAFETY:
+        // - the operation belongs to the caller.
+        let operation = unsafe { &mut *operation };
+        operation.more(outcome)
+    })
+}
+
+/// # Safety
+///
+/// As [`entry`]; the caller is the last party, and the cell is gone afterwards.
+unsafe fn abandon_and_free<T: Operation>(header: NonNull<Header>, outcome: Option<Outcome>) {
+    // SAFETY:
+    // - passed on to the caller.
+    let operation = unsafe { take_and_free(header.cast::<Cell<T>>()) };
+    operation.abandon(outcome);
+}
+
+/// # Safety
+///
+/// The caller is the last party, the operation belongs to it, and the cell is gone afterwards.
+unsafe fn take_and_free<T: Operation>(cell: NonNull<Cell<T>>) -> T {
+    // SAFETY:
+    // - the cell came from `pool::allocate` and the caller is the last to hold it.
+    let Cell { header, operation } = unsafe { pool::free(cell) };
+    drop(header);
+    operation.with_mut(|operation| {
+        // SAFETY:
+        // - the operation is taken once: its cell is gone.
+        unsafe { ManuallyDrop::take(&mut *operation) }
+    })
+}
+
+impl<T: Operation> Claim<T> {
+    fn header(&self) -> &Header {
+        // SAFETY:
+        // - the cell lives until the last party frees it, and the claim is a party.
+        unsafe { &self.cell.as_ref().header }
+    }
+
+    /// The shard that the operation was given to.
+    pub(crate) fn home(&self) -> ShardId {
+        self.header().home
+    }
+
+    /// Whether the outcome is there. A hint: it may be there a moment later.
+    pub(crate) fn is_done(&self) -> bool {
+        self.header().word.load(Ordering::Relaxed) & PHASE == DONE
+    }
+
+    /// Takes the operation and its outcome if they are there, else leaves the waker.
+    ///
+    /// Must not be called again after it was ready; the claim is then to be forgotten with
+    /// [`Claim::spent`].
+    fn poll_inner(&self, waker: &Waker) -> Poll<()> {
+        let header = self.header();
+        // Acquire pairs with the Release of DONE in `Charge::finish`.
+        let mut word = header.word.load(Ordering::Acquire);
+        loop {
+            match word & PHASE {
+                DONE => return Poll::Ready(()),
+                FINISHING => {
+                    // The home has our waker in hand and will publish DONE next; it may or may not
+                    // wake this very waker, so see to it ourselves.
+                    waker.wake_by_ref();
+                    return Poll::Pending;
+                }
+                _ => {}
+            }
+            let locked = word & SUBMITTED | LOCKED;
+            // Acquire: the previous waker, stored by the future on another thread, is ours now.
+            match header.word.compare_exchange(word, locked, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        let previous = header.waker.with_mut(|slot| {
+            // SAFETY:
+            // - LOCKED gives the waker to the future.
+            let slot = unsafe { &mut *slot };
+            match slot {
+                Some(stored) if stored.will_wake(waker) => None,
+                _ => slot.replace(waker.clone()),
+            }
+        });
+        let mut word = header.word.load(Ordering::Relaxed);
+        let phase = loop {
+            if word & PHASE != LOCKED {
+                break word & PHASE;
+            }
+            let waiting = word & SUBMITTED | WAITING;
+            // Release pairs with the Acquire of FINISHING: the home sees the waker.
+            match header.word.compare_exchange(word, waiting, Ordering::Release, Ordering::Acquire)
+            {
+                Ok(_) => break WAITING,
+                Err(now) => word = now,
+            }
+        };
+        // Dropping a waker may run a task's destructor: only now, when nothing is locked.
+        drop(previous);
+        if phase == WAITING {
+            return Poll::Pending;
+        }
+        // The home finished meanwhile. Acquire pairs with its Release of DONE.
+        let word = header.word.load(Ordering::Acquire);
+        debug_assert_eq!(word & PHASE, DONE, "from LOCKED the home moves to DONE only");
+        Poll::Ready(())
+    }
+
+    /// Takes the operation and its outcome if they are there, else leaves the waker and hands the
+    /// claim back.
+    pub(crate) fn poll(self, waker: &Waker) -> Result<(T, Outcome), Self> {
+        if self.poll_inner(waker).is_pending() {
+            return Err(self);
+        }
+        // SAFETY:
+        // - the phase is DONE and was read with Acquire.
+        Ok(unsafe { self.take() })
+    }
+
+    /// # Safety
+    ///
+    /// The phase is DONE, read with Acquire.
+    unsafe fn take(self) -> (T, Outcome) {
+        let outcome = self.header().outcome.with(|outcome| {
+            // SAFETY:
+            // - in DONE the outcome belongs to the future.
+            unsafe { *outcome }
+        });
+        // SAFETY:
+        // - in DONE the home is gone and the operation belongs to the future, the last party.
+        let operation = unsafe { take_and_free(self.cell) };
+        (operation, outcome)
+    }
+
+    /// Gives the claim up. The operation goes on until it is cancelled or completes; its memory
+    /// stays with its home meanwhile.
+    pub(crate) fn abandon(self) -> Abandoned {
+        let header = self.header();
+        let mut word = header.word.load(Ordering::Acquire);
+        loop {
+            match word & PHASE {
+                DONE => {
+                    // SAFETY:
+                    // - the phase is DONE, read with Acquire.
+                    let (operation, outcome) = unsafe { self.take() };
+                    operation.abandon(Some(outcome));
+                    return Abandoned::Nothing;
+                }
+                FINISHING => {
+                    // The home is between two stores; it runs no user code there.
+                    pause();
+                    word = header.word.load(Ordering::Acquire);
+                    continue;
+                }
+                _ => {}
+            }
+            let locked = word & SUBMITTED | LOCKED;
+            // Acquire: the waker, stored by the future on another thread, is ours now.
+            match header.word.compare_exchange(word, locked, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        let waker = header.waker.with_mut(|slot| {
+            // SAFETY:
+            // - LOCKED gives the waker to the future. It is taken before ORPHAN is published,
+            //   because from then on the home may free the cell.
+            unsafe { (*slot).take() }
+        });
+        let mut word = header.word.load(Ordering::Acquire);
+        let abandoned = loop {
+            if word & PHASE == DONE {
+                // SAFETY:
+                // - the phase is DONE, read with Acquire.
+                let (operation, outcome) = unsafe { self.take() };
+                operation.abandon(Some(outcome));
+                break Abandoned::Nothing;
+            }
+            let token = (word & SUBMITTED != 0).then(|| {
+                header.token.with(|token| {
+                    // SAFETY:
+                    // - SUBMITTED was read with Acquire, so the token is there and constant.
+                    unsafe { *token }
+                })
+            });
+            let home = header.home;
+            let orphan = word & SUBMITTED | ORPHAN;
+            // Release pairs with the Acquire of the home that finds ORPHAN and frees.
+            match header.word.compare_exchange(word, orphan, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => match token {
+                    Some(token) => break Abandoned::Cancel { home, token },
+                    None => break Abandoned::Nothing,
+                },
+                Err(now) => word = now,
+            }
+        };
+        drop(waker);
+        abandoned
+    }
+}
+
+impl<T: Operation> fmt::Debug for Claim<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("home", &self.home()).finish_non_exhaustive()
+    }
+}
+
+impl Charge {
+    fn header(&self) -> &Header {
+        // SAFETY:
+        // - the cell lives until the last party frees it, and the charge is a party.
+        unsafe { self.cell.as_ref() }
+    }
+
+    /// The shard that the operation was given to.
+    pub(crate) fn home(&self) -> ShardId {
+        self.header().home
+    }
+
+    /// The entry to push under `token`, or `None` if the future is gone: then the operation is
+    /// abandoned without ever being submitted.
+    ///
+    /// Until the entry is pushed and completed, or [`finish`](Self::finish) is called, the
+    /// operation must not be moved; it lies in the cell, so it is not.
+    pub(crate) fn submit(self, token: Token) -> Option<(Self, Sqe)> {
+        let header = self.header();
+        header.token.with_mut(|slot| {
+            // SAFETY:
+            // - the token belongs to the home until SUBMITTED is set.
+            unsafe { *slot = token };
+        });
+        // Release: the future that sees the bit sees the token. Acquire: if the future is gone,
+        // what it did happens before we abandon its operation.
+        let word = header.word.fetch_or(SUBMITTED, Ordering::AcqRel);
+        if word & PHASE == ORPHAN {
+            // SAFETY:
+            // - in ORPHAN the future is gone, so the home is the last party and has everything.
+            unsafe { (header.vtable.abandon)(self.cell, None) };
+            return None;
+        }
+        // SAFETY:
+        // - the operation belongs to the home from here to the final completion.
+        let sqe = unsafe { (header.vtable.entry)(self.cell) };
+        Some((self, sqe.token(token)))
+    }
+
+    /// Passes on a completion that is not the last one, and says whom to wake.
+    pub(crate) fn more(&self, outcome: Outcome) -> Option<Waker> {
+        // SAFETY:
+        // - between submission and DONE the operation belongs to the home.
+        unsafe { (self.header().vtable.more)(self.cell, outcome) }
+    }
+
+    /// Publishes the final outcome. From here on the kernel does not touch the operation.
+    pub(crate) fn finish(self, outcome: Outcome) -> Finished {
+        let header = self.header();
+        header.outcome.with_mut(|slot| {
+            // SAFETY:
+            // - up to DONE the outcome belongs to the home.
+            unsafe { *slot = outcome };
+        });
+        let mut word = header.word.load(Ordering::Acquire);
+        loop {
+            let next = match word & PHASE {
+                WAITING => FINISHING,
+                ORPHAN => {
+                    // SAFETY:
+                    // - in ORPHAN the future is gone (Acquire), so the home is the last party.
+                    unsafe { (header.vtable.abandon)(self.cell, Some(outcome)) };
+                    return Finished::Quiet;
+                }
+                _ => DONE,
+            };
+            let next = word & SUBMITTED | next;
+            // Release of DONE: the future sees the outcome and the operation. Acquire of
+            // FINISHING: we see the waker.
+            match header.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if next & PHASE == FINISHING => break,
+                Ok(_) => return Finished::Quiet,
+                Err(now) => word = now,
+            }
+        }
+        let waker = header.waker.with_mut(|slot| {
+            // SAFETY:
+            // - FINISHING gives the waker to the home.
+            unsafe { (*slot).take() }
+        });
+        // The future leaves the word alone in FINISHING, so a plain store does. Release: as above.
+        header.word.store(word & SUBMITTED | DONE, Ordering::Release);
+        waker.map_or(Finished::Quiet, Finished::Wake)
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Charge").field("home", &self.home()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(not(loom))]
+fn pause() {
+    spin_loop();
+    std::thread::yield_now();
+}
+
+#[cfg(loom)]
+fn pause() {
+    spin_loop();
+    loom::thread::yield_now();
+}

@@ -1,0 +1,134 @@
+//! Memory for completion cells: a few free blocks per thread, so that an operation in steady state
+//! allocates nothing.
+
+use std::ptr::NonNull;
+
+#[cfg(not(loom))]
+use imp::{allocate_raw, free_raw};
+
+/// Moves `value` to memory of its own.
+pub(crate) fn allocate<T>(value: T) -> NonNull<T> {
+    #[cfg(not(loom))]
+    {
+        let memory = allocate_raw(std::alloc::Layout::new::<T>()).cast::<T>();
+        // SAFETY:
+        // - the memory fits the layout of `T` and is nobody else's.
+        unsafe { memory.write(value) };
+        memory
+    }
+    #[cfg(loom)]
+    NonNull::from(Box::leak(Box::new(value)))
+}
+
+/// Moves the value out and takes the memory back.
+///
+/// # Safety
+///
+/// The pointer came from [`allocate`] and is not used afterwards.
+pub(crate) unsafe fn free<T>(memory: NonNull<T>) -> T {
+    #[cfg(not(loom))]
+    {
+        // SAFETY:
+        // - the caller owns the value, and it is not used in place afterwards.
+        let value = unsafe { memory.read() };
+        // SAFETY:
+        // - the memory came from `allocate_raw` with the same layout.
+        unsafe { free_raw(memory.cast(), std::alloc::Layout::new::<T>()) };
+        value
+    }
+    #[cfg(loom)]
+    {
+        // SAFETY:
+        // - `allocate` made the pointer from a box.
+        *unsafe { Box::from_raw(memory.as_ptr()) }
+    }
+}
+
+#[cfg(not(loom))]
+mod imp {
+    use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+    use std::cell::RefCell;
+    use std::ptr::NonNull;
+
+    /// Block sizes are multiples of this; it is also their alignment.
+    const GRAIN: usize = 64;
+    /// Larger blocks come from the allocator each time.
+    const CLASSES: usize = 6;
+    /// How many free blocks of a size a thread keeps; more go back to the allocator.
+    const KEPT: usize = 1024;
+
+    struct Pool([Vec<NonNull<u8>>; CLASSES]);
+
+    thread_local! {
+        static POOL: RefCell<Pool> = const { RefCell::new(Pool([const { Vec::new() }; CLASSES])) };
+    }
+
+    /// The size class of a layout and the layout of its blocks.
+    fn class_of(layout: Layout) -> Option<(usize, Layout)> {
+        let class = layout.size().checked_sub(1)? / GRAIN;
+        if class >= CLASSES || layout.align() > GRAIN {
+            return None;
+        }
+        Some((class, block(class)))
+    }
+
+    fn block(class: usize) -> Layout {
+        Layout::from_size_align((class + 1) * GRAIN, GRAIN).expect("a few grains make a layout")
+    }
+
+    pub(super) fn allocate_raw(layout: Layout) -> NonNull<u8> {
+        let (kept, layout) = match class_of(layout) {
+            Some((class, block)) => {
+                // try_with: a thread that is ending has no pool any more.
+                let kept = POOL.try_with(|pool| pool.borrow_mut().0[class].pop()).ok().flatten();
+                (kept, block)
+            }
+            None => (None, layout),
+        };
+        if let Some(kept) = kept {
+            return kept;
+        }
+        // SAFETY:
+        // - no cell is of size 0: it holds at least its word.
+        let memory = unsafe { alloc(layout) };
+        NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
+    }
+
+    /// # Safety
+    ///
+    /// The memory came from `allocate_raw` with this layout and is not used afterwards.
+    pub(super) unsafe fn free_raw(memory: NonNull<u8>, layout: Layout) {
+        let layout = match class_of(layout) {
+            Some((class, block)) => {
+                let kept = POOL.try_with(|pool| {
+                    let list = &mut pool.borrow_mut().0[class];
+                    let room = list.len() < KEPT;
+                    if room {
+                        list.push(memory);
+                    }
+                    room
+                });
+                if kept.unwrap_or(false) {
+                    return;
+                }
+                block
+            }
+            None => layout,
+        };
+        // SAFETY:
+        // - `allocate_raw` rounds the layout up in the same way.
+        unsafe { dealloc(memory.as_ptr(), layout) };
+    }
+
+    impl Drop for Pool {
+        fn drop(&mut self) {
+            for (class, list) in self.0.iter_mut().enumerate() {
+                for memory in list.drain(..) {
+                    // SAFETY:
+                    // - blocks of this list were allocated with this layout and are free.
+                    unsafe { dealloc(memory.as_ptr(), block(class)) };
+                }
+            }
+        }
+    }
+}

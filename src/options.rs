@@ -1,0 +1,65 @@
+//! The knobs of a runtime as plain values: types choose code, values choose sizes.
+
+use std::time::Duration;
+
+use crate::queue::QueueOptions;
+
+/// How a shard that has run out of work looks for it with others.
+///
+/// ```
+/// let options = spargio::StealOptions { batch_size: 8, ..Default::default() };
+/// assert_eq!(options.victim_stride, 1);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StealOptions {
+    /// The most tasks that one theft moves; at least 1.
+    pub batch_size: usize,
+    /// How many other shards one search looks at; at least 1, and never more than there are.
+    pub victim_probe_count: usize,
+    /// The distance from one looked-at shard to the next; at least 1.
+    pub victim_stride: usize,
+    /// A victim keeps this many queued tasks to itself.
+    pub locality_margin: usize,
+}
+
+impl Default for StealOptions {
+    fn default() -> Self {
+        Self { batch_size: 32, victim_probe_count: usize::MAX, victim_stride: 1, locality_margin: 0 }
+    }
+}
+
+/// How long a shard without work stays awake before it sleeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SpinOptions {
+    /// The longest spin. Zero turns spinning off.
+    pub limit: Duration,
+}
+
+impl Default for SpinOptions {
+    /// 20 us: about what falling asleep and being woken costs on a virtual machine.
+    fn default() -> Self {
+        Self { limit: Duration::from_micros(20) }
+    }
+}
+
+/// Everything the scheduler is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) shards: usize,
+    pub(crate) thread_prefix: String,
+    pub(crate) thread_affinity: Vec<usize>,
+    pub(crate) stealable_queue_capacity: usize,
+    pub(crate) mailbox_capacity: usize,
+    pub(crate) max_tasks: usize,
+    pub(crate) max_operations: usize,
+    pub(crate) max_timers: usize,
+    pub(crate) poll_budget: u32,
+    pub(crate) time_budget: Duration,
+    pub(crate) packing: bool,
+    pub(crate) queue: QueueOptions,
+    pub(crate) steal: StealOptions,
+    pub(crate) spin: SpinOptions,
+}
+
+/// Ready operations that one poll of a task may have before it yields.
+pub(crate) const LEAVES_PER_POLL: u32 = 128;

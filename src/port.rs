@@ -1,0 +1,154 @@
+//! The erased seam between the scheduler, which is generic over its parts, and the surfaces, which
+//! are not: the [`Port`] of the shard whose thread this is, and the [`Lane`] to any shard.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::driver::{Sqe, Token};
+use crate::id::ShardId;
+use crate::inflight::Charge;
+use crate::primitive::Arc;
+use crate::task::{RuntimeId, Scheduler};
+use crate::timer::TimerKey;
+
+/// The shard whose thread this is. Not `Send`: it is reached by [`with`] only.
+pub(crate) trait Port {
+    /// Which runtime the shard belongs to.
+    fn runtime(&self) -> RuntimeId;
+
+    /// Which shard this is.
+    fn shard(&self) -> ShardId;
+
+    /// The way to this shard from elsewhere.
+    fn lane(&self) -> &Arc<dyn Lane>;
+
+    /// The time by the shard's clock.
+    fn now(&self) -> Instant;
+
+    /// Takes one of the ready leaves that a poll of a task may have. `false`: the leaf wakes itself
+    /// and returns pending, so that other tasks and the ring get their turn.
+    fn consume_budget(&self) -> bool;
+
+    /// Whether the running task has been polled for long enough that an operation should go to the
+    /// ring, where entries wait already for this turn's submission.
+    fn prefers_ring(&self) -> bool;
+
+    /// As [`Driver::attempt`](crate::driver::Driver::attempt).
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn attempt(&self, sqe: &Sqe) -> Option<i32>;
+
+    /// Puts an operation on the ring of this shard.
+    ///
+    /// # Errors
+    ///
+    /// The charge comes back at the limit of operations in flight and during shutdown.
+    fn submit(&self, charge: Charge) -> Result<(), (SubmitError, Charge)>;
+
+    /// Cancels an operation that was given to the shard `home` of this runtime.
+    fn cancel(&self, home: ShardId, token: Token);
+
+    /// Sets a timer of this shard, or moves the one with this key.
+    ///
+    /// # Errors
+    ///
+    /// At the limit of timers of a shard.
+    fn set_timer(
+        &self,
+        deadline: Instant,
+        waker: &Waker,
+        key: Option<TimerKey>,
+    ) -> Result<TimerKey, TimersFull>;
+
+    /// Removes a timer of the shard `home` of this runtime.
+    fn clear_timer(&self, home: ShardId, key: TimerKey);
+
+    /// Closes an fd whose last owner is gone, without waiting.
+    fn close(&self, fd: OwnedFd);
+}
+
+/// The way to one shard from any thread.
+pub(crate) trait Lane: Scheduler {
+    /// Which shard.
+    fn shard(&self) -> ShardId;
+
+    /// Gives an operation to the shard. If it is gone, the operation finishes with an error.
+    fn submit(&self, charge: Charge);
+
+    /// Cancels an operation that was given to the shard `home` of this runtime.
+    fn cancel(&self, home: ShardId, token: Token);
+
+    /// Removes a timer of the shard `home` of this runtime.
+    fn clear_timer(&self, home: ShardId, key: TimerKey);
+
+    /// This lane as what tasks are spawned through.
+    fn scheduler(self: Arc<Self>) -> Arc<dyn Scheduler>;
+}
+
+/// Why a shard did not take an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SubmitError {
+    /// That many operations are in flight on the shard, and no more may be.
+    Full { limit: usize },
+    /// The runtime shuts down.
+    Closed,
+}
+
+impl From<SubmitError> for io::Error {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Full { limit } => Self::new(
+                io::ErrorKind::WouldBlock,
+                format!("the limit of {limit} operations in flight on this shard is reached"),
+            ),
+            SubmitError::Closed => {
+                Self::new(io::ErrorKind::BrokenPipe, "the runtime is shutting down")
+            }
+        }
+    }
+}
+
+/// That many timers are set on the shard, and no more may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TimersFull {
+    pub(crate) limit: usize,
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<NonNull<dyn Port>>> = const { Cell::new(None) };
+}
+
+/// Makes `port` that of this thread for as long as `body` runs.
+pub(crate) fn enter<R>(port: &(dyn Port + 'static), body: impl FnOnce() -> R) -> R {
+    struct Restore(Option<NonNull<dyn Port>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let _restore = Restore(CURRENT.replace(Some(NonNull::from(port))));
+    body()
+}
+
+/// Calls `body` with the port of this thread, or with `None` on a thread that is no shard.
+pub(crate) fn with<R>(body: impl FnOnce(Option<&dyn Port>) -> R) -> R {
+    // try_with: a destructor of another thread-local may come here after ours is gone.
+    match CURRENT.try_with(Cell::get).ok().flatten() {
+        // SAFETY:
+        // - `enter` borrows the port for as long as the pointer is set, and only this thread
+        //   reads its own thread-local.
+        Some(port) => body(Some(unsafe { port.as_ref() })),
+        None => body(None),
+    }
+}
+
+/// The lane of the shard whose thread this is.
+pub(crate) fn current_lane() -> Option<Arc<dyn Lane>> {
+    with(|port| port.map(|port| Arc::clone(port.lane())))
+}

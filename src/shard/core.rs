@@ -1,0 +1,218 @@
+//! What the shards of one runtime share.
+
+use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize as StdAtomicUsize;
+
+use crossbeam_utils::CachePadded;
+
+use crate::assembly::Assembly;
+use crate::doorbell::{Doorbell, Gate, Idle};
+use crate::id::ShardId;
+use crate::inflight::Charge;
+use crate::driver::Token;
+use crate::options::Options;
+use crate::placement::{Load, Loads, Placement, Wish};
+use crate::primitive::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::queue::{SharedQueue, StealQueue};
+use crate::shard::mailbox::Mailbox;
+use crate::stats::{Counter, Counters};
+use crate::task::{Registry, Runnable, RuntimeId};
+use crate::timer::TimerKey;
+
+/// The owner's end of an assembly's queue of tasks.
+pub(crate) type LocalOf<A> = <<A as Assembly>::Queue as StealQueue>::Local<Runnable>;
+/// Everybody's end of an assembly's queue of tasks.
+pub(crate) type SharedOf<A> = <<A as Assembly>::Queue as StealQueue>::Shared<Runnable>;
+/// The far end of an assembly's doorbell.
+pub(crate) type RingerOf<A> = <<A as Assembly>::Doorbell as Doorbell<<A as Assembly>::Driver>>::Ringer;
+
+/// A letter to a shard.
+pub(crate) enum Letter {
+    /// A task that may run on this shard only, or that was woken far from any shard.
+    Task(Runnable),
+    /// Something to be done on the shard's thread, such as making a task that is not `Send`.
+    Run(Box<dyn FnOnce() + Send>),
+    /// An operation of a future that is polled elsewhere.
+    Submit(Charge),
+    /// An operation of this shard whose future is gone.
+    Cancel(Token),
+    /// A timer of this shard whose future is gone.
+    ClearTimer(TimerKey),
+}
+
+/// How far a runtime is on its way down; it only goes forward.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Tasks are taken and run.
+    Running = 0,
+    /// No task is taken any more; those that live are told to end.
+    Closing = 1,
+}
+
+/// What one shard shows to the others.
+pub(crate) struct Public<A: Assembly> {
+    pub(crate) gate: CachePadded<Gate>,
+    pub(crate) mailbox: CachePadded<Mailbox<Letter>>,
+    pub(crate) queue: SharedOf<A>,
+    /// The task that was woken last by the running one; null if there is none.
+    pub(crate) lifo: CachePadded<AtomicPtr<()>>,
+    /// Odd while a task is polled; a thief that sees the same odd number again after a while
+    /// knows that the poll is long.
+    pub(crate) poll_count: CachePadded<AtomicU64>,
+    /// Set once, when the shard has opened its doorbell.
+    pub(crate) ringer: OnceLock<RingerOf<A>>,
+    pub(crate) registry: Registry,
+    pub(crate) counters: CachePadded<Counters>,
+    /// Doorbells coalesced, by whoever did.
+    pub(crate) coalesced: Counter,
+    /// Doorbells rung by threads outside of the runtime.
+    pub(crate) rung_from_outside: Counter,
+}
+
+/// What the shards of one runtime share.
+pub(crate) struct Core<A: Assembly> {
+    pub(crate) options: Options,
+    pub(crate) placement: A::Placement,
+    pub(crate) shards: Box<[Public<A>]>,
+    pub(crate) idle: Idle,
+    phase: AtomicU8,
+    /// How many shards have nothing in flight any more and will ring nobody.
+    pub(crate) quiet: AtomicUsize,
+    /// Operations that were still in flight when the time for their end was over.
+    pub(crate) leaked: StdAtomicUsize,
+    /// Operations that were cancelled at the end.
+    pub(crate) cancelled: StdAtomicUsize,
+    /// Tasks that were told to end at the end.
+    pub(crate) dropped: StdAtomicUsize,
+    misplaced: Counter,
+}
+
+impl<A: Assembly> Core<A> {
+    /// The shared state, and the owner's end of each shard's queue.
+    pub(crate) fn new(options: Options, placement: A::Placement) -> (Self, Vec<LocalOf<A>>) {
+        let count = options.shards;
+        let mut locals = Vec::with_capacity(count);
+        let mut shards = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (local, queue) = A::Queue::pair::<Runnable>(&options.queue);
+            locals.push(local);
+            shards.push(Public {
+                gate: CachePadded::new(Gate::new()),
+                mailbox: CachePadded::new(Mailbox::new()),
+                queue,
+                lifo: CachePadded::new(AtomicPtr::new(std::ptr::null_mut())),
+                poll_count: CachePadded::new(AtomicU64::new(0)),
+                ringer: OnceLock::new(),
+                registry: Registry::new(options.max_tasks),
+                counters: CachePadded::new(Counters::default()),
+                coalesced: Counter::default(),
+                rung_from_outside: Counter::default(),
+            });
+        }
+        let core = Self {
+            placement,
+            shards: shards.into_boxed_slice(),
+            idle: Idle::new(count),
+            options,
+            phase: AtomicU8::new(Phase::Running as u8),
+            quiet: AtomicUsize::new(0),
+            leaked: StdAtomicUsize::new(0),
+            cancelled: StdAtomicUsize::new(0),
+            dropped: StdAtomicUsize::new(0),
+            misplaced: Counter::default(),
+        };
+        (core, locals)
+    }
+
+    /// Which runtime this is.
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        RuntimeId(std::ptr::from_ref(self).addr())
+    }
+
+    /// What one shard shows to the others.
+    pub(crate) fn public(&self, shard: ShardId) -> &Public<A> {
+        &self.shards[shard.index()]
+    }
+
+    /// How far the runtime is on its way down.
+    pub(crate) fn phase(&self) -> Phase {
+        // Acquire pairs with `close`.
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Running,
+            _ => Phase::Closing,
+        }
+    }
+
+    /// Takes no more tasks. Whether this call did it.
+    pub(crate) fn close(&self) -> bool {
+        // AcqRel pairs with `phase`.
+        let was = self.phase.swap(Phase::Closing as u8, Ordering::AcqRel);
+        for public in &self.shards {
+            public.registry.close();
+        }
+        was == Phase::Running as u8
+    }
+
+    /// How many tasks are alive.
+    pub(crate) fn live_tasks(&self) -> usize {
+        self.shards.iter().map(|public| public.registry.len()).sum()
+    }
+
+    /// How busy a shard looks.
+    pub(crate) fn load(&self, shard: ShardId) -> Load {
+        let public = self.public(shard);
+        let queued = public.queue.len_hint() + public.mailbox.len();
+        let in_flight = public.counters.in_flight.get() as usize;
+        Load::new(queued, in_flight, !public.gate.is_parked())
+    }
+
+    /// Asks the placement, and sees to it that the answer is a shard.
+    pub(crate) fn place(&self, wish: Wish) -> ShardId {
+        let count = self.shards.len();
+        if count == 1 {
+            return ShardId::new(0);
+        }
+        let read = |shard: ShardId| self.load(shard);
+        let answer = self.placement.place(wish, &Loads::new(count, &read));
+        if answer.index() < count {
+            return answer;
+        }
+        self.misplaced.add_shared(1);
+        ShardId::from_index(answer.index() % count)
+    }
+
+    /// How many answers of the placement named no shard.
+    pub(crate) fn misplaced(&self) -> u64 {
+        self.misplaced.get()
+    }
+}
+
+impl<A: Assembly> fmt::Debug for Core<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("shards", &self.shards.len())
+            .field("phase", &self.phase())
+            .field("live_tasks", &self.live_tasks())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: Assembly> Drop for Public<A> {
+    fn drop(&mut self) {
+        let left = self.lifo.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        drop(runnable_from(left));
+    }
+}
+
+/// The task behind a pointer that [`Runnable::into_raw`] made, or `None` for null.
+///
+/// Only for pointers swapped out of a `lifo` slot: the swap makes the caller their one owner.
+pub(crate) fn runnable_from(pointer: *mut ()) -> Option<Runnable> {
+    let pointer = std::ptr::NonNull::new(pointer)?;
+    // SAFETY:
+    // - the slots hold what `into_raw` of a `Runnable` with this metadata gave, and a swap takes
+    //   it out once.
+    Some(unsafe { Runnable::from_raw(pointer) })
+}

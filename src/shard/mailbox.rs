@@ -1,0 +1,55 @@
+//! What other threads leave for a shard.
+
+use crate::primitive::{AtomicUsize, Mutex, Ordering, lock};
+
+/// A queue with many writers and one reader, who takes everything at once.
+///
+/// It does not refuse: a wake must not be lost. What can be refused (a spawn) is refused by the
+/// sender, who looks at [`len`](Self::len) first.
+#[derive(Debug)]
+pub(crate) struct Mailbox<M> {
+    /// How many letters lie in `letters`; a hint for readers that do not hold the lock.
+    len: AtomicUsize,
+    letters: Mutex<Vec<M>>,
+}
+
+impl<M> Mailbox<M> {
+    /// An empty mailbox.
+    pub(crate) fn new() -> Self {
+        Self { len: AtomicUsize::new(0), letters: Mutex::new(Vec::new()) }
+    }
+
+    /// Adds a letter. The caller then posts the gate of the shard.
+    pub(crate) fn push(&self, letter: M) {
+        let mut letters = lock(&self.letters);
+        letters.push(letter);
+        // Relaxed: the reader that sees it takes the lock; the reader that must not miss it has
+        // fenced (S2, W2 of doorbell/README.md).
+        self.len.store(letters.len(), Ordering::Relaxed);
+    }
+
+    /// Moves all letters, in order, to the end of `to`, which is empty as a rule: then it is a
+    /// swap.
+    pub(crate) fn take(&self, to: &mut Vec<M>) {
+        if self.is_empty() {
+            return;
+        }
+        let mut letters = lock(&self.letters);
+        self.len.store(0, Ordering::Relaxed);
+        if to.is_empty() {
+            std::mem::swap(&mut *letters, to);
+        } else {
+            to.append(&mut letters);
+        }
+    }
+
+    /// Whether there is nothing to take. A hint, exact after the fences of the parking protocol.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many letters there are. A hint.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+}

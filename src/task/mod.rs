@@ -1,0 +1,204 @@
+//! A task: a future with an identity, a home and a handle, on the `async-task` crate.
+//!
+//! A task is not generic over the assembly. It reaches its runtime through two seams: on a shard
+//! of its own runtime through the [`LocalScheduler`] of the thread (one thread-local look, no
+//! reference count), from anywhere else through the [`Scheduler`] in its metadata.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::ptr::NonNull;
+
+use async_task::{Builder, ScheduleInfo, WithInfo};
+
+use crate::id::{ShardId, TaskId};
+use crate::primitive::{Arc, AtomicBool, Ordering};
+
+mod guarded;
+mod join;
+mod registry;
+
+pub use join::{AbortHandle, JoinError, JoinHandle, LocalJoinHandle};
+
+pub(crate) use registry::{Refusal, Registry};
+
+use guarded::Guarded;
+use registry::Key;
+
+/// A task that wants to be polled. Whoever holds it decides where.
+pub(crate) type Runnable = async_task::Runnable<Meta>;
+
+/// What a task knows about itself; lies beside its future, in the same allocation.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    id: TaskId,
+    key: Key,
+    /// The shard that a pinned task runs on, and the one that a stealable task was spawned on.
+    home: ShardId,
+    pinned: bool,
+    aborted: AtomicBool,
+    owner: Arc<dyn Scheduler>,
+}
+
+impl Meta {
+    /// The task's identity.
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Where a pinned task runs; where a stealable one was spawned.
+    pub(crate) fn home(&self) -> ShardId {
+        self.home
+    }
+
+    /// Whether the task may run on its home only.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
+    /// Which runtime the task belongs to.
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        self.owner.runtime()
+    }
+
+    fn is_aborted(&self) -> bool {
+        // Relaxed: the wake that follows the store brings the task to a poll that sees it.
+        self.aborted.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells runtimes of one process apart; an address, so it is free to compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RuntimeId(pub(crate) usize);
+
+/// The way from a task to its runtime, from any thread.
+pub(crate) trait Scheduler: std::fmt::Debug + Send + Sync {
+    /// Which runtime this is.
+    fn runtime(&self) -> RuntimeId;
+
+    /// The live tasks that were spawned through this scheduler.
+    fn registry(&self) -> &Registry;
+
+    /// Queues a task that was woken on a thread that is no shard of this runtime. A task that can
+    /// no longer run is dropped, and its handle resolves.
+    fn schedule(&self, runnable: Runnable);
+}
+
+/// The way from a task to the shard on whose thread it was woken.
+pub(crate) trait LocalScheduler {
+    /// Which runtime the shard belongs to.
+    fn runtime(&self) -> RuntimeId;
+
+    /// Queues a task of this runtime, on this shard or, if it is pinned elsewhere, on its home.
+    /// `yielded`: the task woke itself while it ran.
+    fn schedule(&self, runnable: Runnable, yielded: bool);
+}
+
+thread_local! {
+    static LOCAL: Cell<Option<NonNull<dyn LocalScheduler>>> = const { Cell::new(None) };
+}
+
+/// Makes `scheduler` that of this thread for as long as `body` runs.
+pub(crate) fn with_local_scheduler<R>(
+    scheduler: &(dyn LocalScheduler + 'static),
+    body: impl FnOnce() -> R,
+) -> R {
+    struct Restore(Option<NonNull<dyn LocalScheduler>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LOCAL.set(self.0);
+        }
+    }
+    let _restore = Restore(LOCAL.replace(Some(NonNull::from(scheduler))));
+    body()
+}
+
+fn schedule(runnable: Runnable, info: ScheduleInfo) {
+    // try_with: a destructor of another thread-local may wake a task after ours is gone.
+    let local = LOCAL.try_with(Cell::get).ok().flatten();
+    if let Some(local) = local {
+        // SAFETY:
+        // - `with_local_scheduler` borrows the scheduler for as long as the pointer is set, and
+        //   only this thread reads its own thread-local.
+        let local = unsafe { local.as_ref() };
+        if local.runtime() == runnable.metadata().runtime() {
+            return local.schedule(runnable, info.woken_while_running);
+        }
+    }
+    // The task may finish elsewhere and be freed while `schedule` still runs, so it gets an owner
+    // of its own.
+    let owner = Arc::clone(&runnable.metadata().owner);
+    owner.schedule(runnable);
+}
+
+/// Where a new task may run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home {
+    /// The shard.
+    pub(crate) shard: ShardId,
+    /// Whether it may leave it.
+    pub(crate) pinned: bool,
+}
+
+/// Makes a task of a future that any thread may poll and drop.
+///
+/// # Errors
+///
+/// The future comes back when the registry is closed or full.
+pub(crate) fn spawn<F>(
+    owner: Arc<dyn Scheduler>,
+    home: Home,
+    future: F,
+) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    // SAFETY:
+    // - the future and its output are `Send` and `'static`.
+    unsafe { spawn_unchecked(owner, home, future) }
+}
+
+/// Makes a task of a future that need not be `Send`.
+///
+/// # Errors
+///
+/// As [`spawn`].
+///
+/// # Safety
+///
+/// - The caller is on the thread of the shard `home.shard`, `home.pinned` is set, and every
+///   `Runnable` of the task is run or dropped on that thread only.
+/// - If `F::Output` is not `Send`, the handle stays on that thread.
+pub(crate) unsafe fn spawn_unchecked<F>(
+    owner: Arc<dyn Scheduler>,
+    home: Home,
+    future: F,
+) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let (id, key) = match owner.registry().reserve() {
+        Ok(reserved) => reserved,
+        Err(refusal) => return Err((refusal, future)),
+    };
+    let meta = Meta {
+        id,
+        key,
+        home: home.shard,
+        pinned: home.pinned,
+        aborted: AtomicBool::new(false),
+        owner,
+    };
+    let build = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
+    // SAFETY:
+    // - `Send`: `spawn` demands it of future and output; else our caller keeps both on one thread.
+    // - `'static`: the future is; the pointer to the metadata that `Guarded` holds is into the
+    //   task's own allocation, which outlives its future.
+    // - the schedule function is `Send + Sync + 'static`: a plain function, and so of size 0,
+    //   which spares the task a reference count per wake.
+    let (runnable, task) =
+        unsafe { Builder::new().metadata(meta).spawn_unchecked(build, WithInfo(schedule)) };
+    runnable.metadata().owner.registry().enter(key, runnable.waker(), runnable.metadata());
+    Ok((runnable, JoinHandle::new(task)))
+}

@@ -1,0 +1,186 @@
+//! The live tasks of one shard's spawns: bounded, and the way to end them all at shutdown.
+
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use crate::id::TaskId;
+use crate::primitive::{AtomicU64, AtomicUsize, Mutex, Ordering, lock};
+use crate::task::Meta;
+
+/// Identities are handed to registries in blocks of this many, so that spawning shares no counter.
+const ID_BLOCK: u64 = 1 << 12;
+
+/// The first identity of the next block.
+#[cfg(not(loom))]
+static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+
+/// Which task: its slot, and which use of the slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Key {
+    index: u32,
+    generation: u32,
+}
+
+/// Why a task was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refusal {
+    /// The runtime shuts down.
+    Closed,
+    /// That many tasks are alive, and no more may be.
+    Full { limit: usize },
+}
+
+/// The live tasks that were spawned through one shard.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    limit: usize,
+    /// Written under the lock; read by everybody for statistics.
+    live: AtomicUsize,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug)]
+struct Slots {
+    closed: bool,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    live: usize,
+    ids: std::ops::Range<u64>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    task: Option<Live>,
+}
+
+#[derive(Debug)]
+struct Live {
+    /// Keeps the task's allocation, and with it the metadata, alive.
+    waker: Waker,
+    meta: NonNull<Meta>,
+}
+
+// SAFETY: the pointer is to a `Meta`, which is `Sync`, and of which only shared references are
+// made.
+unsafe impl Send for Live {}
+
+impl Registry {
+    /// A registry for at most `limit` live tasks; no more than `u32::MAX`.
+    pub(crate) fn new(limit: usize) -> Self {
+        let slots =
+            Slots { closed: false, slots: Vec::new(), free: Vec::new(), live: 0, ids: 0..0 };
+        let limit = limit.min(u32::MAX as usize);
+        Self { limit, live: AtomicUsize::new(0), slots: Mutex::new(slots) }
+    }
+
+    /// Takes a place for a task, which [`enter`](Self::enter) then fills.
+    pub(crate) fn reserve(&self) -> Result<(TaskId, Key), Refusal> {
+        let mut slots = lock(&self.slots);
+        if slots.closed {
+            return Err(Refusal::Closed);
+        }
+        if slots.live == self.limit {
+            return Err(Refusal::Full { limit: self.limit });
+        }
+        slots.live += 1;
+        self.live.store(slots.live, Ordering::Relaxed);
+        let id = slots.ids.next().unwrap_or_else(|| slots.next_block());
+        let index = match slots.free.pop() {
+            Some(index) => index,
+            None => {
+                slots.slots.push(Slot { generation: 0, task: None });
+                u32::try_from(slots.slots.len() - 1).expect("the limit is within u32")
+            }
+        };
+        let generation = slots.slots[index as usize].generation;
+        Ok((TaskId::new(id), Key { index, generation }))
+    }
+
+    /// Notes the task for which `key` was reserved.
+    pub(crate) fn enter(&self, key: Key, waker: Waker, meta: &Meta) {
+        let live = Live { waker, meta: NonNull::from(meta) };
+        lock(&self.slots).slots[key.index as usize].task = Some(live);
+    }
+
+    /// Forgets a task whose future is gone.
+    pub(crate) fn retire(&self, key: Key) {
+        let mut slots = lock(&self.slots);
+        let Some(slot) = slots.at(key) else { return };
+        slot.generation = slot.generation.wrapping_add(1);
+        let task = slot.task.take();
+        slots.free.push(key.index);
+        slots.live -= 1;
+        self.live.store(slots.live, Ordering::Relaxed);
+        drop(slots);
+        // Outside of the lock: the waker may be the last thing that keeps the task's memory.
+        drop(task);
+    }
+
+    /// Asks a task to end before its next poll, and wakes it; a task that is gone is left alone.
+    pub(crate) fn abort(&self, key: Key) {
+        let waker = {
+            let mut slots = lock(&self.slots);
+            slots.at(key).and_then(|slot| slot.task.as_ref()).map(Live::abort)
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether the task still has its future.
+    pub(crate) fn is_live(&self, key: Key) -> bool {
+        lock(&self.slots).at(key).is_some()
+    }
+
+    /// How many tasks are alive.
+    pub(crate) fn len(&self) -> usize {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more tasks from now on.
+    pub(crate) fn close(&self) {
+        lock(&self.slots).closed = true;
+    }
+
+    /// Asks every task to end. Those of them that run or wait come to a last poll, in which their
+    /// future is dropped.
+    pub(crate) fn abort_all(&self) {
+        let wakers: Vec<Waker> = {
+            let slots = lock(&self.slots);
+            slots.slots.iter().filter_map(|slot| slot.task.as_ref()).map(Live::abort).collect()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Live {
+    fn abort(&self) -> Waker {
+        // SAFETY:
+        // - the waker beside the pointer keeps the task's allocation alive, and the metadata in it
+        //   is dropped with the allocation only.
+        let meta = unsafe { self.meta.as_ref() };
+        // Relaxed: pairs with nothing; the wake below synchronises with the poll that reads it.
+        meta.aborted.store(true, Ordering::Relaxed);
+        self.waker.clone()
+    }
+}
+
+impl Slots {
+    fn at(&mut self, key: Key) -> Option<&mut Slot> {
+        self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)
+    }
+
+    #[cfg(not(loom))]
+    fn next_block(&mut self) -> u64 {
+        let first = NEXT_BLOCK.fetch_add(ID_BLOCK, Ordering::Relaxed);
+        self.ids = first + 1..first + ID_BLOCK;
+        first
+    }
+
+    #[cfg(loom)]
+    fn next_block(&mut self) -> u64 {
+        self.ids = 1..ID_BLOCK;
+        0
+    }
+}
