@@ -4,5 +4,7 @@
 mod primitive;
 
 mod id;
+#[allow(dead_code, reason = "the shard is its only owner")]
+mod timer;
 
 pub use id::{ShardId, TaskId};
