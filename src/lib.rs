@@ -3,8 +3,10 @@
 #[allow(dead_code)]
 mod primitive;
 
+mod buf;
 mod id;
-#[allow(dead_code, reason = "the shard is its only owner")]
+#[allow(dead_code, unused_imports, reason = "the shard is its only user")]
 mod timer;
 
+pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
 pub use id::{ShardId, TaskId};

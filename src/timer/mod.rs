@@ -13,7 +13,5 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-#[allow(unused_imports, reason = "the error is named by callers that hand the payload back")]
-pub(crate) use slab::Full;
-pub(crate) use slab::TimerKey;
+pub(crate) use slab::{Full, TimerKey};
 pub(crate) use wheel::Wheel;
