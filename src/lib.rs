@@ -1,17 +1,25 @@
 //! Work-stealing async runtimes on Linux io_uring, assembled from parts.
 
-#[allow(dead_code)]
 mod primitive;
 
+mod assembly;
+mod buf;
+pub mod doorbell;
+pub mod driver;
 mod id;
-#[allow(dead_code)]
 mod inflight;
-#[allow(dead_code)]
+mod options;
+pub mod placement;
+mod port;
+pub mod queue;
+mod shard;
+mod stats;
 mod task;
+mod timer;
 
-//pub mod doorbell;
-//pub mod driver;
-//pub mod placement;
-//pub mod queue;
-
+pub use assembly::{Assembled, Assembly, Native};
+pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
 pub use id::{ShardId, TaskId};
+pub use options::{SpinOptions, StealOptions};
+pub use stats::{RuntimeStats, ShardStats};
+pub use task::{AbortHandle, JoinError, JoinHandle, LocalJoinHandle};
