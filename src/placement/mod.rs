@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::id::ShardId;
 
+mod cursor;
 mod least_loaded;
 mod round_robin;
 
