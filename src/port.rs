@@ -33,9 +33,8 @@ pub(crate) trait Port {
     /// and returns pending, so that other tasks and the ring get their turn.
     fn consume_budget(&self) -> bool;
 
-    /// Whether the running task has been polled for long enough that an operation should go to the
-    /// ring, where entries wait already for this turn's submission.
-    fn prefers_ring(&self) -> bool;
+    /// How many entries wait for this turn's submission: joining them costs no system call.
+    fn queued(&self) -> usize;
 
     /// As [`Driver::attempt`](crate::driver::Driver::attempt).
     ///
@@ -71,6 +70,9 @@ pub(crate) trait Port {
 
     /// Closes an fd whose last owner is gone, without waiting.
     fn close(&self, fd: OwnedFd);
+
+    /// Rings another shard of this runtime, whose gate gave the caller the duty.
+    fn ring(&self, target: ShardId);
 }
 
 /// The way to one shard from any thread.

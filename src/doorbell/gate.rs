@@ -107,6 +107,11 @@ impl Gate {
         self.word.load(Ordering::Relaxed) == PARKED
     }
 
+    /// Whether the shard is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.word.load(Ordering::Relaxed) == CLOSED
+    }
+
     /// The shard is gone; waits until no foreign thread is ringing it.
     pub(crate) fn close(&self) {
         self.word.store(CLOSED, Ordering::SeqCst);

@@ -7,10 +7,15 @@ use crate::driver::{Cqe, Driver};
 use crate::id::ShardId;
 
 mod event_fd;
+mod gate;
+mod idle;
 mod msg_ring;
 
 pub use event_fd::{EventFd, EventFdRinger};
 pub use msg_ring::{MsgRing, MsgRingRinger};
+
+pub(crate) use gate::{Gate, Post};
+pub(crate) use idle::{Help, Idle};
 
 /// How a shard that sleeps is woken.
 ///

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
@@ -13,7 +14,7 @@ use crate::inflight::Charge;
 use crate::driver::Token;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
-use crate::primitive::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::primitive::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use crate::queue::{SharedQueue, StealQueue};
 use crate::shard::mailbox::Mailbox;
 use crate::stats::{Counter, Counters};
@@ -87,6 +88,7 @@ pub(crate) struct Core<A: Assembly> {
     /// Tasks that were told to end at the end.
     pub(crate) dropped: StdAtomicUsize,
     misplaced: Counter,
+    deadline: Mutex<Option<Instant>>,
 }
 
 impl<A: Assembly> Core<A> {
@@ -122,6 +124,7 @@ impl<A: Assembly> Core<A> {
             cancelled: StdAtomicUsize::new(0),
             dropped: StdAtomicUsize::new(0),
             misplaced: Counter::default(),
+            deadline: Mutex::new(None),
         };
         (core, locals)
     }
@@ -153,6 +156,24 @@ impl<A: Assembly> Core<A> {
             public.registry.close();
         }
         was == Phase::Running as u8
+    }
+
+    /// Sets when waiting for the end is over; the earliest wins.
+    pub(crate) fn limit(&self, deadline: Instant) {
+        let mut slot = lock(&self.deadline);
+        *slot = Some(slot.map_or(deadline, |set| set.min(deadline)));
+    }
+
+    /// When waiting for the end is over, if that was said.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        *lock(&self.deadline)
+    }
+
+    /// Wakes every shard that sleeps, so that it sees the phase.
+    pub(crate) fn wake_all(&self) {
+        for index in 0..self.shards.len() {
+            self.wake_from_anywhere(ShardId::from_index(index));
+        }
     }
 
     /// How many tasks are alive.

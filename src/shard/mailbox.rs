@@ -10,22 +10,29 @@ use crate::primitive::{AtomicUsize, Mutex, Ordering, lock};
 pub(crate) struct Mailbox<M> {
     /// How many letters lie in `letters`; a hint for readers that do not hold the lock.
     len: AtomicUsize,
-    letters: Mutex<Vec<M>>,
+    /// `None` once the shard is gone.
+    letters: Mutex<Option<Vec<M>>>,
 }
 
 impl<M> Mailbox<M> {
     /// An empty mailbox.
     pub(crate) fn new() -> Self {
-        Self { len: AtomicUsize::new(0), letters: Mutex::new(Vec::new()) }
+        Self { len: AtomicUsize::new(0), letters: Mutex::new(Some(Vec::new())) }
     }
 
     /// Adds a letter. The caller then posts the gate of the shard.
-    pub(crate) fn push(&self, letter: M) {
+    ///
+    /// # Errors
+    ///
+    /// The letter comes back when the mailbox is closed.
+    pub(crate) fn push(&self, letter: M) -> Result<(), M> {
         let mut letters = lock(&self.letters);
-        letters.push(letter);
+        let Some(open) = letters.as_mut() else { return Err(letter) };
+        open.push(letter);
         // Relaxed: the reader that sees it takes the lock; the reader that must not miss it has
         // fenced (S2, W2 of doorbell/README.md).
-        self.len.store(letters.len(), Ordering::Relaxed);
+        self.len.store(open.len(), Ordering::Relaxed);
+        Ok(())
     }
 
     /// Moves all letters, in order, to the end of `to`, which is empty as a rule: then it is a
@@ -36,11 +43,19 @@ impl<M> Mailbox<M> {
         }
         let mut letters = lock(&self.letters);
         self.len.store(0, Ordering::Relaxed);
+        let Some(open) = letters.as_mut() else { return };
         if to.is_empty() {
-            std::mem::swap(&mut *letters, to);
+            std::mem::swap(open, to);
         } else {
-            to.append(&mut letters);
+            to.append(open);
         }
+    }
+
+    /// Takes no more letters, and returns those that were not read.
+    pub(crate) fn close(&self) -> Vec<M> {
+        let left = lock(&self.letters).take();
+        self.len.store(0, Ordering::Relaxed);
+        left.unwrap_or_default()
     }
 
     /// Whether there is nothing to take. A hint, exact after the fences of the parking protocol.

@@ -1,0 +1,156 @@
+//! Completions: from the ring to whoever waits for them, and entries on their way in.
+
+use std::io;
+
+use crate::assembly::Assembly;
+use crate::doorbell::{Answer, Doorbell};
+use crate::driver::{Class, Cqe, Driver, Opcode, Sqe, SqFull, Token, sqe_flags};
+use crate::inflight::{Charge, Completed, Finished, Outcome};
+use crate::port::SubmitError;
+use crate::shard::Shard;
+
+impl<A: Assembly> Shard<A> {
+    /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
+    pub(super) fn collect(&self) {
+        let mut batch = self.batch.take();
+        self.driver.borrow_mut().drain(|cqe| batch.push(cqe));
+        self.public().counters.cqes.add(batch.len() as u64);
+        for cqe in batch.drain(..) {
+            match cqe.token.class() {
+                Some(Class::Op) => self.complete(cqe),
+                Some(Class::Bell | Class::BellSent | Class::Watch) => self.answer(cqe),
+                // The operation itself says how it ended; a close that failed has nobody to tell.
+                Some(Class::Cancel | Class::Close) => {}
+                None => self.public().counters.stale_completions.add(1),
+            }
+        }
+        self.batch.replace(batch);
+    }
+
+    fn complete(&self, cqe: Cqe) {
+        let completed = self.table.borrow_mut().complete(cqe);
+        match completed {
+            Completed::Last(charge, outcome) => {
+                self.note_in_flight();
+                if let Finished::Wake(waker) = charge.finish(outcome) {
+                    waker.wake();
+                }
+            }
+            Completed::More(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Completed::Stale => self.public().counters.stale_completions.add(1),
+        }
+    }
+
+    fn answer(&self, cqe: Cqe) {
+        let answer = {
+            let mut driver = self.driver.borrow_mut();
+            self.doorbell.borrow_mut().answered(&mut driver, cqe)
+        };
+        let counters = &self.public().counters;
+        match answer {
+            Ok(Answer::Heard) => counters.doorbells_heard.add(1),
+            Ok(Answer::Failed { target, .. }) => {
+                counters.doorbells_failed.add(1);
+                // The work is published; only the sleeper does not know. A target that cannot be
+                // rung at all is gone, and then its gate is closed.
+                if !self.core.public(target).gate.is_closed() {
+                    self.ring(target);
+                }
+            }
+            Err(error) => self.note_driver(Err(error)),
+        }
+    }
+
+    fn note_in_flight(&self) {
+        let in_flight = self.table.borrow().len();
+        self.public().counters.in_flight.set(in_flight as u64);
+    }
+
+    /// Puts an operation on the ring.
+    pub(super) fn submit_here(&self, charge: Charge) -> Result<(), (SubmitError, Charge)> {
+        if self.failure.borrow().is_some() {
+            return Err((SubmitError::Closed, charge));
+        }
+        let token = {
+            let mut table = self.table.borrow_mut();
+            match table.reserve() {
+                Some(token) => token,
+                None => return Err((SubmitError::Full { limit: table.limit() }, charge)),
+            }
+        };
+        // Building the entry may abandon an orphaned operation, which drops what users gave us.
+        let Some((charge, sqe)) = charge.submit(token) else {
+            self.table.borrow_mut().release(token);
+            return Ok(());
+        };
+        self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
+        self.note_in_flight();
+        self.push(sqe);
+        Ok(())
+    }
+
+    /// As [`submit_here`](Self::submit_here), for a future that is polled elsewhere: it learns of a
+    /// refusal as the outcome.
+    pub(super) fn submit_posted(&self, charge: Charge) {
+        if let Err((error, charge)) = self.submit_here(charge) {
+            let errno = match error {
+                SubmitError::Full { .. } => libc::EAGAIN,
+                SubmitError::Closed => libc::EPIPE,
+            };
+            if let Finished::Wake(waker) = charge.finish(Outcome::error(errno)) {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Asks the kernel to end an operation of this shard, if it is still in flight.
+    pub(super) fn cancel_here(&self, token: Token) {
+        if self.table.borrow().is_in_flight(token) {
+            let cancel = Token::new(Class::Cancel, token.generation(), token.index());
+            self.push(Sqe::cancel(token).token(cancel).flags(sqe_flags::CQE_SKIP_SUCCESS));
+        }
+    }
+
+    /// Queues an entry. One that the submission queue has no room for waits in order.
+    pub(super) fn push(&self, sqe: Sqe) {
+        self.public().counters.sqes.add(1);
+        if self.overflow.borrow().is_empty() {
+            match self.push_now(sqe) {
+                Ok(()) => return,
+                Err(SqFull(sqe)) => self.overflow.borrow_mut().push_back(sqe),
+            }
+        } else {
+            self.overflow.borrow_mut().push_back(sqe);
+        }
+        self.flush_ring();
+        self.refill();
+    }
+
+    /// Moves waiting entries to the submission queue as far as it has room.
+    pub(super) fn refill(&self) {
+        loop {
+            let Some(sqe) = self.overflow.borrow_mut().pop_front() else { return };
+            if let Err(SqFull(sqe)) = self.push_now(sqe) {
+                self.overflow.borrow_mut().push_front(sqe);
+                return;
+            }
+        }
+    }
+
+    fn push_now(&self, sqe: Sqe) -> Result<(), SqFull> {
+        // SAFETY:
+        // - an operation's memory and fd are owned by its charge, which the table keeps up to the
+        //   final completion (I1), and `exit` leaks table and driver rather than break that.
+        // - cancels and closes name no memory, and a close owns its fd.
+        unsafe { self.driver.borrow_mut().push(sqe) }
+    }
+
+    /// What made the driver useless.
+    pub(super) fn take_failure(&self) -> io::Result<()> {
+        self.failure.borrow_mut().take().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,128 @@
+//! The end of a shard: tasks end, operations are cancelled and reaped, and only then does the ring
+//! go. What the kernel still uses when the time is over is leaked, and counted.
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering as StdOrdering;
+use std::time::{Duration, Instant};
+
+use crate::assembly::Assembly;
+use crate::driver::{Driver, Token};
+use crate::primitive::Ordering;
+use crate::shard::outpost::refuse;
+use crate::shard::{Phase, Shard};
+
+/// How often a shard that is ending looks whether the others have ended.
+const PACE: Duration = Duration::from_micros(500);
+/// After the deadline cancelled operations still get this long to come back.
+const REAP: Duration = Duration::from_millis(500);
+
+impl<A: Assembly> Shard<A> {
+    /// Ends tasks and operations. Whether the kernel uses nothing of ours any more and nobody will
+    /// ring this shard.
+    pub(super) fn wind_down(&self) -> bool {
+        if self.core.phase() == Phase::Running {
+            // The driver failed. A runtime without this shard would lose wakes, so it closes.
+            self.core.close();
+            self.core.wake_all();
+        }
+        self.end_tasks();
+        let reaped = self.end_operations();
+        self.leaving.set(true);
+        let everybody = self.await_others();
+        let public = self.public();
+        public.gate.close();
+        public.mailbox.close().into_iter().for_each(refuse);
+        self.inbox.take().into_iter().for_each(refuse);
+        let mut wakers = Vec::new();
+        self.wheel.borrow_mut().advance(u64::MAX, |waker| wakers.push(waker));
+        drop(wakers);
+        reaped && everybody
+    }
+
+    /// Asks every task to end, and takes turns until all have, on all shards.
+    fn end_tasks(&self) {
+        let live = self.public().registry.len();
+        self.core.dropped.fetch_add(live, StdOrdering::Relaxed);
+        self.public().registry.abort_all();
+        while self.core.live_tasks() > 0 && !self.is_late() {
+            self.fire_timers();
+            self.read_letters();
+            self.run_tasks();
+            self.serve_ring();
+            if !self.has_work() && !self.steal() && self.core.live_tasks() > 0 {
+                // A task may have been reserved but not yet entered when all were aborted.
+                self.public().registry.abort_all();
+                self.pause();
+            }
+            if self.failure.borrow().is_some() {
+                break;
+            }
+        }
+    }
+
+    /// Cancels every operation in flight and reaps it. Whether none is left.
+    fn end_operations(&self) -> bool {
+        let tokens: Vec<Token> = self.table.borrow().in_flight().map(|(token, _)| token).collect();
+        self.core.cancelled.fetch_add(tokens.len(), StdOrdering::Relaxed);
+        for token in tokens {
+            self.cancel_here(token);
+        }
+        let reap_until = self.now() + REAP;
+        while !self.is_reaped() && self.failure.borrow().is_none() {
+            if self.is_late() && self.now() > reap_until {
+                break;
+            }
+            self.read_letters();
+            self.serve_ring();
+            if !self.is_reaped() {
+                self.pause();
+            }
+        }
+        let left = self.table.borrow().len();
+        self.core.leaked.fetch_add(left, StdOrdering::Relaxed);
+        left == 0 && self.failure.borrow().is_none()
+    }
+
+    fn is_reaped(&self) -> bool {
+        self.table.borrow().len() == 0
+            && self.overflow.borrow().is_empty()
+            && self.driver.borrow().queued() == 0
+    }
+
+    /// Waits until no other shard will ring this one. Whether that is so.
+    fn await_others(&self) -> bool {
+        // AcqRel: what a shard did before it fell silent happens before who sees all silent.
+        self.core.quiet.fetch_add(1, Ordering::AcqRel);
+        while self.core.quiet.load(Ordering::Acquire) < self.core.shards.len() {
+            if self.is_late() || self.failure.borrow().is_some() {
+                return false;
+            }
+            self.pause();
+        }
+        true
+    }
+
+    fn is_late(&self) -> bool {
+        self.core.deadline().is_some_and(|deadline: Instant| self.now() >= deadline)
+    }
+
+    /// Sleeps a little, and collects what came.
+    fn pause(&self) {
+        let until = self.now() + PACE;
+        let result = self.driver.borrow_mut().park(Some(until));
+        self.note_driver(result);
+        self.collect();
+    }
+
+    /// The last step, off the shard: drops the parts, or leaks what the kernel may still use.
+    pub(super) fn leave(self, clean: bool) -> io::Result<()> {
+        let failure = self.take_failure();
+        let shard = ManuallyDrop::new(self);
+        if clean {
+            drop(ManuallyDrop::into_inner(shard));
+        }
+        // Else the ring, the buffers and the fds of operations stay: invariant I1 before memory.
+        failure
+    }
+}

@@ -1,0 +1,186 @@
+//! A shard without work: it looks with others, spins for a while, announces itself, looks once
+//! more, and sleeps.
+
+use std::time::{Duration, Instant};
+
+use crate::assembly::Assembly;
+use crate::driver::Driver;
+use crate::id::ShardId;
+use crate::primitive::{Ordering, spin_loop};
+use crate::queue::{LocalQueue, SharedQueue};
+use crate::shard::{Phase, Shard, WAKE_COST_NANOS};
+
+/// How long the sentinel sleeps before it looks at the backlogs again: two looks tell a long poll.
+const WATCH: Duration = Duration::from_micros(400);
+/// Looks at the signals between two looks at the clock.
+const LOOKS_PER_CLOCK: u32 = 8;
+
+impl<A: Assembly> Shard<A> {
+    /// Nothing can run here: finds work, or sleeps until there may be some.
+    pub(super) fn idle(&self) {
+        self.core.idle.begin_search();
+        let found = self.search();
+        // The last searcher that found work sees whether there is more of it (K1..K4 again).
+        if self.core.idle.end_search() && found && self.others_have_backlog() {
+            self.core.call_for_help(false);
+        }
+        if !found {
+            self.sleep();
+        }
+    }
+
+    /// Steals, or spins while that may pay. Whether there is something to do.
+    fn search(&self) -> bool {
+        if self.has_signal() || self.steal() {
+            return true;
+        }
+        let window = self.spin.borrow().window();
+        if window.is_zero() {
+            return false;
+        }
+        let began = self.now();
+        let end = began + window;
+        let timer = self.next_timer();
+        let (found, now) = loop {
+            for _ in 0..LOOKS_PER_CLOCK {
+                if self.has_signal() {
+                    break;
+                }
+                spin_loop();
+            }
+            let now = self.now();
+            let timer_due = timer.is_some_and(|deadline| deadline <= now);
+            if timer_due || self.has_signal() || (self.others_have_backlog() && self.steal()) {
+                break (true, now);
+            }
+            if now >= end {
+                break (false, now);
+            }
+        };
+        let counters = &self.public().counters;
+        counters.spin_nanos.add(u64::try_from((now - began).as_nanos()).unwrap_or(u64::MAX));
+        if found {
+            self.spin.borrow_mut().hit();
+            counters.spin_hits.add(1);
+        } else {
+            self.spin.borrow_mut().miss();
+            counters.spin_misses.add(1);
+        }
+        found
+    }
+
+    /// Whether something was left for this shard: letters, injected tasks, completions, the end.
+    fn has_signal(&self) -> bool {
+        let public = self.public();
+        !public.mailbox.is_empty()
+            || public.queue.len_hint() > 0
+            || self.driver.borrow().pending()
+            || self.core.phase() != Phase::Running
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        self.wheel.borrow_mut().next_deadline().map(|nanos| self.instant(nanos))
+    }
+
+    /// The parking protocol of `doorbell/README.md`.
+    fn sleep(&self) {
+        let public = self.public();
+        public.gate.announce();
+        self.core.idle.announce(self.me);
+        // S3: the last look, after both announcements.
+        if self.has_signal() || self.others_have_backlog() || !self.inbox.borrow().is_empty() {
+            self.wake_up(false);
+            return;
+        }
+        let began = self.now();
+        let mut until = self.next_timer();
+        if self.sentinel.get() {
+            let watch = began + WATCH;
+            until = Some(until.map_or(watch, |timer| timer.min(watch)));
+        }
+        if until.is_none_or(|until| until > began) {
+            public.counters.parks.add(1);
+            let result = self.driver.borrow_mut().park(until);
+            self.bells_owed.set(false);
+            self.note_driver(result);
+            let slept = self.now() - began;
+            self.spin.borrow_mut().slept(slept);
+            let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
+            public.counters.parked_nanos.add(nanos);
+        }
+        public.counters.enters.set(self.driver.borrow().enters());
+        self.wake_up(true);
+    }
+
+    /// Takes the announcements back, and does what a wake-up asks for.
+    fn wake_up(&self, slept: bool) {
+        let rung = self.public().gate.withdraw();
+        let claimed = self.core.idle.withdraw(self.me);
+        self.collect();
+        let watched = slept && self.sentinel.get();
+        if claimed || watched {
+            if watched && !claimed {
+                self.core.idle.begin_search();
+            }
+            let found = self.steal();
+            let last = self.core.idle.end_search();
+            if found && last && self.others_have_backlog() {
+                self.core.call_for_help(false);
+            }
+            self.keep_watch(claimed);
+            return;
+        }
+        if slept && !rung {
+            self.fold();
+        }
+    }
+
+    /// A shard that was called comes back by itself for a while, so that a call for help need not
+    /// ring each time; when nobody wants it any more it sleeps on.
+    fn keep_watch(&self, claimed: bool) {
+        if self.sentinel.get() {
+            if !claimed && !self.core.idle.take_wanted() {
+                self.sentinel.set(false);
+                self.core.idle.resign_sentinel();
+            }
+        } else if self.core.idle.become_sentinel() {
+            self.sentinel.set(true);
+        }
+    }
+
+    /// Hands the one task that this shard is woken for again and again to a shard that sleeps as
+    /// well; its next operation is then on that shard's ring.
+    fn fold(&self) {
+        let stealable = self.queue.borrow().len();
+        let pinned = self.pinned.borrow().len();
+        if !self.pack.borrow_mut().woken(stealable, pinned) {
+            return;
+        }
+        // Always towards the lower number, so that two shards do not hand tasks back and forth.
+        let sleeper = (0..self.me.index())
+            .map(ShardId::from_index)
+            .find(|&shard| self.core.idle.is_idle(shard));
+        let Some(target) = sleeper else { return };
+        let Some(runnable) = self.queue.borrow_mut().pop() else { return };
+        self.core.public(target).queue.inject(runnable);
+        self.pack.borrow_mut().folded();
+        self.public().counters.folded.add(1);
+        self.wake(target);
+    }
+
+    /// Tells a sleeping shard of work that waits here, if that is worth its wake-up.
+    pub(super) fn offer_backlog(&self) {
+        if !self.core.idle.any() {
+            return;
+        }
+        let queued = self.queue.borrow().len();
+        let slot = usize::from(!self.public().lifo.load(Ordering::Relaxed).is_null());
+        // One of them this shard runs itself at once, unless it is in the middle of a poll.
+        let backlog = (queued + slot).saturating_sub(usize::from(!self.polling.get()));
+        if backlog == 0 {
+            return;
+        }
+        let wait = self.poll_nanos.get().saturating_mul(queued as u64);
+        self.core.call_for_help(wait > WAKE_COST_NANOS);
+    }
+}

@@ -1,0 +1,411 @@
+//! A shard: one thread, one driver, and the turn it takes again and again.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crate::assembly::Assembly;
+use crate::doorbell::Doorbell;
+use crate::driver::{Cqe, Driver, Sqe};
+use crate::id::ShardId;
+use crate::inflight::Table;
+use crate::options::LEAVES_PER_POLL;
+use crate::port::{self, Lane};
+use crate::primitive::{Arc, Ordering};
+use crate::queue::LocalQueue;
+use crate::task::{self, Runnable};
+use crate::timer::Wheel;
+
+mod collect;
+mod core;
+mod exit;
+mod idle;
+mod mailbox;
+mod outpost;
+mod pack;
+mod seam;
+mod spin;
+mod steal;
+
+pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
+pub(crate) use outpost::Outpost;
+
+use self::core::{Public, runnable_from};
+use pack::Pack;
+use spin::Spin;
+use steal::Victims;
+
+/// Tasks taken from the LIFO slot in a row before the queue gets its turn.
+const LIFO_IN_A_ROW: u32 = 3;
+/// Every so many polls a task is taken from the injected end first.
+const INJECTED_EVERY: u32 = 31;
+/// Every so many polls the driver is asked whether something is pending, and the clock is read.
+const LOOK_EVERY: u32 = 8;
+/// Letters taken in one turn.
+const LETTERS_PER_TURN: usize = 256;
+/// A backlog that will wait longer than this is worth waking another shard for.
+const WAKE_COST_NANOS: u64 = 15_000;
+
+/// One shard, on its own thread. Its state lies behind `&self`, because a poll, a wake or a
+/// destructor of a user's comes back into it; nothing is borrowed while user code runs.
+pub(crate) struct Shard<A: Assembly> {
+    core: Arc<Core<A>>,
+    me: ShardId,
+    lane: Arc<dyn Lane>,
+    // Field order is drop order: what the kernel may still touch outlives the driver, and `exit`
+    // leaks both if it must.
+    driver: RefCell<A::Driver>,
+    doorbell: RefCell<A::Doorbell>,
+    table: RefCell<Table>,
+    /// Stealable tasks.
+    queue: RefCell<LocalOf<A>>,
+    /// Tasks that may run here only.
+    pinned: RefCell<VecDeque<Runnable>>,
+    wheel: RefCell<Wheel<Waker>>,
+    /// The instant that the wheel counts nanoseconds from.
+    epoch: Instant,
+    /// Entries that the submission queue had no room for, in order.
+    overflow: RefCell<VecDeque<Sqe>>,
+    inbox: RefCell<Vec<Letter>>,
+    /// Completions of one drain; kept for its capacity.
+    batch: RefCell<Vec<Cqe>>,
+    due: RefCell<Vec<Waker>>,
+    victims: RefCell<Victims>,
+    spin: RefCell<Spin>,
+    pack: RefCell<Pack>,
+    /// A task is being polled.
+    polling: Cell<bool>,
+    /// Doorbells are queued that sleeping shards wait for.
+    bells_owed: Cell<bool>,
+    /// Ready leaves that the present poll may still have.
+    leaves: Cell<u32>,
+    lifo_streak: Cell<u32>,
+    tick: Cell<u32>,
+    /// A task that was stolen to be run at once.
+    next: Cell<Option<Runnable>>,
+    /// This shard is the sentinel of the runtime.
+    sentinel: Cell<bool>,
+    /// Fds are closed by a direct call: the ring takes nothing more.
+    leaving: Cell<bool>,
+    /// The length of a poll, learned, in nanoseconds.
+    poll_nanos: Cell<u64>,
+    /// The driver failed in a way that it cannot recover from.
+    failure: RefCell<Option<io::Error>>,
+}
+
+impl<A: Assembly> Shard<A> {
+    /// Opens the parts of a shard on its thread.
+    pub(crate) fn open(
+        core: Arc<Core<A>>,
+        me: ShardId,
+        lane: Arc<dyn Lane>,
+        queue: LocalOf<A>,
+        setup: &<A::Driver as Driver>::Setup,
+    ) -> io::Result<Self> {
+        let mut driver = A::Driver::open(setup, me)?;
+        let (doorbell, ringer) = A::Doorbell::open(&mut driver, me)?;
+        let already = core.public(me).ringer.set(ringer).is_err();
+        assert!(!already, "a shard is opened once");
+        let options = &core.options;
+        let shard = Self {
+            me,
+            lane,
+            epoch: driver.now(),
+            driver: RefCell::new(driver),
+            doorbell: RefCell::new(doorbell),
+            table: RefCell::new(Table::new(options.max_operations)),
+            queue: RefCell::new(queue),
+            pinned: RefCell::new(VecDeque::new()),
+            wheel: RefCell::new(Wheel::new(0, options.max_timers)),
+            overflow: RefCell::new(VecDeque::new()),
+            inbox: RefCell::new(Vec::new()),
+            batch: RefCell::new(Vec::new()),
+            due: RefCell::new(Vec::new()),
+            victims: RefCell::new(Victims::new(me, options.shards, options.steal)),
+            spin: RefCell::new(Spin::new(options.spin, options.shards)),
+            pack: RefCell::new(Pack::new(options.packing && options.shards > 1)),
+            polling: Cell::new(false),
+            bells_owed: Cell::new(false),
+            leaves: Cell::new(LEAVES_PER_POLL),
+            lifo_streak: Cell::new(0),
+            tick: Cell::new(0),
+            next: Cell::new(None),
+            sentinel: Cell::new(false),
+            leaving: Cell::new(false),
+            poll_nanos: Cell::new(1_000),
+            failure: RefCell::new(None),
+            core,
+        };
+        Ok(shard)
+    }
+
+    /// Takes turns until the runtime closes, then ends what is left. Returns what made the driver
+    /// useless, if anything did.
+    pub(crate) fn run(self) -> io::Result<()> {
+        let finished = on_shard(&self, || {
+            while self.core.phase() == Phase::Running && self.failure.borrow().is_none() {
+                self.turn();
+            }
+            self.wind_down()
+        });
+        self.leave(finished)
+    }
+
+    /// One turn: timers, letters, tasks, the ring; and sleep if there is nothing to do.
+    fn turn(&self) {
+        self.fire_timers();
+        self.read_letters();
+        self.run_tasks();
+        self.serve_ring();
+        if !self.has_work() {
+            self.idle();
+        }
+    }
+
+    fn public(&self) -> &Public<A> {
+        self.core.public(self.me)
+    }
+
+    fn now(&self) -> Instant {
+        self.driver.borrow().now()
+    }
+
+    /// The time as the wheel counts it.
+    fn nanos(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch).as_nanos();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
+    fn instant(&self, nanos: u64) -> Instant {
+        // A deadline that no clock can show is centuries away; a year stands for it.
+        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        self.epoch
+            .checked_add(Duration::from_nanos(nanos))
+            .unwrap_or_else(|| self.now() + FAR)
+    }
+
+    /// Whether a task could run here now.
+    fn has_work(&self) -> bool {
+        !self.pinned.borrow().is_empty()
+            || !self.queue.borrow().is_empty()
+            || !self.public().lifo.load(Ordering::Relaxed).is_null()
+            || !self.inbox.borrow().is_empty()
+    }
+
+    fn fire_timers(&self) {
+        if self.wheel.borrow().is_empty() {
+            return;
+        }
+        let now = self.nanos(self.now());
+        let mut due = self.due.take();
+        self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
+        self.public().counters.timers_fired.add(due.len() as u64);
+        due.drain(..).for_each(Waker::wake);
+        self.due.replace(due);
+    }
+
+    fn read_letters(&self) {
+        let mut inbox = self.inbox.take();
+        self.public().mailbox.take(&mut inbox);
+        let count = inbox.len().min(LETTERS_PER_TURN);
+        if count > 0 {
+            self.public().counters.mail_received.add(count as u64);
+            for letter in inbox.drain(..count) {
+                self.open_letter(letter);
+            }
+        }
+        // A letter may have brought more into the inbox only through the mailbox, so it is ours.
+        self.inbox.replace(inbox);
+    }
+
+    fn open_letter(&self, letter: Letter) {
+        match letter {
+            Letter::Task(runnable) if runnable.metadata().is_pinned() => {
+                self.pinned.borrow_mut().push_back(runnable);
+            }
+            Letter::Task(runnable) => self.queue.borrow_mut().push(runnable),
+            Letter::Run(job) => job(),
+            Letter::Submit(charge) => self.submit_posted(charge),
+            Letter::Cancel(token) => self.cancel_here(token),
+            Letter::ClearTimer(key) => {
+                let waker = self.wheel.borrow_mut().remove(key);
+                drop(waker);
+            }
+        }
+    }
+
+    /// Runs tasks until there are none, or the budget of polls or of time is used up.
+    fn run_tasks(&self) {
+        let options = &self.core.options;
+        let mut start = None;
+        let mut polls = 0;
+        self.offer_backlog();
+        while polls < options.poll_budget {
+            let Some(runnable) = self.next_task() else { break };
+            let start = *start.get_or_insert_with(|| self.now());
+            self.poll(runnable);
+            polls += 1;
+            if self.bells_owed.get() {
+                self.send_bells();
+            }
+            // Long polls are watched closely, short ones from time to time.
+            let long = self.poll_nanos.get() > 20_000;
+            if long || polls % LOOK_EVERY == 0 {
+                if self.driver.borrow().pending() {
+                    self.flush_ring();
+                    self.collect();
+                }
+                if self.now() - start > options.time_budget {
+                    break;
+                }
+            }
+        }
+        if let Some(start) = start {
+            self.learn_poll_time(start, polls);
+        }
+    }
+
+    fn learn_poll_time(&self, start: Instant, polls: u32) {
+        let spent = u64::try_from((self.now() - start).as_nanos()).unwrap_or(u64::MAX);
+        let each = spent / u64::from(polls.max(1));
+        // An average that gives the last turn a weight of an eighth.
+        self.poll_nanos.set(self.poll_nanos.get().saturating_mul(7).saturating_add(each) / 8);
+    }
+
+    fn next_task(&self) -> Option<Runnable> {
+        if let Some(stolen) = self.next.take() {
+            return Some(stolen);
+        }
+        let tick = self.tick.get().wrapping_add(1);
+        self.tick.set(tick);
+        if tick.is_multiple_of(INJECTED_EVERY)
+            && let Some(runnable) = self.queue.borrow_mut().pop_injected()
+        {
+            return Some(runnable);
+        }
+        if self.lifo_streak.get() < LIFO_IN_A_ROW
+            && let Some(runnable) = self.take_lifo()
+        {
+            self.lifo_streak.set(self.lifo_streak.get() + 1);
+            self.public().counters.lifo_polls.add(1);
+            return Some(runnable);
+        }
+        self.lifo_streak.set(0);
+        let pinned_first = tick & 1 == 0;
+        let next = if pinned_first { self.pop_pinned() } else { None };
+        next.or_else(|| self.queue.borrow_mut().pop())
+            .or_else(|| self.pop_pinned())
+            .or_else(|| self.take_lifo())
+            .or_else(|| self.queue.borrow_mut().pop_injected())
+    }
+
+    fn pop_pinned(&self) -> Option<Runnable> {
+        self.pinned.borrow_mut().pop_front()
+    }
+
+    fn take_lifo(&self) -> Option<Runnable> {
+        let lifo = &self.public().lifo;
+        if lifo.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // Acquire pairs with the Release of whoever put it there, which is this thread.
+        runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::Acquire))
+    }
+
+    fn poll(&self, runnable: Runnable) {
+        let public = self.public();
+        public.counters.polls.add(1);
+        self.leaves.set(LEAVES_PER_POLL);
+        let count = public.poll_count.load(Ordering::Relaxed);
+        public.poll_count.store(count.wrapping_add(1), Ordering::Relaxed);
+        self.polling.set(true);
+        // A panic of the future is caught inside of the task; one that still comes out of here is
+        // our bug and ends the shard.
+        runnable.run();
+        self.polling.set(false);
+        public.poll_count.store(count.wrapping_add(2), Ordering::Relaxed);
+    }
+
+    /// Queues a task of this runtime that was woken on this thread.
+    fn enqueue(&self, runnable: Runnable, yielded: bool) {
+        let meta = runnable.metadata();
+        if meta.is_pinned() {
+            let home = meta.home();
+            if home == self.me {
+                self.pinned.borrow_mut().push_back(runnable);
+            } else {
+                self.send(home, Letter::Task(runnable));
+            }
+            return;
+        }
+        if !self.polling.get() || yielded {
+            self.queue.borrow_mut().push(runnable);
+            if self.polling.get() {
+                self.offer_backlog();
+            }
+            return;
+        }
+        let pointer = runnable.into_raw().as_ptr();
+        // AcqRel: a thief that takes the task out sees it whole; we see the one that was there.
+        let before = self.public().lifo.swap(pointer, Ordering::AcqRel);
+        if let Some(before) = runnable_from(before) {
+            self.queue.borrow_mut().push(before);
+        }
+        self.offer_backlog();
+    }
+
+    /// Leaves a letter at another shard, and wakes it if it sleeps.
+    fn send(&self, to: ShardId, letter: Letter) {
+        match self.core.public(to).mailbox.push(letter) {
+            Ok(()) => self.wake(to),
+            Err(letter) => outpost::refuse(letter),
+        }
+    }
+
+    /// Flushes doorbells at once: their targets sleep, and the task polled next may be long.
+    fn send_bells(&self) {
+        self.flush_ring();
+        if self.driver.borrow().pending() {
+            self.collect();
+        }
+    }
+
+    /// Submits what is queued and collects what is ready, with one system call at most.
+    fn serve_ring(&self) {
+        self.refill();
+        let busy = {
+            let driver = self.driver.borrow();
+            driver.queued() > 0 || driver.pending()
+        };
+        if busy {
+            self.flush_ring();
+            self.collect();
+        }
+    }
+
+    fn flush_ring(&self) {
+        let result = self.driver.borrow_mut().flush();
+        self.bells_owed.set(false);
+        self.note_driver(result.map(drop));
+    }
+
+    fn note_driver(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.borrow_mut().get_or_insert(error);
+        }
+    }
+}
+
+impl<A: Assembly> fmt::Debug for Shard<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard").field("me", &self.me).finish_non_exhaustive()
+    }
+}
+
+/// Runs `body` with the shard as scheduler and port of this thread.
+fn on_shard<A: Assembly, R>(shard: &Shard<A>, body: impl FnOnce() -> R) -> R {
+    task::with_local_scheduler(shard, || port::enter(shard, body))
+}

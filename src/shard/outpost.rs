@@ -1,0 +1,177 @@
+//! The way to one shard from any thread: it outlives the shard, and then says so.
+
+use std::fmt;
+
+use crate::assembly::Assembly;
+use crate::doorbell::{Doorbell, Help, Post};
+use crate::driver::Token;
+use crate::id::ShardId;
+use crate::inflight::{Charge, Finished, Outcome};
+use crate::port::{self, Lane};
+use crate::primitive::Arc;
+use crate::queue::SharedQueue;
+use crate::shard::{Core, Letter};
+use crate::task::{Registry, Runnable, RuntimeId, Scheduler};
+use crate::timer::TimerKey;
+
+/// The far end of one shard.
+pub(crate) struct Outpost<A: Assembly> {
+    core: Arc<Core<A>>,
+    shard: ShardId,
+}
+
+impl<A: Assembly> Outpost<A> {
+    /// The way to this shard.
+    pub(crate) fn new(core: Arc<Core<A>>, shard: ShardId) -> Self {
+        Self { core, shard }
+    }
+
+    /// Gives the shard a stealable task, at the shared end of its queue.
+    pub(crate) fn inject(&self, runnable: Runnable) {
+        self.core.public(self.shard).queue.inject(runnable);
+        self.core.wake_from_anywhere(self.shard);
+        self.core.call_help_for(self.shard);
+    }
+
+    /// Leaves a letter at a shard of this runtime.
+    pub(crate) fn post(&self, to: ShardId, letter: Letter) {
+        match self.core.public(to).mailbox.push(letter) {
+            Ok(()) => self.core.wake_from_anywhere(to),
+            Err(letter) => refuse(letter),
+        }
+    }
+}
+
+impl<A: Assembly> Core<A> {
+    /// After work was published to a shard, from a thread that may or may not be one: rings it if
+    /// it sleeps.
+    pub(crate) fn wake_from_anywhere(&self, target: ShardId) {
+        let public = self.public(target);
+        let on_shard = port::with(|port| match port {
+            Some(port) if port.runtime() == self.runtime() => {
+                if port.shard() == target {
+                    return true;
+                }
+                match public.gate.post() {
+                    Post::Awake => {}
+                    Post::Coalesced => public.coalesced.add_shared(1),
+                    Post::Ring => port.ring(target),
+                }
+                true
+            }
+            _ => false,
+        });
+        if on_shard {
+            return;
+        }
+        match public.gate.post_foreign() {
+            (Post::Ring, duty) => {
+                self.ring_foreign(target);
+                // Only now may the shard take its doorbell down.
+                drop(duty);
+            }
+            (Post::Coalesced, _) => public.coalesced.add_shared(1),
+            (Post::Awake, _) => {}
+        }
+    }
+
+    fn ring_foreign(&self, target: ShardId) {
+        let public = self.public(target);
+        let ringer = public.ringer.get();
+        let ringer = ringer.expect("a shard sleeps only after it has opened its doorbell");
+        // The doorbell stays open while the duty is held, so a refusal is a passing one (memory).
+        while let Err(error) = A::Doorbell::ring_foreign(ringer) {
+            if !is_passing(&error) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        public.rung_from_outside.add_shared(1);
+    }
+
+    /// A stealable task was queued at a shard that is awake: if that shard does not get to it
+    /// soon, somebody else should.
+    pub(crate) fn call_help_for(&self, shard: ShardId) {
+        if self.idle.any() && !self.idle.is_idle(shard) {
+            self.call_for_help(false);
+        }
+    }
+
+    /// Wakes one sleeping shard as a searcher, if none is searching.
+    pub(crate) fn call_for_help(&self, urgent: bool) {
+        if let Help::Claimed(helper) = self.idle.call_for_help(urgent) {
+            self.wake_from_anywhere(helper);
+        }
+    }
+}
+
+/// Whether the system may take the same call a moment later.
+fn is_passing(error: &std::io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::EINTR | libc::EBUSY | libc::ENOMEM | libc::ENOBUFS)
+    )
+}
+
+/// What becomes of a letter to a shard that is gone.
+pub(super) fn refuse(letter: Letter) {
+    match letter {
+        // Dropping a task that can run no more resolves its handle.
+        Letter::Task(runnable) => drop(runnable),
+        Letter::Run(job) => drop(job),
+        Letter::Submit(charge) => {
+            if let Finished::Wake(waker) = charge.finish(Outcome::error(libc::EPIPE)) {
+                waker.wake();
+            }
+        }
+        // What they speak of ended with the shard.
+        Letter::Cancel(_) | Letter::ClearTimer(_) => {}
+    }
+}
+
+impl<A: Assembly> Scheduler for Outpost<A> {
+    fn runtime(&self) -> RuntimeId {
+        self.core.runtime()
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.core.public(self.shard).registry
+    }
+
+    fn schedule(&self, runnable: Runnable) {
+        if runnable.metadata().is_pinned() {
+            let home = runnable.metadata().home();
+            self.post(home, Letter::Task(runnable));
+        } else {
+            self.inject(runnable);
+        }
+    }
+}
+
+impl<A: Assembly> Lane for Outpost<A> {
+    fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    fn submit(&self, charge: Charge) {
+        self.post(self.shard, Letter::Submit(charge));
+    }
+
+    fn cancel(&self, home: ShardId, token: Token) {
+        self.post(home, Letter::Cancel(token));
+    }
+
+    fn clear_timer(&self, home: ShardId, key: TimerKey) {
+        self.post(home, Letter::ClearTimer(key));
+    }
+
+    fn scheduler(self: Arc<Self>) -> Arc<dyn Scheduler> {
+        self
+    }
+}
+
+impl<A: Assembly> fmt::Debug for Outpost<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outpost").field("shard", &self.shard).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,165 @@
+//! The shard as the surfaces and the tasks see it: their port and their scheduler.
+
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::assembly::Assembly;
+use crate::doorbell::{Doorbell, Post};
+use crate::driver::{Class, Driver, Sqe, Token, sqe_flags};
+use crate::id::ShardId;
+use crate::inflight::Charge;
+use crate::port::{Lane, Port, SubmitError, TimersFull};
+use crate::primitive::Arc;
+use crate::shard::{Letter, Shard};
+use crate::task::{LocalScheduler, Runnable, RuntimeId};
+use crate::timer::TimerKey;
+
+impl<A: Assembly> LocalScheduler for Shard<A> {
+    fn runtime(&self) -> RuntimeId {
+        self.core.runtime()
+    }
+
+    fn schedule(&self, runnable: Runnable, yielded: bool) {
+        self.enqueue(runnable, yielded);
+    }
+}
+
+impl<A: Assembly> Port for Shard<A> {
+    fn runtime(&self) -> RuntimeId {
+        self.core.runtime()
+    }
+
+    fn shard(&self) -> ShardId {
+        self.me
+    }
+
+    fn lane(&self) -> &Arc<dyn Lane> {
+        &self.lane
+    }
+
+    fn now(&self) -> Instant {
+        Shard::now(self)
+    }
+
+    fn consume_budget(&self) -> bool {
+        let left = self.leaves.get();
+        if left == 0 {
+            self.public().counters.budget_yields.add(1);
+            return false;
+        }
+        self.leaves.set(left - 1);
+        true
+    }
+
+    unsafe fn attempt(&self, sqe: &Sqe) -> Option<i32> {
+        // SAFETY:
+        // - passed on to the caller.
+        let result = unsafe { self.driver.borrow_mut().attempt(sqe) };
+        if result.is_some() {
+            self.public().counters.inline_completions.add(1);
+        }
+        result
+    }
+
+    fn queued(&self) -> usize {
+        self.driver.borrow().queued()
+    }
+
+    fn submit(&self, charge: Charge) -> Result<(), (SubmitError, Charge)> {
+        self.submit_here(charge)
+    }
+
+    fn cancel(&self, home: ShardId, token: Token) {
+        if home == self.me {
+            self.cancel_here(token);
+        } else {
+            self.send(home, Letter::Cancel(token));
+        }
+    }
+
+    fn set_timer(
+        &self,
+        deadline: Instant,
+        waker: &Waker,
+        key: Option<TimerKey>,
+    ) -> Result<TimerKey, TimersFull> {
+        let deadline = self.nanos(deadline);
+        if let Some(key) = key
+            && self.move_timer(key, deadline, waker)
+        {
+            return Ok(key);
+        }
+        // Cloned before the wheel is borrowed: a waker may be anybody's code.
+        let waker = waker.clone();
+        let inserted = self.wheel.borrow_mut().insert(deadline, waker);
+        inserted.map_err(|full| TimersFull { limit: full.limit })
+    }
+
+    fn clear_timer(&self, home: ShardId, key: TimerKey) {
+        if home == self.me {
+            let waker = self.wheel.borrow_mut().remove(key);
+            drop(waker);
+        } else {
+            self.send(home, Letter::ClearTimer(key));
+        }
+    }
+
+    fn close(&self, fd: OwnedFd) {
+        if self.leaving.get() || self.failure.borrow().is_some() {
+            drop(fd);
+            return;
+        }
+        // The entry owns the fd from here on.
+        let close = Sqe::close(fd.into_raw_fd()).token(Token::new(Class::Close, 0, 0));
+        self.push(close.flags(sqe_flags::CQE_SKIP_SUCCESS));
+    }
+
+    fn ring(&self, target: ShardId) {
+        Shard::ring(self, target);
+    }
+}
+
+impl<A: Assembly> Shard<A> {
+    /// Moves a timer that is still set. Whether there was one.
+    fn move_timer(&self, key: TimerKey, deadline: u64, waker: &Waker) -> bool {
+        let same = match self.wheel.borrow_mut().get_mut(key) {
+            Some(stored) => stored.will_wake(waker),
+            None => return false,
+        };
+        if !same {
+            // Cloned and dropped while nothing is borrowed: a waker may be anybody's code.
+            let waker = waker.clone();
+            let replaced = self
+                .wheel
+                .borrow_mut()
+                .get_mut(key)
+                .map(|stored| std::mem::replace(stored, waker));
+            drop(replaced);
+        }
+        self.wheel.borrow_mut().reset(key, deadline)
+    }
+
+    /// After work was published to another shard: rings it if it sleeps.
+    pub(super) fn wake(&self, target: ShardId) {
+        if target == self.me {
+            return;
+        }
+        match self.core.public(target).gate.post() {
+            Post::Awake => {}
+            Post::Coalesced => self.core.public(target).coalesced.add_shared(1),
+            Post::Ring => self.ring(target),
+        }
+    }
+
+    /// Rings a shard whose gate gave this one the duty. The ring goes out at the end of the present
+    /// poll, or with the next submission.
+    pub(super) fn ring(&self, target: ShardId) {
+        let ringer = self.core.public(target).ringer.get();
+        let ringer = ringer.expect("shards run tasks only when all of them have opened");
+        let result = A::Doorbell::ring(&mut self.driver.borrow_mut(), ringer);
+        self.public().counters.doorbells_sent.add(1);
+        self.bells_owed.set(true);
+        self.note_driver(result);
+    }
+}

@@ -1,0 +1,144 @@
+//! Looking for work with other shards: whom to ask in which order, and when a LIFO slot is fair
+//! game.
+
+use std::time::{Duration, Instant};
+
+use crate::assembly::Assembly;
+use crate::id::ShardId;
+use crate::options::StealOptions;
+use crate::primitive::Ordering;
+use crate::queue::{LocalQueue, SharedQueue, Stolen};
+use crate::shard::Shard;
+use crate::shard::core::runnable_from;
+use crate::task::Runnable;
+
+/// A poll that lasts longer than this lets others take from the LIFO slot.
+const LONG_POLL: Duration = Duration::from_micros(100);
+/// How often a theft that collided with another is tried again at once.
+const RETRIES: usize = 4;
+
+/// The order in which one shard asks the others, and what it saw of them.
+#[derive(Debug)]
+pub(super) struct Victims {
+    me: usize,
+    count: usize,
+    options: StealOptions,
+    random: u64,
+    /// For each shard the poll that it was in when last looked at, and since when.
+    seen: Vec<(u64, Option<Instant>)>,
+}
+
+impl Victims {
+    pub(super) fn new(me: ShardId, count: usize, options: StealOptions) -> Self {
+        // Any odd constant times the number tells the shards apart; the sequence need not be good.
+        let random = (me.index() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self { me: me.index(), count, options, random, seen: vec![(0, None); count] }
+    }
+
+    /// The shards to ask in this search: a random start, then on by the stride.
+    pub(super) fn round(&mut self) -> impl Iterator<Item = ShardId> + use<> {
+        // Marsaglia's xorshift64 (2003).
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let (me, count) = (self.me, self.count);
+        let start = (self.random % count as u64) as usize;
+        let stride = self.options.victim_stride % count;
+        let stride = if stride == 0 { 1 } else { stride };
+        // A stride that divides the count would meet some shards twice and others never; so after
+        // each full circle the walk moves one on.
+        let circle = count / gcd(count, stride);
+        (0..count)
+            .map(move |step| (start + step * stride + step / circle) % count)
+            .filter(move |&victim| victim != me)
+            .take(self.options.victim_probe_count)
+            .map(ShardId::from_index)
+    }
+
+    /// Whether the shard has been in the poll with this number for long.
+    fn is_in_long_poll(&mut self, victim: ShardId, poll: u64, now: Instant) -> bool {
+        let seen = &mut self.seen[victim.index()];
+        match *seen {
+            (number, Some(since)) if number == poll => now - since >= LONG_POLL,
+            _ => {
+                *seen = (poll, Some(now));
+                false
+            }
+        }
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+impl<A: Assembly> Shard<A> {
+    /// Takes work from another shard, to be run next. Whether there was any.
+    pub(super) fn steal(&self) -> bool {
+        if self.core.shards.len() == 1 {
+            return false;
+        }
+        let round = self.victims.borrow_mut().round();
+        for victim in round {
+            if let Some(runnable) = self.steal_queued(victim).or_else(|| self.steal_lifo(victim)) {
+                self.next.set(Some(runnable));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether another shard has queued work that this one may take.
+    pub(super) fn others_have_backlog(&self) -> bool {
+        let margin = self.core.options.steal.locality_margin;
+        let mut others = self.core.shards.iter().enumerate();
+        others.any(|(index, public)| index != self.me.index() && public.queue.len_hint() > margin)
+    }
+
+    fn steal_queued(&self, victim: ShardId) -> Option<Runnable> {
+        let options = &self.core.options.steal;
+        let queue = &self.core.public(victim).queue;
+        let waiting = queue.len_hint();
+        if waiting <= options.locality_margin {
+            return None;
+        }
+        let counters = &self.public().counters;
+        // Half, rounded up: a lone task behind a long poll is taken too.
+        let most = waiting.div_ceil(2).min(options.batch_size);
+        for _ in 0..RETRIES {
+            counters.steal_attempts.add(1);
+            match self.queue.borrow_mut().steal_from(queue, most) {
+                Stolen::Empty => return None,
+                Stolen::Retry => {}
+                Stolen::Took { first, moved } => {
+                    counters.steal_success.add(1);
+                    counters.stolen.add(1 + moved as u64);
+                    return Some(first);
+                }
+            }
+        }
+        None
+    }
+
+    /// A task in the LIFO slot is its owner's next, and taking it costs more than it gives, unless
+    /// the owner is stuck.
+    fn steal_lifo(&self, victim: ShardId) -> Option<Runnable> {
+        let public = self.core.public(victim);
+        if public.lifo.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        let poll = public.poll_count.load(Ordering::Relaxed);
+        let is_polling = poll % 2 == 1;
+        let now = self.now();
+        if !is_polling || !self.victims.borrow_mut().is_in_long_poll(victim, poll, now) {
+            return None;
+        }
+        let counters = &self.public().counters;
+        counters.steal_attempts.add(1);
+        // Acquire pairs with the AcqRel of the owner's swap: the task is seen whole.
+        let stolen = runnable_from(public.lifo.swap(std::ptr::null_mut(), Ordering::Acquire))?;
+        counters.steal_success.add(1);
+        counters.stolen.add(1);
+        Some(stolen)
+    }
+}
