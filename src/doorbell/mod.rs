@@ -8,6 +8,8 @@ use crate::id::ShardId;
 
 mod event_fd;
 mod msg_ring;
+#[cfg(test)]
+mod suite;
 
 pub use event_fd::{EventFd, EventFdRinger};
 pub use msg_ring::{MsgRing, MsgRingRinger};

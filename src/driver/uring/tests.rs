@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::driver::caps::Caps;
 use crate::driver::entry::Class;
 use crate::driver::opcode::{Opcode, cqe_flags, sqe_flags};
 use crate::driver::uring::setup::setup_flags;
@@ -66,14 +67,8 @@ fn sorted_indices(seen: &[Cqe]) -> Vec<u32> {
     indices
 }
 
-/// What this thread is called by the kernel.
-pub(crate) fn thread_number() -> i32 {
-    // SAFETY: the call takes nothing and changes nothing.
-    unsafe { libc::gettid() }
-}
-
 /// Waits until the thread sleeps in the kernel; it has said who it is just before.
-pub(crate) fn wait_until_asleep(thread: &AtomicI32) {
+fn wait_until_asleep(thread: &AtomicI32) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         assert!(Instant::now() < deadline, "the other thread does not go to sleep");
@@ -87,19 +82,32 @@ pub(crate) fn wait_until_asleep(thread: &AtomicI32) {
     }
 }
 
-/// Lets another thread run `act` when this one sleeps in `park`, and counts the completions that
-/// came of it.
-fn park_while(driver: &mut Uring, act: impl FnOnce() + Send) -> Vec<Cqe> {
-    let asleep = AtomicI32::new(0);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            wait_until_asleep(&asleep);
-            act();
+impl Uring {
+    /// Lets another thread run `act` when this one sleeps in `park`, and returns when it woke.
+    pub(crate) fn park_while(&mut self, act: impl FnOnce() + Send) {
+        let asleep = AtomicI32::new(0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                wait_until_asleep(&asleep);
+                act();
+            });
+            // SAFETY: the call takes nothing and changes nothing.
+            asleep.store(unsafe { libc::gettid() }, Ordering::Release);
+            let deadline = Instant::now() + PATIENCE;
+            self.park(Some(deadline)).unwrap();
+            assert!(Instant::now() < deadline, "nothing ended the sleep");
         });
-        asleep.store(thread_number(), Ordering::Release);
-        driver.park(Some(Instant::now() + PATIENCE)).unwrap();
-        drain(driver)
-    })
+    }
+
+    /// Makes the driver believe that its kernel is another one.
+    pub(crate) fn pretend(&mut self, change: impl FnOnce(&mut Caps)) {
+        change(&mut self.caps);
+    }
+}
+
+fn park_while(driver: &mut Uring, act: impl FnOnce() + Send) -> Vec<Cqe> {
+    driver.park_while(act);
+    drain(driver)
 }
 
 #[test]
@@ -257,7 +265,7 @@ fn o6_a_message_from_a_thread_without_a_ring_ends_the_sleep() {
 fn o6_the_deadline_ends_the_sleep_and_not_before() {
     let mut driver = small();
     for absolute in [driver.caps.absolute_wait, false] {
-        driver.caps.absolute_wait = absolute;
+        driver.pretend(|caps| caps.absolute_wait = absolute);
         let start = Instant::now();
         let deadline = start + Duration::from_millis(20);
         driver.park(Some(deadline)).unwrap();
