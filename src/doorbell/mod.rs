@@ -10,6 +10,8 @@ mod event_fd;
 mod gate;
 mod idle;
 mod msg_ring;
+#[cfg(test)]
+mod suite;
 
 pub use event_fd::{EventFd, EventFdRinger};
 pub use msg_ring::{MsgRing, MsgRingRinger};

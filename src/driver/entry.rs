@@ -181,24 +181,34 @@ impl Sqe {
 
     /// Reads up to `len` bytes to `to` at `offset`; `u64::MAX` stands for the file's own cursor.
     pub fn read(fd: RawFd, to: *mut u8, len: u32, offset: u64) -> Self {
-        Self { off: offset, addr: to.addr() as u64, len, ..Self::new(Opcode::READ, fd) }
+        Self {
+            off: offset,
+            addr: to.expose_provenance() as u64,
+            len,
+            ..Self::new(Opcode::READ, fd)
+        }
     }
 
     /// Writes up to `len` bytes from `from` at `offset`; `u64::MAX` stands for the file's cursor.
     pub fn write(fd: RawFd, from: *const u8, len: u32, offset: u64) -> Self {
-        Self { off: offset, addr: from.addr() as u64, len, ..Self::new(Opcode::WRITE, fd) }
+        Self {
+            off: offset,
+            addr: from.expose_provenance() as u64,
+            len,
+            ..Self::new(Opcode::WRITE, fd)
+        }
     }
 
     /// Receives up to `len` bytes to `to`, with `MSG_*` flags.
     pub fn recv(fd: RawFd, to: *mut u8, len: u32, msg_flags: i32) -> Self {
         let op_flags = msg_flags as u32;
-        Self { addr: to.addr() as u64, len, op_flags, ..Self::new(Opcode::RECV, fd) }
+        Self { addr: to.expose_provenance() as u64, len, op_flags, ..Self::new(Opcode::RECV, fd) }
     }
 
     /// Sends up to `len` bytes from `from`, with `MSG_*` flags.
     pub fn send(fd: RawFd, from: *const u8, len: u32, msg_flags: i32) -> Self {
         let op_flags = msg_flags as u32;
-        Self { addr: from.addr() as u64, len, op_flags, ..Self::new(Opcode::SEND, fd) }
+        Self { addr: from.expose_provenance() as u64, len, op_flags, ..Self::new(Opcode::SEND, fd) }
     }
 
     /// Accepts one connection; the new socket gets `SOCK_*` flags. No peer address is asked for.
@@ -213,13 +223,22 @@ impl Sqe {
 
     /// Connects to the address of `len` bytes at `addr`.
     pub fn connect(fd: RawFd, addr: *const libc::sockaddr, len: libc::socklen_t) -> Self {
-        Self { addr: addr.addr() as u64, off: len as u64, ..Self::new(Opcode::CONNECT, fd) }
+        Self {
+            addr: addr.expose_provenance() as u64,
+            off: len as u64,
+            ..Self::new(Opcode::CONNECT, fd)
+        }
     }
 
     /// Opens the NUL-terminated path, relative to the directory `dir`.
     pub fn open_at(dir: RawFd, path: *const libc::c_char, flags: i32, mode: u32) -> Self {
         let op_flags = flags as u32;
-        Self { addr: path.addr() as u64, len: mode, op_flags, ..Self::new(Opcode::OPENAT, dir) }
+        Self {
+            addr: path.expose_provenance() as u64,
+            len: mode,
+            op_flags,
+            ..Self::new(Opcode::OPENAT, dir)
+        }
     }
 
     /// Closes the fd.

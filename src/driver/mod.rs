@@ -15,7 +15,8 @@ mod uring;
 pub use caps::Caps;
 pub use entry::{Class, Cqe, Sqe, Token};
 pub use opcode::{Opcode, cqe_flags, ioprio, sqe_flags};
-pub use uring::{Uring, UringSetup};
+pub(crate) use uring::post;
+pub use uring::{RefusalReason, Uring, UringRefused, UringSetup};
 
 /// One completion backend, owned by one shard.
 ///
