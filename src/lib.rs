@@ -8,6 +8,7 @@ pub mod doorbell;
 pub mod driver;
 mod id;
 mod inflight;
+mod op;
 mod options;
 pub mod placement;
 mod port;

@@ -33,6 +33,12 @@ pub(crate) trait Port {
     /// and returns pending, so that other tasks and the ring get their turn.
     fn consume_budget(&self) -> bool;
 
+    /// An operation was made that has not started.
+    fn operation_made(&self);
+
+    /// An operation starts. How many others were made by the running poll and have not started.
+    fn operation_started(&self) -> u32;
+
     /// How many entries wait for this turn's submission: joining them costs no system call.
     fn queued(&self) -> usize;
 
@@ -153,4 +159,52 @@ pub(crate) fn with<R>(body: impl FnOnce(Option<&dyn Port>) -> R) -> R {
 /// The lane of the shard whose thread this is.
 pub(crate) fn current_lane() -> Option<Arc<dyn Lane>> {
     with(|port| port.map(|port| Arc::clone(port.lane())))
+}
+
+/// The way to a shard, for the `_on` forms of constructors: what is made through it does its work
+/// on that shard's ring when it is used on a thread that is no shard of the runtime.
+#[derive(Clone, Debug)]
+pub struct ShardLane(pub(crate) Arc<dyn Lane>);
+
+impl ShardLane {
+    /// Which shard.
+    pub fn shard_id(&self) -> ShardId {
+        self.0.shard()
+    }
+}
+
+/// What names a shard for the `_on` forms of constructors: a [`RuntimeHandle`](crate::RuntimeHandle)
+/// (any shard, by placement), a handle narrowed to one shard, a [`ShardCtx`](crate::ShardCtx), or a
+/// [`ShardLane`].
+///
+/// Sealed: implemented for those types only.
+pub trait ToLane: sealed::Sealed {
+    /// The way to the shard.
+    fn to_lane(&self) -> ShardLane;
+}
+
+pub(crate) mod sealed {
+    /// Keeps [`ToLane`](super::ToLane) to the types of this crate.
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for ShardLane {}
+
+impl ToLane for ShardLane {
+    fn to_lane(&self) -> ShardLane {
+        self.clone()
+    }
+}
+
+/// The lane of the shard whose thread this is, for an ambient constructor.
+///
+/// # Errors
+///
+/// On a thread without a runtime: the error says so, and names the form that takes one.
+pub(crate) fn ambient_lane(explicit_form: &'static str) -> io::Result<Arc<dyn Lane>> {
+    current_lane().ok_or_else(|| {
+        io::Error::other(format!(
+            "this thread belongs to no spargio runtime; use `{explicit_form}` with a RuntimeHandle"
+        ))
+    })
 }

@@ -82,6 +82,8 @@ pub(crate) struct Shard<A: Assembly> {
     bells_owed: Cell<bool>,
     /// Ready leaves that the present poll may still have.
     leaves: Cell<u32>,
+    /// Operations that the present poll has made and not started.
+    made: Cell<u32>,
     lifo_streak: Cell<u32>,
     tick: Cell<u32>,
     /// A task that was stolen to be run at once.
@@ -130,6 +132,7 @@ impl<A: Assembly> Shard<A> {
             polling: Cell::new(false),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
+            made: Cell::new(0),
             lifo_streak: Cell::new(0),
             tick: Cell::new(0),
             next: Cell::new(None),
@@ -319,6 +322,7 @@ impl<A: Assembly> Shard<A> {
         let public = self.public();
         public.counters.polls.add(1);
         self.leaves.set(LEAVES_PER_POLL);
+        self.made.set(0);
         let count = public.poll_count.load(Ordering::Relaxed);
         public.poll_count.store(count.wrapping_add(1), Ordering::Relaxed);
         self.polling.set(true);

@@ -52,6 +52,17 @@ impl<A: Assembly> Port for Shard<A> {
         true
     }
 
+    fn operation_made(&self) {
+        self.made.set(self.made.get() + 1);
+    }
+
+    fn operation_started(&self) -> u32 {
+        // One that was made in an earlier poll was not counted in this one.
+        let others = self.made.get().saturating_sub(1);
+        self.made.set(others);
+        others
+    }
+
     unsafe fn attempt(&self, sqe: &Sqe) -> Option<i32> {
         // SAFETY:
         // - passed on to the caller.
