@@ -4,8 +4,10 @@ mod primitive;
 
 mod assembly;
 mod buf;
+mod builder;
 pub mod doorbell;
 pub mod driver;
+mod error;
 mod id;
 mod inflight;
 mod op;
@@ -13,6 +15,7 @@ mod options;
 pub mod placement;
 mod port;
 pub mod queue;
+mod runtime;
 mod shard;
 mod stats;
 mod task;
@@ -20,7 +23,20 @@ mod timer;
 
 pub use assembly::{Assembled, Assembly, Native};
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
+pub use builder::{Assemble, Builder, RuntimeBuilder};
+pub use error::{BuildError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
-pub use options::{SpinOptions, StealOptions};
+pub use options::{MAX_SPIN, SpinOptions, StealOptions};
+pub use port::{ShardLane, ToLane};
+pub use runtime::{
+    RuntimeHandleOf, RuntimeOf, ShardCtx, ShardHandleOf, ShutdownReport, TaskPlacement, run,
+    run_local_on, run_with, spawn, spawn_local, spawn_stealable_on,
+};
 pub use stats::{RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinError, JoinHandle, LocalJoinHandle};
+
+/// The runtime of the default parts.
+pub type Runtime = RuntimeOf<Native>;
+
+/// A handle of the [`Runtime`] of the default parts.
+pub type RuntimeHandle = RuntimeHandleOf<Native>;

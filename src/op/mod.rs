@@ -6,13 +6,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::inflight::{Abandoned, Claim, Operation, Outcome, cell};
+use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
 mod fd;
 mod inline;
 
+pub(crate) use crate::inflight::{Claim, Operation, Outcome};
 pub(crate) use fd::Fd;
 pub(crate) use inline::Inline;
 

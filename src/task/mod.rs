@@ -35,6 +35,7 @@ pub(crate) struct Meta {
     /// The shard that a pinned task runs on, and the one that a stealable task was spawned on.
     home: ShardId,
     pinned: bool,
+    confined: bool,
     aborted: AtomicBool,
     owner: Arc<dyn Scheduler>,
 }
@@ -53,6 +54,11 @@ impl Meta {
     /// Whether the task may run on its home only.
     pub(crate) fn is_pinned(&self) -> bool {
         self.pinned
+    }
+
+    /// Whether the task may not even be dropped away from its home.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.confined
     }
 
     /// Which runtime the task belongs to.
@@ -137,6 +143,8 @@ pub(crate) struct Home {
     pub(crate) shard: ShardId,
     /// Whether it may leave it.
     pub(crate) pinned: bool,
+    /// Whether its future is not `Send`, so that it may not even be dropped elsewhere.
+    pub(crate) confined: bool,
 }
 
 /// Makes a task of a future that any thread may poll and drop.
@@ -166,8 +174,10 @@ where
 ///
 /// # Safety
 ///
-/// - The caller is on the thread of the shard `home.shard`, `home.pinned` is set, and every
-///   `Runnable` of the task is run or dropped on that thread only.
+/// - `home.pinned` and `home.confined` are set unless the future is `Send`; then every `Runnable`
+///   of the task that has been polled is run and dropped on the thread of `home.shard` only.
+/// - The caller is on that thread, or the future holds nothing that is not `Send` before its first
+///   poll.
 /// - If `F::Output` is not `Send`, the handle stays on that thread.
 pub(crate) unsafe fn spawn_unchecked<F>(
     owner: Arc<dyn Scheduler>,
@@ -187,6 +197,7 @@ where
         key,
         home: home.shard,
         pinned: home.pinned,
+        confined: home.confined,
         aborted: AtomicBool::new(false),
         owner,
     };
