@@ -91,7 +91,7 @@ impl UringRefused {
     }
 
     /// What the system answered.
-    pub fn source(&self) -> &io::Error {
+    pub fn os_error(&self) -> &io::Error {
         &self.source
     }
 
@@ -185,9 +185,9 @@ impl Surroundings {
             disabled: disabled.trim().parse().unwrap_or(0),
             errno_without_ring: enter::errno_without_ring(),
             release: release(),
-            memlock: if unbound { None } else { limit(libc::RLIMIT_MEMLOCK) },
+            memlock: if unbound { None } else { locked_memory_limit() },
             memlock_needed: ring_bytes(setup.entries, setup.cq_size()),
-            files: limit(libc::RLIMIT_NOFILE).unwrap_or(u64::MAX),
+            files: open_files_limit().unwrap_or(u64::MAX),
         }
     }
 }
@@ -250,11 +250,21 @@ fn size(entries: u32) -> u64 {
     u64::from(entries).next_power_of_two()
 }
 
-fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
+/// The limit that the call reads; `None` if there is none.
+fn limit(read: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a live local that the call fills.
-    let answer = unsafe { libc::getrlimit(resource, &raw mut limit) };
+    let answer = read(&raw mut limit);
     (answer == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+fn locked_memory_limit() -> Option<u64> {
+    // SAFETY: `limit` lends a live local that the call fills.
+    limit(|to| unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, to) })
+}
+
+fn open_files_limit() -> Option<u64> {
+    // SAFETY: `limit` lends a live local that the call fills.
+    limit(|to| unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, to) })
 }
 
 fn release() -> String {

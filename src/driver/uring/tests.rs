@@ -216,9 +216,16 @@ fn o3_tokens_come_back_as_they_went_in() {
 
 #[test]
 fn o3_opening_leaves_no_completion_behind() {
-    let mut driver = small();
-    assert!(!driver.pending());
-    assert_eq!(drain(&mut driver), []);
+    let kinds = [
+        UringSetup::default(),
+        UringSetup::default().with_coop_taskrun(true),
+        UringSetup::default().with_sqpoll(Duration::from_millis(1)),
+    ];
+    for setup in kinds {
+        let mut driver = open(&setup);
+        assert!(!driver.pending());
+        assert_eq!(drain(&mut driver), []);
+    }
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn the_error_says_what_and_what_to_do() {
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     let refused = UringRefused::of(&error).unwrap();
     assert_eq!(refused.reason(), &RefusalReason::Seccomp);
-    assert_eq!(refused.source().raw_os_error(), Some(libc::EPERM));
+    assert_eq!(refused.os_error().raw_os_error(), Some(libc::EPERM));
     let text = error.to_string();
     assert!(text.contains("seccomp") && text.contains("io_uring_setup"), "{text}");
     assert!(UringRefused::of(&io::Error::other("else")).is_none());
@@ -113,7 +113,9 @@ fn the_error_says_what_and_what_to_do() {
 
 #[test]
 fn a_filter_that_refuses_is_named() {
-    for refuse in ["setup EPERM", "setup ENOSYS", "all EPERM", "all ENOSYS"] {
+    let calls =
+        ["setup EPERM", "setup ENOSYS", "enter EPERM", "register EPERM", "all EPERM", "all ENOSYS"];
+    for refuse in calls {
         let said = ask_child(refuse);
         assert!(said.contains("reason: Seccomp"), "{refuse}: {said}");
     }
@@ -158,11 +160,13 @@ fn opens_a_ring_after_restricting_itself() {
     match refuse.as_str() {
         "setup EPERM" => filter(&[libc::SYS_io_uring_setup], libc::EPERM),
         "setup ENOSYS" => filter(&[libc::SYS_io_uring_setup], libc::ENOSYS),
+        "enter EPERM" => filter(&[libc::SYS_io_uring_enter], libc::EPERM),
+        "register EPERM" => filter(&[libc::SYS_io_uring_register], libc::EPERM),
         "all EPERM" => filter(&ALL_CALLS, libc::EPERM),
         "all ENOSYS" => filter(&ALL_CALLS, libc::ENOSYS),
         "memlock" => limit_locked_memory(4_096),
         "memlock-some" => limit_locked_memory(6 * 4_096),
-        "files" => set_limit(libc::RLIMIT_NOFILE, 3),
+        "files" => limit_files(3),
         other => panic!("unknown restriction {other}"),
     }
     match Uring::open(&UringSetup::default(), ShardId::new(0)) {
@@ -211,14 +215,18 @@ fn filter(calls: &[libc::c_long], errno: i32) {
 fn limit_locked_memory(bytes: u64) {
     /// The user nobody, of whom no other process of the tests runs.
     const NOBODY: libc::uid_t = 65_534;
-    set_limit(libc::RLIMIT_MEMLOCK, bytes);
+    // SAFETY: `set_limit` lends a live local that the call reads.
+    set_limit(bytes, |limit| unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, limit) });
     // SAFETY: takes no memory. Fails for everybody but root, who alone needs it.
     let _done = unsafe { libc::syscall(libc::SYS_setuid, NOBODY) };
 }
 
-fn set_limit(resource: libc::__rlimit_resource_t, value: u64) {
+fn limit_files(count: u64) {
+    // SAFETY: `set_limit` lends a live local that the call reads.
+    set_limit(count, |limit| unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) });
+}
+
+fn set_limit(value: u64, write: impl FnOnce(*const libc::rlimit) -> libc::c_int) {
     let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
-    // SAFETY: `limit` is a live local that the call reads.
-    let answer = unsafe { libc::setrlimit(resource, &raw const limit) };
-    assert_eq!(answer, 0, "{}", io::Error::last_os_error());
+    assert_eq!(write(&raw const limit), 0, "{}", io::Error::last_os_error());
 }
