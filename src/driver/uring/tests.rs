@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use static_assertions::assert_not_impl_any;
+
 use crate::driver::caps::Caps;
 use crate::driver::entry::Class;
 use crate::driver::opcode::{Opcode, cqe_flags, sqe_flags};
@@ -15,6 +17,9 @@ use crate::driver::uring::setup::setup_flags;
 use crate::driver::uring::{Uring, UringSetup, post};
 use crate::driver::{Cqe, Driver, RingDriver, SqFull, Sqe, Token};
 use crate::id::ShardId;
+
+// The kernel knows the thread that a ring belongs to, and so does the place it is registered at.
+assert_not_impl_any!(Uring: Send, Sync);
 
 /// How long a test waits for what must come at once before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -269,6 +274,22 @@ fn o6_a_message_from_a_thread_without_a_ring_ends_the_sleep() {
 }
 
 #[test]
+fn o6_a_signal_ends_the_sleep_and_is_no_error() {
+    extern "C" fn nothing(_signal: libc::c_int) {}
+    let handler = nothing as extern "C" fn(libc::c_int);
+    // SAFETY: the handler does nothing, so it may run at any moment; no other test uses the signal.
+    unsafe { libc::signal(libc::SIGUSR1, handler as libc::sighandler_t) };
+    // SAFETY: the call takes nothing and changes nothing.
+    let sleeper = unsafe { libc::pthread_self() };
+    let mut driver = small();
+    let seen = park_while(&mut driver, || {
+        // SAFETY: the thread lives until this closure has returned.
+        unsafe { libc::pthread_kill(sleeper, libc::SIGUSR1) };
+    });
+    assert_eq!(seen, []);
+}
+
+#[test]
 fn o6_the_deadline_ends_the_sleep_and_not_before() {
     let mut driver = small();
     for absolute in [driver.caps.absolute_wait, false] {
@@ -477,24 +498,4 @@ fn a_multishot_poll_keeps_saying_more() {
     let seen = collect(&mut driver, 2);
     let ended = seen.iter().find(|cqe| cqe.token == op(0)).unwrap();
     assert_eq!((ended.result, ended.has_more()), (-libc::ECANCELED, false));
-}
-
-#[test]
-fn values_beyond_a_limit_are_named_with_it() {
-    let refused = |setup: UringSetup| {
-        let error = Uring::open(&setup, ShardId::new(0)).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
-        error.to_string()
-    };
-    let too_many = UringSetup::MAX_ENTRIES + 1;
-    let text = refused(UringSetup::default().with_entries(too_many));
-    assert!(text.contains("32769") && text.contains("32768"), "{text}");
-    let text = refused(UringSetup::default().with_entries(0));
-    assert!(text.contains("entries is 0"), "{text}");
-    let text = refused(UringSetup::default().with_cq_entries(255));
-    assert!(text.contains("255") && text.contains("256"), "{text}");
-    let text = refused(UringSetup::default().with_cq_entries(UringSetup::MAX_CQ_ENTRIES + 1));
-    assert!(text.contains("65537") && text.contains("65536"), "{text}");
-    let text = refused(UringSetup::default().with_sqpoll_cpu(0));
-    assert!(text.contains("sqpoll_cpu"), "{text}");
 }
