@@ -179,7 +179,8 @@ impl Surroundings {
     fn look(setup: &UringSetup) -> Self {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
         let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-        let unbound = has_ipc_lock(&status);
+        let users = fs::read_to_string("/proc/thread-self/uid_map").unwrap_or_default();
+        let unbound = has_ipc_lock(&status, &users);
         Self {
             seccomp: field(&status, "Seccomp:").and_then(|text| text.parse().ok()).unwrap_or(0),
             disabled: disabled.trim().parse().unwrap_or(0),
@@ -230,11 +231,13 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-/// Whether the limit on locked memory does not bind the thread of this status.
-fn has_ipc_lock(status: &str) -> bool {
+/// Whether the limit on locked memory does not bind the thread of this status and user map. The
+/// right counts in the first user namespace only, which is the one that maps every user to itself.
+fn has_ipc_lock(status: &str, users: &str) -> bool {
     const CAP_IPC_LOCK: u32 = 14;
     let capabilities = field(status, "CapEff:").map(|text| u64::from_str_radix(text, 16));
-    matches!(capabilities, Some(Ok(bits)) if bits >> CAP_IPC_LOCK & 1 == 1)
+    let first = users.split_whitespace().eq(["0", "0", "4294967295"]);
+    first && matches!(capabilities, Some(Ok(bits)) if bits >> CAP_IPC_LOCK & 1 == 1)
 }
 
 /// The pages that a ring with these queues takes, in bytes.
