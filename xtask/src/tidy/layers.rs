@@ -1,0 +1,246 @@
+//! The layer rule: a module imports from the layers below its own, and from nowhere else.
+//!
+//! The tables here are the one place that knows a module's layer. A new arrow between modules is a
+//! line in one of them, with its reason in ARCHITECTURE.md.
+
+use proc_macro2::Span;
+use syn::visit::{self, Visit};
+use syn::{Attribute, ItemMod, ItemUse, Macro, Path, UseTree, VisRestricted};
+
+use super::Finding;
+use super::source::Source;
+
+const RULE: &str = "layers";
+
+/// A set of modules with the same neighbours above and below.
+struct Layer {
+    name: &'static str,
+    modules: &'static [&'static str],
+    /// Whether the modules of the layer may import from each other.
+    sideways: bool,
+}
+
+/// From the bottom to the top. The longest name that fits a path decides, so that parts of a module
+/// can lie below the rest of it.
+const LAYERS: [Layer; 8] = [
+    Layer { name: "L0", modules: &["primitive", "id"], sideways: true },
+    Layer {
+        name: "L1",
+        modules: &[
+            "buf",
+            "driver::entry",
+            "driver::opcode",
+            "driver::caps",
+            "stats",
+            "error",
+            "options",
+        ],
+        sideways: true,
+    },
+    Layer {
+        name: "L2",
+        modules: &["driver", "doorbell", "queue", "placement", "task", "inflight", "timer"],
+        sideways: false,
+    },
+    Layer { name: "L3", modules: &["assembly", "port"], sideways: false },
+    Layer { name: "L4", modules: &["shard"], sideways: false },
+    Layer { name: "L5", modules: &["runtime", "builder"], sideways: true },
+    Layer { name: "L6 (op)", modules: &["op"], sideways: false },
+    Layer {
+        name: "L6 (on op)",
+        modules: &["time", "fs", "net", "io", "sync", "msg", "boundary", "native"],
+        sideways: false,
+    },
+];
+
+/// Arrows inside a layer that are wanted: from, to, and the names that may be imported.
+const EXCEPTIONS: [(&str, &str, &[&str]); 1] = [("doorbell", "driver", &["Driver", "RingDriver"])];
+
+/// Arrows down that are not wanted: from which modules, to which, and why.
+const FORBIDDEN: [(&[&str], &[&str], &str); 2] = [
+    (
+        &["op", "time", "fs", "net", "io", "sync", "msg", "boundary", "native"],
+        &["assembly", "shard", "runtime", "builder"],
+        "operations reach a shard through `port` only",
+    ),
+    (
+        &["time", "fs", "net", "io", "sync", "msg", "boundary", "native"],
+        &["driver", "doorbell", "inflight"],
+        "`op` is the only door to the kernel",
+    ),
+];
+
+/// A module with its place in [`LAYERS`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    rank: usize,
+    module: &'static str,
+}
+
+impl Place {
+    /// The place of what a path names: `["driver", "entry", "Sqe"]` lies in `driver::entry`.
+    fn of(path: &[impl AsRef<str>]) -> Option<Self> {
+        let places = LAYERS.iter().enumerate().flat_map(|(rank, layer)| {
+            layer.modules.iter().map(move |&module| Self { rank, module })
+        });
+        places
+            .filter(|place| {
+                let mut path = path.iter();
+                place.module.split("::").all(|part| path.next().is_some_and(|p| p.as_ref() == part))
+            })
+            .max_by_key(|place| place.module.len())
+    }
+
+    fn layer(self) -> &'static Layer {
+        &LAYERS[self.rank]
+    }
+}
+
+/// Checks `use` items and paths inside code that start at `crate`, `self` or `super`. Tests and the
+/// arguments of macros are not looked at.
+pub(super) fn imports_go_down(source: &Source, findings: &mut Vec<Finding>) {
+    let Some(module) = source.module() else { return };
+    if module.is_empty() {
+        return;
+    }
+    let Some(from) = Place::of(&module) else {
+        if !source.is_test(1) {
+            findings.push(Finding::new(
+                &source.path,
+                1,
+                RULE,
+                format!("give module `{}` a layer in xtask/src/tidy/layers.rs", module.join("::")),
+            ));
+        }
+        return;
+    };
+    let mut imports =
+        Imports { module: module.iter().map(|&part| part.to_owned()).collect(), found: Vec::new() };
+    imports.visit_file(&source.syntax);
+    for (path, line) in imports.found {
+        if source.is_test(line) {
+            continue;
+        }
+        if let Err(advice) = judge(from, &path) {
+            findings.push(Finding::new(&source.path, line, RULE, advice));
+        }
+    }
+}
+
+/// Whether a module may name a path, given from the root of the crate; if not, what to do.
+fn judge(from: Place, path: &[String]) -> Result<(), String> {
+    let shown = path.join("::");
+    let Some(to) = Place::of(path) else {
+        return Err(format!(
+            "`crate::{shown}` is a name of lib.rs, which lies above; import from the module that \
+             defines it"
+        ));
+    };
+    if from.module == to.module {
+        return Ok(());
+    }
+    let arrow = format!(
+        "`{}` is {} and must not import `{shown}` of {}",
+        from.module,
+        from.layer().name,
+        to.layer().name
+    );
+    let forbidden = FORBIDDEN
+        .iter()
+        .find(|(froms, tos, _)| froms.contains(&from.module) && tos.contains(&to.module));
+    if let Some((_, _, reason)) = forbidden {
+        return Err(format!("{arrow}: {reason}"));
+    }
+    if to.rank < from.rank || (to.rank == from.rank && from.layer().sideways) {
+        return Ok(());
+    }
+    if to.rank > from.rank {
+        return Err(format!(
+            "{arrow}: imports go down only; take it as an argument or move it down"
+        ));
+    }
+    let excepted = EXCEPTIONS.iter().find(|(f, t, _)| *f == from.module && *t == to.module);
+    match excepted {
+        Some((_, _, names)) if path.get(1).is_some_and(|name| names.contains(&name.as_str())) => {
+            Ok(())
+        }
+        Some((_, _, names)) => Err(format!("{arrow}: of that module only {}", names.join(", "))),
+        None => Err(format!(
+            "{arrow}: never sideways; move what both need down, or let the layer above join them"
+        )),
+    }
+}
+
+/// Collects every path of a file that stays inside the crate, from the root, with its line.
+struct Imports {
+    module: Vec<String>,
+    found: Vec<(Vec<String>, usize)>,
+}
+
+impl Imports {
+    fn note(&mut self, path: Vec<String>, span: Span) {
+        let mut parts = path.into_iter().peekable();
+        let mut base = match parts.peek().map(String::as_str) {
+            Some("crate") => {
+                parts.next();
+                Vec::new()
+            }
+            Some("self") => {
+                parts.next();
+                self.module.clone()
+            }
+            Some("super") => self.module.clone(),
+            _ => return,
+        };
+        while parts.next_if(|part| part == "super").is_some() {
+            base.pop();
+        }
+        base.extend(parts.filter(|part| part != "self"));
+        self.found.push((base, span.start().line));
+    }
+
+    fn note_tree(&mut self, before: &[String], tree: &UseTree) {
+        let with = |name: &dyn ToString| -> Vec<String> {
+            before.iter().cloned().chain([name.to_string()]).collect()
+        };
+        match tree {
+            UseTree::Path(path) => self.note_tree(&with(&path.ident), &path.tree),
+            UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.note_tree(before, tree);
+                }
+            }
+            UseTree::Name(name) => self.note(with(&name.ident), name.ident.span()),
+            UseTree::Rename(rename) => self.note(with(&rename.ident), rename.ident.span()),
+            UseTree::Glob(glob) => self.note(before.to_vec(), glob.star_token.spans[0]),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Imports {
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        if item.leading_colon.is_none() {
+            self.note_tree(&[], &item.tree);
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast Path) {
+        if path.leading_colon.is_none() && path.segments.len() > 1 {
+            let parts = path.segments.iter().map(|part| part.ident.to_string()).collect();
+            self.note(parts, path.segments[0].ident.span());
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        self.module.push(item.ident.to_string());
+        visit::visit_item_mod(self, item);
+        self.module.pop();
+    }
+
+    fn visit_macro(&mut self, _: &'ast Macro) {}
+
+    fn visit_attribute(&mut self, _: &'ast Attribute) {}
+
+    fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
+}
