@@ -3,11 +3,8 @@
 //! The tables here are the one place that knows a module's layer. A new arrow between modules is a
 //! line in one of them, with its reason in ARCHITECTURE.md.
 
-use proc_macro2::Span;
-use syn::visit::{self, Visit};
-use syn::{Attribute, ItemMod, ItemUse, Macro, Path, UseTree, VisRestricted};
-
 use super::Finding;
+use super::imports::{Reexports, imports};
 use super::source::Source;
 
 const RULE: &str = "layers";
@@ -53,8 +50,10 @@ const LAYERS: [Layer; 8] = [
     },
 ];
 
-/// Arrows inside a layer that are wanted: from, to, and the names that may be imported.
-const EXCEPTIONS: [(&str, &str, &[&str]); 1] = [("doorbell", "driver", &["Driver", "RingDriver"])];
+/// Arrows inside a layer that are wanted: from, to, and the names that may be imported. A doorbell
+/// rides on a driver's submissions; `post` is how a thread without a ring reaches one.
+const EXCEPTIONS: [(&str, &str, &[&str]); 1] =
+    [("doorbell", "driver", &["Driver", "RingDriver", "post"])];
 
 /// Arrows down that are not wanted: from which modules, to which, and why.
 const FORBIDDEN: [(&[&str], &[&str], &str); 2] = [
@@ -97,8 +96,16 @@ impl Place {
 }
 
 /// Checks `use` items and paths inside code that start at `crate`, `self` or `super`. Tests and the
-/// arguments of macros are not looked at.
-pub(super) fn imports_go_down(source: &Source, findings: &mut Vec<Finding>) {
+/// arguments of macros are not looked at. A name that a module re-exports counts where it is
+/// defined.
+pub(super) fn imports_go_down(sources: &[Source], findings: &mut Vec<Finding>) {
+    let reexports = Reexports::of(sources);
+    for source in sources {
+        check(source, &reexports, findings);
+    }
+}
+
+fn check(source: &Source, reexports: &Reexports, findings: &mut Vec<Finding>) {
     let Some(module) = source.module() else { return };
     if module.is_empty() {
         return;
@@ -114,23 +121,21 @@ pub(super) fn imports_go_down(source: &Source, findings: &mut Vec<Finding>) {
         }
         return;
     };
-    let mut imports =
-        Imports { module: module.iter().map(|&part| part.to_owned()).collect(), found: Vec::new() };
-    imports.visit_file(&source.syntax);
-    for (path, line) in imports.found {
+    for (path, line) in imports(source) {
         if source.is_test(line) {
             continue;
         }
-        if let Err(advice) = judge(from, &path) {
+        if let Err(advice) = judge(from, &path, &reexports.resolve(&path)) {
             findings.push(Finding::new(&source.path, line, RULE, advice));
         }
     }
 }
 
-/// Whether a module may name a path, given from the root of the crate; if not, what to do.
-fn judge(from: Place, path: &[String]) -> Result<(), String> {
-    let shown = path.join("::");
-    let Some(to) = Place::of(path) else {
+/// Whether a module may name a path, given as written and as defined, both from the root of the
+/// crate; if not, what to do.
+fn judge(from: Place, written: &[String], path: &[String]) -> Result<(), String> {
+    let shown = written.join("::");
+    let Some(to) = Place::of(path).filter(|_| Place::of(written).is_some()) else {
         return Err(format!(
             "`crate::{shown}` is a name of lib.rs, which lies above; import from the module that \
              defines it"
@@ -161,7 +166,9 @@ fn judge(from: Place, path: &[String]) -> Result<(), String> {
     }
     let excepted = EXCEPTIONS.iter().find(|(f, t, _)| *f == from.module && *t == to.module);
     match excepted {
-        Some((_, _, names)) if path.get(1).is_some_and(|name| names.contains(&name.as_str())) => {
+        Some((_, _, names))
+            if written.get(1).is_some_and(|name| names.contains(&name.as_str())) =>
+        {
             Ok(())
         }
         Some((_, _, names)) => Err(format!("{arrow}: of that module only {}", names.join(", "))),
@@ -169,78 +176,4 @@ fn judge(from: Place, path: &[String]) -> Result<(), String> {
             "{arrow}: never sideways; move what both need down, or let the layer above join them"
         )),
     }
-}
-
-/// Collects every path of a file that stays inside the crate, from the root, with its line.
-struct Imports {
-    module: Vec<String>,
-    found: Vec<(Vec<String>, usize)>,
-}
-
-impl Imports {
-    fn note(&mut self, path: Vec<String>, span: Span) {
-        let mut parts = path.into_iter().peekable();
-        let mut base = match parts.peek().map(String::as_str) {
-            Some("crate") => {
-                parts.next();
-                Vec::new()
-            }
-            Some("self") => {
-                parts.next();
-                self.module.clone()
-            }
-            Some("super") => self.module.clone(),
-            _ => return,
-        };
-        while parts.next_if(|part| part == "super").is_some() {
-            base.pop();
-        }
-        base.extend(parts.filter(|part| part != "self"));
-        self.found.push((base, span.start().line));
-    }
-
-    fn note_tree(&mut self, before: &[String], tree: &UseTree) {
-        let with = |name: &dyn ToString| -> Vec<String> {
-            before.iter().cloned().chain([name.to_string()]).collect()
-        };
-        match tree {
-            UseTree::Path(path) => self.note_tree(&with(&path.ident), &path.tree),
-            UseTree::Group(group) => {
-                for tree in &group.items {
-                    self.note_tree(before, tree);
-                }
-            }
-            UseTree::Name(name) => self.note(with(&name.ident), name.ident.span()),
-            UseTree::Rename(rename) => self.note(with(&rename.ident), rename.ident.span()),
-            UseTree::Glob(glob) => self.note(before.to_vec(), glob.star_token.spans[0]),
-        }
-    }
-}
-
-impl<'ast> Visit<'ast> for Imports {
-    fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        if item.leading_colon.is_none() {
-            self.note_tree(&[], &item.tree);
-        }
-    }
-
-    fn visit_path(&mut self, path: &'ast Path) {
-        if path.leading_colon.is_none() && path.segments.len() > 1 {
-            let parts = path.segments.iter().map(|part| part.ident.to_string()).collect();
-            self.note(parts, path.segments[0].ident.span());
-        }
-        visit::visit_path(self, path);
-    }
-
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        self.module.push(item.ident.to_string());
-        visit::visit_item_mod(self, item);
-        self.module.pop();
-    }
-
-    fn visit_macro(&mut self, _: &'ast Macro) {}
-
-    fn visit_attribute(&mut self, _: &'ast Attribute) {}
-
-    fn visit_vis_restricted(&mut self, _: &'ast VisRestricted) {}
 }

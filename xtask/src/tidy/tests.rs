@@ -83,6 +83,24 @@ fn imports_sideways_are_findings_but_for_the_named_exception() {
 }
 
 #[test]
+fn a_re_exported_name_counts_where_it_is_defined() {
+    let facade = "mod entry;\nmod uring;\npub use entry::{Sqe, Cqe as Answer};\n\
+                  pub(crate) use crate::driver::uring::Uring;";
+    for (import, expected) in [
+        ("use crate::driver::Sqe;", &[][..]),
+        ("use crate::driver::{Answer, Driver};", &[]),
+        ("fn f() { crate::driver::Sqe::new(); }", &[]),
+        ("use crate::driver::Cqe;", &[1]),
+        ("use crate::driver::Uring;", &[1]),
+    ] {
+        let files = [("src/driver/mod.rs", facade), ("src/doorbell.rs", import)];
+        assert_eq!(&lines_of_all("layers", &files)[..], expected, "{import}");
+    }
+    let circle = [("src/buf.rs", "pub use crate::id::A;"), ("src/id.rs", "pub use crate::buf::A;")];
+    assert_eq!(lines_of_all("layers", &circle), [1], "a circle ends, and one half of it goes up");
+}
+
+#[test]
 fn operations_reach_shards_and_the_kernel_by_their_door_only() {
     check(
         "layers",
