@@ -177,3 +177,32 @@ fn judge(from: Place, written: &[String], path: &[String]) -> Result<(), String>
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{EXCEPTIONS, FORBIDDEN, LAYERS, Place};
+
+    #[test]
+    fn the_tables_name_each_module_once_and_no_other() {
+        let modules: Vec<&str> = LAYERS.iter().flat_map(|layer| layer.modules).copied().collect();
+        for (index, module) in modules.iter().enumerate() {
+            assert!(!modules[..index].contains(module), "{module} has two layers");
+        }
+        let named = EXCEPTIONS
+            .iter()
+            .flat_map(|(from, to, _)| [from, to])
+            .chain(FORBIDDEN.iter().flat_map(|(from, to, _)| from.iter().chain(*to)));
+        for module in named {
+            assert!(modules.contains(module), "{module} has no layer");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_decides() {
+        let entry = Place::of(&["driver", "entry", "Sqe"]).unwrap();
+        let driver = Place::of(&["driver", "entry_like"]).unwrap();
+        assert_eq!((entry.module, driver.module), ("driver::entry", "driver"));
+        assert!(entry.rank < driver.rank);
+        assert!(Place::of(&["drivers"]).is_none());
+    }
+}

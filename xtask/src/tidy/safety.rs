@@ -9,8 +9,8 @@ use syn::{
 use super::Finding;
 use super::source::{Source, line_of};
 
-/// Directories and files whose work needs unsafe code. Everywhere else it is a finding; tests and
-/// benchmarks are not looked at.
+/// Directories and files whose work needs unsafe code. Everywhere else it is a finding; tests,
+/// benchmarks and examples, which may show how to write an unsafe part, are not looked at.
 const HOMES: [&str; 20] = [
     // What the kernel writes into, and who may hand it over.
     "src/buf.rs",
