@@ -40,3 +40,12 @@ pub type Runtime = RuntimeOf<Native>;
 
 /// A handle of the [`Runtime`] of the default parts.
 pub type RuntimeHandle = RuntimeHandleOf<Native>;
+
+#[cfg(feature = "macros")]
+pub use spargio_macros::{main, test};
+
+/// What the attributes expand to; not part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::runtime::run_main;
+}

@@ -5,6 +5,7 @@ use std::future::Future;
 use crate::builder::{Assemble, RuntimeBuilder};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
+use crate::runtime::block_on::block_on;
 use crate::runtime::{RuntimeHandleOf, ShardCtx};
 use crate::task::JoinHandle;
 
@@ -72,4 +73,28 @@ async fn run_spawned<B: Assemble, T>(
     // What is left of the runtime is nobody's concern here; the report counts it.
     drop(runtime.shutdown().await);
     output
+}
+
+/// What the attributes `main` and `test` expand to: builds, runs and shuts down, blocking.
+///
+/// # Panics
+///
+/// If the runtime cannot start or the task panics: there is nobody else to tell.
+#[doc(hidden)]
+#[track_caller]
+pub fn run_main<B, M, F>(builder: B, entry: M) -> F::Output
+where
+    B: Assemble,
+    M: FnOnce(RuntimeHandleOf<B::Assembly>) -> F,
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match block_on(run_with(builder, entry)) {
+        Ok(output) => output,
+        Err(RuntimeError::Join(error)) => match error.try_into_panic() {
+            Ok(payload) => std::panic::resume_unwind(payload),
+            Err(error) => panic!("{error}"),
+        },
+        Err(error) => panic!("the runtime could not start: {error}"),
+    }
 }

@@ -22,7 +22,7 @@ mod launch;
 mod spawn;
 
 pub use ctx::ShardCtx;
-pub use entry::{run, run_local_on, run_with};
+pub use entry::{run, run_local_on, run_main, run_with};
 pub use exits::ShutdownReport;
 pub use handle::{RuntimeHandleOf, ShardHandleOf};
 pub use spawn::{TaskPlacement, spawn, spawn_local, spawn_stealable_on};
