@@ -10,6 +10,7 @@ pub mod driver;
 mod error;
 mod id;
 mod inflight;
+pub mod net;
 mod op;
 mod options;
 pub mod placement;

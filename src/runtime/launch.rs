@@ -31,8 +31,7 @@ pub(crate) fn launch<A: Assembly>(
         .collect();
     core.adopt(&outposts);
     let exits = Arc::new(Exits::new(core.shards.len()));
-    let mut runtime =
-        RuntimeOf { core, outposts, exits, threads: Vec::new(), started };
+    let mut runtime = RuntimeOf { core, outposts, exits, threads: Vec::new(), started };
     match start_all(&mut runtime, locals, setup) {
         Ok(()) => Ok(runtime),
         // Dropping the runtime ends the shards that did open.

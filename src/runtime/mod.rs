@@ -146,9 +146,8 @@ impl<A: Assembly> RuntimeOf<A> {
     }
 
     fn end(&mut self, patience: Duration) {
-        let on_own_shard = port::with(|port| {
-            port.is_some_and(|port| port.runtime() == self.core.runtime())
-        });
+        let on_own_shard =
+            port::with(|port| port.is_some_and(|port| port.runtime() == self.core.runtime()));
         let deadline = Instant::now() + patience;
         self.core.limit(deadline);
         self.close();

@@ -186,11 +186,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
     }
 
     /// The shard that a placement means, and whether the task may leave it.
-    fn home(
-        &self,
-        placement: TaskPlacement,
-        here: Option<ShardId>,
-    ) -> Result<Home, RuntimeError> {
+    fn home(&self, placement: TaskPlacement, here: Option<ShardId>) -> Result<Home, RuntimeError> {
         let (shard, pinned) = match placement {
             TaskPlacement::Pinned(shard) => (self.check(shard)?, true),
             TaskPlacement::StealablePreferred(shard) => (self.check(shard)?, false),
@@ -202,7 +198,6 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         };
         Ok(Home { shard, pinned, confined: false })
     }
-
 }
 
 impl<A: Assembly> ShardHandleOf<A> {
@@ -288,10 +283,7 @@ where
     ShardCtx::current().ok_or(RuntimeError::NoRuntime)?.spawn_local(future)
 }
 
-fn spawn_through<F>(
-    lane: Arc<dyn Lane>,
-    future: F,
-) -> Result<JoinHandle<F::Output>, RuntimeError>
+fn spawn_through<F>(lane: Arc<dyn Lane>, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
