@@ -5,6 +5,7 @@ mod primitive;
 mod assembly;
 mod buf;
 mod builder;
+mod cpu;
 pub mod doorbell;
 pub mod driver;
 mod error;
@@ -24,7 +25,7 @@ mod timer;
 pub use assembly::{Assembled, Assembly, Native};
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
 pub use builder::{Assemble, Builder, RuntimeBuilder};
-pub use error::{BuildError, RuntimeError, TrySpawnError};
+pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use options::{MAX_SPIN, SpinOptions, StealOptions};
 pub use port::{ShardLane, ToLane};
@@ -33,7 +34,7 @@ pub use runtime::{
     run_local_on, run_with, spawn, spawn_local, spawn_stealable_on,
 };
 pub use stats::{RuntimeStats, ShardStats};
-pub use task::{AbortHandle, JoinError, JoinHandle, LocalJoinHandle};
+pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 /// The runtime of the default parts.
 pub type Runtime = RuntimeOf<Native>;

@@ -103,7 +103,8 @@ impl<'l, T: Complete> Op<'l, T> {
         {
             let sqe = operation.entry();
             // SAFETY:
-            // - the operation owns what the entry names (I1 of `Operation`), and it is neither moved
+            // - the operation owns what the entry names (I1 of `Operation`), and it is neither
+            //   moved
             //   nor dropped during the call.
             let result = unsafe { port.attempt(&sqe) };
             if let Some(result) = result {
