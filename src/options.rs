@@ -24,7 +24,12 @@ pub struct StealOptions {
 
 impl Default for StealOptions {
     fn default() -> Self {
-        Self { batch_size: 32, victim_probe_count: usize::MAX, victim_stride: 1, locality_margin: 0 }
+        Self {
+            batch_size: 32,
+            victim_probe_count: usize::MAX,
+            victim_stride: 1,
+            locality_margin: 0,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Answer, Doorbell};
-use crate::driver::{Class, Cqe, Driver, Opcode, Sqe, SqFull, Token, sqe_flags};
+use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
 use crate::inflight::{Charge, Completed, Finished, Outcome};
 use crate::port::SubmitError;
 use crate::shard::Shard;

@@ -9,9 +9,9 @@ use crossbeam_utils::CachePadded;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Doorbell, Gate, Idle};
+use crate::driver::Token;
 use crate::id::ShardId;
 use crate::inflight::Charge;
-use crate::driver::Token;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
 use crate::primitive::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
@@ -26,7 +26,8 @@ pub(crate) type LocalOf<A> = <<A as Assembly>::Queue as StealQueue>::Local<Runna
 /// Everybody's end of an assembly's queue of tasks.
 pub(crate) type SharedOf<A> = <<A as Assembly>::Queue as StealQueue>::Shared<Runnable>;
 /// The far end of an assembly's doorbell.
-pub(crate) type RingerOf<A> = <<A as Assembly>::Doorbell as Doorbell<<A as Assembly>::Driver>>::Ringer;
+pub(crate) type RingerOf<A> =
+    <<A as Assembly>::Doorbell as Doorbell<<A as Assembly>::Driver>>::Ringer;
 
 /// A letter to a shard.
 pub(crate) enum Letter {

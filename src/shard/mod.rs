@@ -185,9 +185,7 @@ impl<A: Assembly> Shard<A> {
     fn instant(&self, nanos: u64) -> Instant {
         // A deadline that no clock can show is centuries away; a year stands for it.
         const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        self.epoch
-            .checked_add(Duration::from_nanos(nanos))
-            .unwrap_or_else(|| self.now() + FAR)
+        self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(|| self.now() + FAR)
     }
 
     /// Whether a task could run here now.

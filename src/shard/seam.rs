@@ -141,11 +141,8 @@ impl<A: Assembly> Shard<A> {
         if !same {
             // Cloned and dropped while nothing is borrowed: a waker may be anybody's code.
             let waker = waker.clone();
-            let replaced = self
-                .wheel
-                .borrow_mut()
-                .get_mut(key)
-                .map(|stored| std::mem::replace(stored, waker));
+            let replaced =
+                self.wheel.borrow_mut().get_mut(key).map(|stored| std::mem::replace(stored, waker));
             drop(replaced);
         }
         self.wheel.borrow_mut().reset(key, deadline)
