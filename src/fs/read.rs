@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::buf::{BufResult, IoBuf, IoBufMut, transfer_len};
+use crate::buf::{BufResult, IoBufMut, transfer_len};
 use crate::driver::Sqe;
 use crate::fs::checked_offset;
 use crate::fs::file::Handle;
