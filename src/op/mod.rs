@@ -6,13 +6,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::inflight::{Abandoned, Claim, Operation, Outcome, cell};
+use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
 mod fd;
 mod inline;
 
+pub(crate) use crate::inflight::{Claim, Operation, Outcome};
 pub(crate) use fd::{Fd, close};
 pub(crate) use inline::Inline;
 
@@ -107,7 +108,8 @@ impl<'l, T: Complete> Op<'l, T> {
         {
             let sqe = operation.entry();
             // SAFETY:
-            // - the operation owns what the entry names (I1 of `Operation`), and it is neither moved
+            // - the operation owns what the entry names (I1 of `Operation`), and it is neither
+            //   moved
             //   nor dropped during the call.
             let result = unsafe { port.attempt(&sqe) };
             operation.attempted(result.is_some());

@@ -32,6 +32,8 @@ impl<A: Assembly> Shard<A> {
     /// Steals, or spins while that may pay. Whether there is something to do.
     fn search(&self) -> bool {
         if self.has_signal() || self.steal() {
+            // An idle time of no length is one that a spin covers.
+            self.spin.borrow_mut().hit();
             return true;
         }
         let window = self.spin.borrow().window();

@@ -127,7 +127,7 @@ impl<A: Assembly> Shard<A> {
             batch: RefCell::new(Vec::new()),
             due: RefCell::new(Vec::new()),
             victims: RefCell::new(Victims::new(me, options.shards, options.steal)),
-            spin: RefCell::new(Spin::new(options.spin, options.shards)),
+            spin: RefCell::new(Spin::new(options.spin)),
             pack: RefCell::new(Pack::new(options.packing && options.shards > 1)),
             polling: Cell::new(false),
             bells_owed: Cell::new(false),
