@@ -7,8 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::driver::Sqe;
-use crate::inflight::{Operation, Outcome};
-use crate::op::{Complete, Op};
+use crate::op::{Complete, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::Arc;
 

@@ -125,8 +125,8 @@ impl File {
 
     /// Reads at `offset` into the buffer, from its start, and says how many bytes were read: up to
     /// [`bytes_total`](IoBuf::bytes_total) of the buffer and up to
-    /// [`MAX_TRANSFER`](crate::MAX_TRANSFER). Fewer than asked for are no error; 0 is the end of the
-    /// file, or a buffer without room, for which the kernel is not asked.
+    /// [`MAX_TRANSFER`](crate::MAX_TRANSFER). Fewer than asked for are no error; 0 is the end of
+    /// the file, or a buffer without room, for which the kernel is not asked.
     ///
     /// What is in the page cache is read at once by a direct call (0.45 us for 4 KiB) unless other
     /// operations wait to be submitted anyway, which it then joins. On file systems without
@@ -134,8 +134,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an offset above `i64::MAX`; what `pread(2)`
-    /// answers; those of [`fs`](crate::fs). The buffer comes back with every error.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an offset above `i64::MAX`; what
+    /// `pread(2)` answers; those of [`fs`](crate::fs). The buffer comes back with every error.
     ///
     /// # Panics
     ///
@@ -158,8 +158,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an offset above `i64::MAX`; what `pwrite(2)`
-    /// answers; those of [`fs`](crate::fs). The buffer comes back with every error.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an offset above `i64::MAX`; what
+    /// `pwrite(2)` answers; those of [`fs`](crate::fs). The buffer comes back with every error.
     ///
     /// # Panics
     ///
@@ -245,9 +245,9 @@ impl File {
     ///
     /// # Errors
     ///
-    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if a clone, an operation in flight or one that
-    ///   was dropped and not yet ended still uses the descriptor. It then stays open until the last
-    ///   of them is gone; only this handle is.
+    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if a clone, an operation in flight or one
+    ///   that was dropped and not yet ended still uses the descriptor. It then stays open until the
+    ///   last of them is gone; only this handle is.
     /// - What `close(2)` answers. The descriptor is closed nevertheless.
     ///
     /// # Cancel safety

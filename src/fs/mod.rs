@@ -11,8 +11,8 @@
 //! # Errors
 //!
 //! Beside what the system call of the same name answers, every operation fails with
-//! [`WouldBlock`](std::io::ErrorKind::WouldBlock) when its shard has as many operations in flight as
-//! it may, and with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe) when the runtime shuts down.
+//! [`WouldBlock`](std::io::ErrorKind::WouldBlock) when its shard has as many operations in flight
+//! as it may, and with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe) when the runtime shuts down.
 
 mod close;
 mod file;
@@ -32,8 +32,8 @@ pub use write::WriteAt;
 ///
 /// # Errors
 ///
-/// `InvalidInput` for what is beyond its signed 64 bits. The largest `u64` would even mean something
-/// else to it: the descriptor's own cursor.
+/// `InvalidInput` for what is beyond its signed 64 bits. The largest `u64` would even mean
+/// something else to it: the descriptor's own cursor.
 fn checked_offset(offset: u64) -> std::io::Result<u64> {
     const LIMIT: u64 = i64::MAX as u64;
     if offset <= LIMIT {

@@ -6,8 +6,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use crate::driver::Sqe;
 use crate::fs::File;
-use crate::inflight::{Operation, Outcome};
-use crate::op::{self, Complete, Op};
+use crate::op::{self, Complete, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::Arc;
 
@@ -32,8 +31,8 @@ struct OpenAt {
 }
 
 // SAFETY:
-// - I1: the one address is that of the path, which is on the heap and owned by `self`; the directory
-//   is no fd but the working directory.
+// - I1: the one address is that of the path, which is on the heap and owned by `self`; the
+//   directory is no fd but the working directory.
 unsafe impl Operation for OpenAt {
     fn entry(&mut self) -> Sqe {
         let Recipe { path, flags, mode, .. } = &self.recipe;

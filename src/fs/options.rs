@@ -123,12 +123,12 @@ impl OpenOptions {
     /// machine, 4 KiB each: 0.55 us by `pwrite(2)`, 5 us through the ring when the worker runs on
     /// the same processor, 36 us when it runs on another.
     ///
-    /// **The risk:** when more pages are dirty than the system allows (`vm.dirty_ratio`), when a page
-    /// must be read before it is written in part, or when the file system commits its journal,
+    /// **The risk:** when more pages are dirty than the system allows (`vm.dirty_ratio`), when a
+    /// page must be read before it is written in part, or when the file system commits its journal,
     /// `pwrite(2)` blocks, for milliseconds or, on a slow device, for seconds. With it blocks every
     /// task and every timer of the shard; only stealable tasks that wait in its queue can go on
-    /// elsewhere. Good for modest amounts on a fast device, for tmpfs, and for programs with nothing
-    /// else to do; wrong for bulk writes beside requests that must be answered.
+    /// elsewhere. Good for modest amounts on a fast device, for tmpfs, and for programs with
+    /// nothing else to do; wrong for bulk writes beside requests that must be answered.
     ///
     /// Off unless set: writes go through the ring.
     pub const fn blocking_writes(&mut self, blocking: bool) -> &mut Self {
@@ -139,13 +139,13 @@ impl OpenOptions {
     /// Opens a file; its operations run on the shards that poll them, and on the present shard
     /// when they are polled on a thread that belongs to no shard of the runtime.
     ///
-    /// A name that the kernel has cached is opened without a thread switch (1.6 us); creating a file
-    /// or looking a name up on the device is done by a kernel worker thread, 4 us more.
+    /// A name that the kernel has cached is opened without a thread switch (1.6 us); creating a
+    /// file or looking a name up on the device is done by a kernel worker thread, 4 us more.
     ///
     /// # Errors
     ///
-    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) for options that contradict each other, which
-    ///   are named, and for a path with a NUL byte.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) for options that contradict each other,
+    ///   which are named, and for a path with a NUL byte.
     /// - When no runtime owns the thread: the error names [`open_on`](Self::open_on).
     /// - What `openat(2)` answers.
     ///

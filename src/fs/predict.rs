@@ -18,8 +18,8 @@ const LONGEST_REST: u8 = 248;
 /// memory now and then. Both pay for the tries that miss, so tries get rare when they keep missing.
 ///
 /// It is a hint. Threads that read the same file at once may overwrite each other's notes, which
-/// makes the guess worse for a few reads and nothing else, so all accesses are relaxed and none is a
-/// locked instruction.
+/// makes the guess worse for a few reads and nothing else, so all accesses are relaxed and none is
+/// a locked instruction.
 #[derive(Debug, Default)]
 pub(super) struct Predictor(AtomicU16);
 

@@ -10,8 +10,7 @@ use crate::buf::{BufResult, IoBufMut, transfer_len};
 use crate::driver::Sqe;
 use crate::fs::checked_offset;
 use crate::fs::file::Handle;
-use crate::inflight::{Operation, Outcome};
-use crate::op::{Complete, Inline, Op};
+use crate::op::{Complete, Inline, Op, Operation, Outcome};
 use crate::primitive::Arc;
 
 /// The future of [`File::read_at`](crate::fs::File::read_at).

@@ -4,8 +4,7 @@ use std::io;
 
 use crate::driver::Sqe;
 use crate::fs::file::Handle;
-use crate::inflight::{Operation, Outcome};
-use crate::op::{Complete, Op};
+use crate::op::{Complete, Op, Operation, Outcome};
 use crate::primitive::Arc;
 
 /// Flushes the file; `data_only` leaves out metadata that reading back does not need.

@@ -11,8 +11,7 @@ use crate::buf::{BufResult, IoBuf, transfer_len};
 use crate::driver::Sqe;
 use crate::fs::checked_offset;
 use crate::fs::file::Handle;
-use crate::inflight::{Operation, Outcome};
-use crate::op::{Complete, Op};
+use crate::op::{Complete, Op, Operation, Outcome};
 use crate::port;
 use crate::primitive::Arc;
 
@@ -110,8 +109,8 @@ struct Write<B> {
 }
 
 // SAFETY:
-// - I1: the buffer is owned by `self`, and its address and its first `bytes_init` bytes stay (O1, O2
-//   and O3 of the buffer traits); the fd is kept open by the handle.
+// - I1: the buffer is owned by `self`, and its address and its first `bytes_init` bytes stay (O1,
+//   O2 and O3 of the buffer traits); the fd is kept open by the handle.
 unsafe impl<B: IoBuf> Operation for Write<B> {
     fn entry(&mut self) -> Sqe {
         let len = transfer_len(self.buf.bytes_init());

@@ -1,9 +1,9 @@
 //! Sleeping and deadlines, on shards and off.
 //!
 //! On a shard a timer is an entry in the shard's wheel: no allocation, no entry on the ring, and
-//! cancelling it is as cheap as setting it. The shard sleeps until the earliest deadline. On any other
-//! thread, and so on any other executor, one helper thread for the whole process keeps all timers; it
-//! is started by the first and ends when there has been none for ten seconds.
+//! cancelling it is as cheap as setting it. The shard sleeps until the earliest deadline. On any
+//! other thread, and so on any other executor, one helper thread for the whole process keeps all
+//! timers; it is started by the first and ends when there has been none for ten seconds.
 //!
 //! Nothing fires early. How late it fires depends on what the shard is doing: an idle one wakes
 //! within some tens of microseconds, a busy one looks at its timers once per turn.

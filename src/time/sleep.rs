@@ -53,8 +53,8 @@ pub const fn sleep_until(deadline: Instant) -> Sleep {
 /// It may be moved between polls, also to another thread: its timer follows to the shard that polls
 /// it. After it was ready it stays ready, until [`reset`](Self::reset).
 ///
-/// Never ready early. A poll before the deadline with the waker of the last poll reads the clock and
-/// does nothing else.
+/// Never ready early. A poll before the deadline with the waker of the last poll reads the clock
+/// and does nothing else.
 #[must_use = "a sleep does nothing until it is polled"]
 pub struct Sleep {
     deadline: Instant,

@@ -16,8 +16,8 @@ use crate::time::{Sleep, after, sleep_until};
 ///
 /// # Errors
 ///
-/// [`TimeoutError`] if the time is up first. The future is dropped together with the [`Timeout`]; use
-/// [`Timeout::into_inner`], or time out a `&mut` reference, to go on with it.
+/// [`TimeoutError`] if the time is up first. The future is dropped together with the [`Timeout`];
+/// use [`Timeout::into_inner`], or time out a `&mut` reference, to go on with it.
 ///
 /// # Cancel safety
 ///
