@@ -9,6 +9,7 @@ mod cpu;
 pub mod doorbell;
 pub mod driver;
 mod error;
+pub mod fs;
 mod id;
 mod inflight;
 mod op;
@@ -20,6 +21,7 @@ mod runtime;
 mod shard;
 mod stats;
 mod task;
+pub mod time;
 mod timer;
 
 pub use assembly::{Assembled, Assembly, Native};
@@ -35,6 +37,7 @@ pub use runtime::{
 };
 pub use stats::{RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
+pub use time::{Sleep, Timeout, TimeoutError, sleep, sleep_until, timeout, timeout_at, yield_now};
 
 /// The runtime of the default parts.
 pub type Runtime = RuntimeOf<Native>;
