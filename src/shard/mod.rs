@@ -188,12 +188,13 @@ impl<A: Assembly> Shard<A> {
         self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(|| self.now() + FAR)
     }
 
-    /// Whether a task could run here now.
+    /// Whether there is something to do here without a wake-up.
     fn has_work(&self) -> bool {
         !self.pinned.borrow().is_empty()
             || !self.queue.borrow().is_empty()
             || !self.public().lifo.load(Ordering::Relaxed).is_null()
             || !self.inbox.borrow().is_empty()
+            || !self.overflow.borrow().is_empty()
     }
 
     fn fire_timers(&self) {
@@ -391,7 +392,12 @@ impl<A: Assembly> Shard<A> {
     fn flush_ring(&self) {
         let result = self.driver.borrow_mut().flush();
         self.bells_owed.set(false);
-        self.note_driver(result.map(drop));
+        self.note_enter(result.map(drop));
+    }
+
+    fn note_enter(&self, result: io::Result<()>) {
+        self.public().counters.enters.set(self.driver.borrow().enters());
+        self.note_driver(result);
     }
 
     fn note_driver(&self, result: io::Result<()>) {
