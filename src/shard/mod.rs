@@ -21,6 +21,7 @@ use crate::timer::Wheel;
 
 mod collect;
 mod core;
+mod defer;
 mod exit;
 mod idle;
 mod mailbox;
@@ -34,6 +35,7 @@ pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
 pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};
+use defer::Deferred;
 use pack::Pack;
 use spin::Spin;
 use steal::Victims;
@@ -67,6 +69,8 @@ pub(crate) struct Shard<A: Assembly> {
     wheel: RefCell<Wheel<Waker>>,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
+    /// Receives that wait for a second look before they are armed.
+    deferred: RefCell<Deferred>,
     /// Entries that the submission queue had no room for, in order.
     overflow: RefCell<VecDeque<Sqe>>,
     inbox: RefCell<Vec<Letter>>,
@@ -122,6 +126,7 @@ impl<A: Assembly> Shard<A> {
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
+            deferred: RefCell::new(Deferred::new()),
             overflow: RefCell::new(VecDeque::new()),
             inbox: RefCell::new(Vec::new()),
             batch: RefCell::new(Vec::new()),
@@ -162,6 +167,12 @@ impl<A: Assembly> Shard<A> {
         self.fire_timers();
         self.read_letters();
         self.run_tasks();
+        if self.has_work() {
+            // A busy shard looks at its ring only.
+            self.arm_deferred();
+        } else if self.look_again() {
+            return;
+        }
         self.serve_ring();
         if !self.has_work() {
             self.idle();
