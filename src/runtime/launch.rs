@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::cpu;
 use crate::driver::Driver;
 use crate::error::BuildError;
 use crate::id::ShardId;
@@ -124,15 +125,5 @@ fn pin_thread(cpus: &[usize], shard: ShardId) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
-    let cpu = cpus[shard.index() % cpus.len()];
-    // SAFETY:
-    // - a CPU set is a plain array of bits, for which zero is a value.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY:
-    // - the builder has checked that the number is below CPU_SETSIZE.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY:
-    // - the set is alive and of the size that is passed; 0 is the calling thread.
-    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    cpu::bind(cpus[shard.index() % cpus.len()])
 }

@@ -20,6 +20,10 @@ impl<A: Assembly> LocalScheduler for Shard<A> {
         self.core.runtime()
     }
 
+    fn shard(&self) -> ShardId {
+        self.me
+    }
+
     fn schedule(&self, runnable: Runnable, yielded: bool) {
         self.enqueue(runnable, yielded);
     }
