@@ -6,8 +6,9 @@ use std::ptr::NonNull;
 #[cfg(not(loom))]
 use imp::{allocate_raw, free_raw};
 
-/// Moves `value` to memory of its own.
+/// Moves `value`, which is not of size 0, to memory of its own.
 pub(crate) fn allocate<T>(value: T) -> NonNull<T> {
+    const { assert!(size_of::<T>() > 0, "memory of size 0 is not allocated") };
     #[cfg(not(loom))]
     {
         let memory = allocate_raw(std::alloc::Layout::new::<T>()).cast::<T>();
@@ -89,7 +90,7 @@ mod imp {
             return kept;
         }
         // SAFETY:
-        // - no cell is of size 0: it holds at least its word.
+        // - the layout is not of size 0: `allocate` refuses such types when they are compiled.
         let memory = unsafe { alloc(layout) };
         NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
     }
@@ -132,3 +133,6 @@ mod imp {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

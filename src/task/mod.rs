@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::ptr::NonNull;
+use std::thread::{self, ThreadId};
 
 use async_task::{Builder, ScheduleInfo, WithInfo};
 
@@ -35,6 +36,8 @@ pub(crate) struct Meta {
     /// The shard that a pinned task runs on, and the one that a stealable task was spawned on.
     home: ShardId,
     pinned: bool,
+    /// The one thread that may poll and drop the future, if it is not `Send`.
+    bound: Option<ThreadId>,
     aborted: AtomicBool,
     owner: Arc<dyn Scheduler>,
 }
@@ -58,6 +61,11 @@ impl Meta {
     /// Which runtime the task belongs to.
     pub(crate) fn runtime(&self) -> RuntimeId {
         self.owner.runtime()
+    }
+
+    /// Whether this thread may poll and drop the future.
+    fn may_touch_future(&self) -> bool {
+        self.bound.is_none_or(|thread| thread == thread::current().id())
     }
 
     fn is_aborted(&self) -> bool {
@@ -155,10 +163,13 @@ where
 {
     // SAFETY:
     // - the future and its output are `Send` and `'static`.
-    unsafe { spawn_unchecked(owner, home, future) }
+    unsafe { build(owner, home, None, future) }
 }
 
 /// Makes a task of a future that need not be `Send`.
+///
+/// If its `Runnable` is dropped on another thread after all (the shard is gone, and something woke
+/// the task), the future is leaked; the handle resolves.
 ///
 /// # Errors
 ///
@@ -167,11 +178,32 @@ where
 /// # Safety
 ///
 /// - The caller is on the thread of the shard `home.shard`, `home.pinned` is set, and every
-///   `Runnable` of the task is run or dropped on that thread only.
+///   `Runnable` of the task is run on that thread only.
 /// - If `F::Output` is not `Send`, the handle stays on that thread.
 pub(crate) unsafe fn spawn_unchecked<F>(
     owner: Arc<dyn Scheduler>,
     home: Home,
+    future: F,
+) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    assert!(home.pinned, "a task that is not `Send` is pinned");
+    // SAFETY:
+    // - the future is bound to this thread; the rest is passed on to the caller.
+    unsafe { build(owner, home, Some(thread::current().id()), future) }
+}
+
+/// # Safety
+///
+/// - The future is `Send`, or it is bound to this thread, and every `Runnable` of the task is run
+///   here only.
+/// - The output is `Send`, or the handle stays on this thread.
+unsafe fn build<F>(
+    owner: Arc<dyn Scheduler>,
+    home: Home,
+    bound: Option<ThreadId>,
     future: F,
 ) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
 where
@@ -187,18 +219,23 @@ where
         key,
         home: home.shard,
         pinned: home.pinned,
+        bound,
         aborted: AtomicBool::new(false),
         owner,
     };
-    let build = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
+    let guard = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
     // SAFETY:
-    // - `Send`: `spawn` demands it of future and output; else our caller keeps both on one thread.
+    // - `Send`: future and output are, or our caller runs the task and keeps the handle on one
+    //   thread, and `Guarded` leaks a bound future rather than drop it on another.
     // - `'static`: the future is; the pointer to the metadata that `Guarded` holds is into the
     //   task's own allocation, which outlives its future.
     // - the schedule function is `Send + Sync + 'static`: a plain function, and so of size 0,
     //   which spares the task a reference count per wake.
     let (runnable, task) =
-        unsafe { Builder::new().metadata(meta).spawn_unchecked(build, WithInfo(schedule)) };
+        unsafe { Builder::new().metadata(meta).spawn_unchecked(guard, WithInfo(schedule)) };
     runnable.metadata().owner.registry().enter(key, runnable.waker(), runnable.metadata());
     Ok((runnable, JoinHandle::new(task)))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
