@@ -26,7 +26,7 @@ pub(crate) struct Gate {
 pub(crate) enum Post {
     /// The shard is awake; it looks again before it sleeps.
     Awake,
-    /// Another waker has the duty to ring.
+    /// Another waker has the duty to ring, or has rung.
     Coalesced,
     /// The caller has the duty to ring.
     Ring,
@@ -54,10 +54,11 @@ impl Gate {
         // W2 of README.md; pairs with S2.
         fence(Ordering::SeqCst);
         // W3
-        if self.word.load(Ordering::Relaxed) != PARKED {
-            return Post::Awake;
+        match self.word.load(Ordering::Relaxed) {
+            PARKED => self.take_duty(),
+            NOTIFIED => Post::Coalesced,
+            _ => Post::Awake,
         }
-        self.take_duty()
     }
 
     /// For a waker on any other thread, after it has published its work. The answer `Some` is the
@@ -66,8 +67,10 @@ impl Gate {
         // W2 of README.md; pairs with S2.
         fence(Ordering::SeqCst);
         // W3
-        if self.word.load(Ordering::Relaxed) != PARKED {
-            return (Post::Awake, None);
+        match self.word.load(Ordering::Relaxed) {
+            PARKED => {}
+            NOTIFIED => return (Post::Coalesced, None),
+            _ => return (Post::Awake, None),
         }
         // Relaxed: the Release of W4 makes it visible to the `close` that comes after W4. If
         // `close` came first, W4 fails and nobody rings.

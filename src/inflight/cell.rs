@@ -178,9 +178,7 @@ pub(crate) enum Finished {
 pub(crate) fn cell<T: Operation>(operation: T, home: ShardId, waker: Waker) -> (Claim<T>, Charge) {
     let header = Header {
         word: AtomicU32::new(WAITING),
-        vtable: const {
-            &Vtable { entry: entry::<T>, more: more::<T>, abandon: abandon_and_free::<T> }
-        },
+        vtable: const { &Vtable { entry: entry::<T>, more: more::<T>, abandon: abandon_and_free::<T> } },
         home,
         token: UnsafeCell::new(Token::default()),
         waker: UnsafeCell::new(Some(waker)),
@@ -248,8 +246,13 @@ unsafe fn take_and_free<T: Operation>(cell: NonNull<Cell<T>>) -> T {
         // - the operation is taken once: its cell is gone.
         unsafe { ManuallyDrop::take(&mut *operation) }
     });
-    // Last, because a waker that is still there may panic when it is dropped.
-    drop(header);
+    let waker = header.waker.with_mut(|slot| {
+        // SAFETY:
+        // - the caller is the last party.
+        unsafe { (*slot).take() }
+    });
+    // Last, because the waker of a future that was not woken may panic when it is dropped.
+    drop(waker);
     operation
 }
 

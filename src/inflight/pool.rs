@@ -56,7 +56,7 @@ mod imp {
     /// Larger blocks come from the allocator each time.
     const CLASSES: usize = 6;
     /// How many free blocks of a size a thread keeps; more go back to the allocator.
-    const KEPT: usize = 1024;
+    pub(super) const KEPT: usize = 1024;
 
     struct Pool([Vec<NonNull<u8>>; CLASSES]);
 
@@ -119,6 +119,12 @@ mod imp {
         // SAFETY:
         // - `allocate_raw` rounds the layout up in the same way.
         unsafe { dealloc(memory.as_ptr(), layout) };
+    }
+
+    /// How many free blocks this thread keeps for a layout.
+    #[cfg(test)]
+    pub(super) fn kept(layout: Layout) -> usize {
+        class_of(layout).map_or(0, |(class, _)| POOL.with(|pool| pool.borrow().0[class].len()))
     }
 
     impl Drop for Pool {

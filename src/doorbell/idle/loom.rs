@@ -176,7 +176,7 @@ fn loom_one_call_after_the_other_brings_two_helpers() {
         });
         let _ = runtime.kick(true);
         let _ = runtime.kick(true);
-        parkers.map(|parker| parker.join().unwrap());
+        let _ = parkers.map(|parker| parker.join().unwrap());
         assert!(!runtime.has_backlog());
         assert_eq!(runtime.idle.searchers(), 0);
     });
