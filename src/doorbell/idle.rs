@@ -51,8 +51,8 @@ impl Idle {
     /// this.
     pub(crate) fn announce(&self, shard: ShardId) {
         let (word, bit) = self.word(shard);
-        // P1. Relaxed: the fence S2 of the gate comes before it, so the claim K4 that reads it sees
-        // the gate parked.
+        // P1. Relaxed: the fence S2 of the gate comes before it, and W2 comes after the claim K4 that
+        // reads it, so W3 finds the gate parked.
         word.fetch_or(bit, Ordering::Relaxed);
         // P2; pairs with K2.
         fence(Ordering::SeqCst);
@@ -64,7 +64,7 @@ impl Idle {
     pub(crate) fn withdraw(&self, shard: ShardId) -> bool {
         let (word, bit) = self.word(shard);
         // P5. Acquire pairs with K4: the backlog that it was claimed for is seen.
-        word.fetch_and(!bit, Ordering::AcqRel) & bit == 0
+        word.fetch_and(!bit, Ordering::Acquire) & bit == 0
     }
 
     /// Whether any shard sleeps unclaimed. A hint.
@@ -116,10 +116,8 @@ impl Idle {
             let mut bits = word.load(Ordering::Relaxed);
             while bits != 0 {
                 let bit = bits & bits.wrapping_neg();
-                // K4
-                // Release pairs with P5: the claimed shard sees the backlog. Acquire pairs with S2
-                // through P1: we see its gate parked.
-                let before = word.fetch_and(!bit, Ordering::AcqRel);
+                // K4. Release pairs with P5: the claimed shard sees the backlog.
+                let before = word.fetch_and(!bit, Ordering::Release);
                 if before & bit != 0 {
                     return Some(ShardId::from_index(index * 64 + bit.trailing_zeros() as usize));
                 }
@@ -180,8 +178,10 @@ impl Idle {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 #[path = "idle/loom.rs"]
 mod loom_tests;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -243,8 +243,11 @@ unsafe fn take_and_free<T: Operation>(cell: NonNull<Cell<T>>) -> T {
     let Cell { header, operation } = unsafe { pool::free(cell) };
     let operation = operation.with_mut(|operation| {
         // SAFETY:
-        // - the operation is taken once: its cell is gone.
-        unsafe { ManuallyDrop::take(&mut *operation) }
+        // - the operation belongs to the caller.
+        let operation = unsafe { &mut *operation };
+        // SAFETY:
+        // - it is taken once: its cell is gone.
+        unsafe { ManuallyDrop::take(operation) }
     });
     let waker = header.waker.with_mut(|slot| {
         // SAFETY:
@@ -538,8 +541,10 @@ fn pause() {
     loom::thread::yield_now();
 }
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 #[path = "cell/loom.rs"]
 mod loom_tests;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -147,16 +147,15 @@ pub(crate) struct Home {
     pub(crate) pinned: bool,
 }
 
+/// A task to be queued and its handle, or why there is none, and the future back.
+pub(crate) type Spawned<F> = Result<(Runnable, JoinHandle<<F as Future>::Output>), (Refusal, F)>;
+
 /// Makes a task of a future that any thread may poll and drop.
 ///
 /// # Errors
 ///
 /// The future comes back when the registry is closed or full.
-pub(crate) fn spawn<F>(
-    owner: Arc<dyn Scheduler>,
-    home: Home,
-    future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+pub(crate) fn spawn<F>(owner: Arc<dyn Scheduler>, home: Home, future: F) -> Spawned<F>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -184,7 +183,7 @@ pub(crate) unsafe fn spawn_unchecked<F>(
     owner: Arc<dyn Scheduler>,
     home: Home,
     future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+) -> Spawned<F>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -205,7 +204,7 @@ unsafe fn build<F>(
     home: Home,
     bound: Option<ThreadId>,
     future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+) -> Spawned<F>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -237,5 +236,6 @@ where
     Ok((runnable, JoinHandle::new(task)))
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

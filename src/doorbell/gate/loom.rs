@@ -1,6 +1,5 @@
 //! Explores the interleavings of wakers and a sleeper at one gate.
 
-use std::sync::Arc as StdArc;
 use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 
 use loom::sync::Notify;
@@ -171,9 +170,9 @@ fn loom_a_withdrawal_after_a_ring_sees_what_was_published() {
         let shard = Shard::new();
         shard.open_doorbell();
         shard.gate.announce();
-        let letter = StdArc::new(UnsafeCell::new(0));
+        let letter = Arc::new(UnsafeCell::new(0));
         let waker = {
-            let (shard, letter) = (Arc::clone(&shard), StdArc::clone(&letter));
+            let (shard, letter) = (Arc::clone(&shard), Arc::clone(&letter));
             thread::spawn(move || {
                 letter.with_mut(|letter| {
                     // SAFETY:

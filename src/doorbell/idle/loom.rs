@@ -273,6 +273,22 @@ fn loom_who_is_claimed_is_rung() {
 }
 
 #[test]
+fn loom_who_was_claimed_sees_the_backlog() {
+    loom::model(|| {
+        let runtime = Runtime::new();
+        runtime.announce(1);
+        let kicker = Arc::clone(&runtime);
+        let kicker = thread::spawn(move || {
+            let _ = kicker.kick(true);
+        });
+        if runtime.withdraw(1) {
+            assert!(runtime.has_backlog(), "the search would miss what it was called for");
+        }
+        kicker.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_a_sentinel_that_resigns_looks_once_more() {
     loom::model(|| {
         let runtime = Runtime::new();
