@@ -63,7 +63,7 @@ impl Idle {
     /// [`end_search`](Self::end_search) afterwards.
     pub(crate) fn withdraw(&self, shard: ShardId) -> bool {
         let (word, bit) = self.word(shard);
-        // P5. Acquire pairs with K4: the backlog that it was claimed for is seen.
+        // P5. Acquire pairs with K4 (and K2 before it): the backlog that it was claimed for is seen.
         word.fetch_and(!bit, Ordering::Acquire) & bit == 0
     }
 
@@ -116,8 +116,8 @@ impl Idle {
             let mut bits = word.load(Ordering::Relaxed);
             while bits != 0 {
                 let bit = bits & bits.wrapping_neg();
-                // K4. Release pairs with P5: the claimed shard sees the backlog.
-                let before = word.fetch_and(!bit, Ordering::Release);
+                // K4. Relaxed: the fence K2 before it makes it a release, which pairs with P5.
+                let before = word.fetch_and(!bit, Ordering::Relaxed);
                 if before & bit != 0 {
                     return Some(ShardId::from_index(index * 64 + bit.trailing_zeros() as usize));
                 }

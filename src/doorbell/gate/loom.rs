@@ -194,6 +194,21 @@ fn loom_a_withdrawal_after_a_ring_sees_what_was_published() {
 }
 
 #[test]
+fn loom_who_rings_sees_the_doorbell() {
+    loom::model(|| {
+        let shard = Shard::new();
+        let sleeper = Arc::clone(&shard);
+        let sleeper = thread::spawn(move || {
+            sleeper.open_doorbell();
+            sleeper.gate.announce();
+        });
+        // The race is with the opening; whether the shard is rung does not matter here.
+        let _ = shard.wake();
+        sleeper.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_a_doorbell_is_not_taken_down_while_somebody_rings() {
     loom::model(|| {
         let shard = Shard::new();
