@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -35,9 +36,18 @@ impl<F> Guarded<F> {
 }
 
 impl<F: Future> Future for Guarded<F> {
-    type Output = Result<F::Output, JoinError>;
+    type Output = Outcome<F::Output>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_result(cx).map(Outcome::new)
+    }
+}
+
+impl<F: Future> Guarded<F> {
+    fn poll_result(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<F::Output, JoinError>> {
         let aborted = self.meta().is_aborted();
         // SAFETY:
         // - `future` is pinned with `self`: it is polled through `Pin` below, dropped in place by
@@ -60,9 +70,8 @@ impl<F: Future> Future for Guarded<F> {
             },
             Err(payload) => {
                 if let Err(second) = drop_in_place(future) {
-                    // The first panic is the one to report; dropping the second payload must not
-                    // start a third.
-                    drop(catch_unwind(AssertUnwindSafe(|| drop(second))));
+                    // The first panic is the one to report.
+                    drop_quietly(second);
                 }
                 Poll::Ready(Err(JoinError::Panicked(payload)))
             }
@@ -75,13 +84,47 @@ fn drop_in_place<F>(mut future: Pin<&mut Option<F>>) -> Result<(), Box<dyn Any +
     catch_unwind(AssertUnwindSafe(|| future.set(None)))
 }
 
+/// What a task came to. If nobody takes it, it is dropped where the task ends, and then a panic of
+/// its destructor must neither end the shard nor, as `async-task` would, the process.
+pub(crate) struct Outcome<T>(Option<Result<T, JoinError>>);
+
+impl<T> Outcome<T> {
+    fn new(result: Result<T, JoinError>) -> Self {
+        Self(Some(result))
+    }
+
+    /// Takes it, for who awaits the task.
+    pub(crate) fn into_result(mut self) -> Result<T, JoinError> {
+        self.0.take().unwrap_or(Err(JoinError::Canceled))
+    }
+}
+
+impl<T> Drop for Outcome<T> {
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
+    }
+}
+
+/// Drops a value whose destructor has nobody to tell of its panic; the panic hook has reported it.
+fn drop_quietly<T>(value: T) {
+    let mut panicked = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    // What a panic carries may panic when it is dropped, and so on; after a few rounds it is leaked.
+    for _ in 0..3 {
+        let Err(payload) = panicked else { return };
+        panicked = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    }
+    if let Err(payload) = panicked {
+        let _leaked = ManuallyDrop::new(payload);
+    }
+}
+
 impl<F> Drop for Guarded<F> {
     fn drop(&mut self) {
+        // A panicking destructor has nobody left to tell: the task was dropped, not polled.
         let future = &mut self.future;
-        // The payload of a panicking destructor has nobody left to go to: the task was dropped, not
-        // polled. The panic hook has reported it.
+        // In place, because it is pinned.
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| *future = None)) {
-            drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+            drop_quietly(payload);
         }
         let meta = self.meta();
         meta.owner.registry().retire(meta.key);
