@@ -12,7 +12,7 @@ pub(crate) struct Idle {
     words: Box<[CachePadded<AtomicU64>]>,
     /// How many shards look for work, those that were claimed and are still waking included.
     searching: CachePadded<AtomicUsize>,
-    /// A sleeping shard comes back by itself after a short while to look at the backlogs.
+    /// A shard sleeps that comes back by itself after a short while to look at the backlogs.
     sentinel: CachePadded<AtomicBool>,
     /// Somebody had a backlog since the sentinel looked last.
     wanted: CachePadded<AtomicBool>,
@@ -146,13 +146,12 @@ impl Idle {
                 .is_ok()
     }
 
-    /// The sentinel goes off duty. After that it must look once more, as before any sleep.
-    pub(crate) fn resign_sentinel(&self) {
-        self.sentinel.store(false, Ordering::SeqCst);
-    }
-
-    /// Whether somebody had a backlog since this was asked last; for the sentinel.
-    pub(crate) fn take_wanted(&self) -> bool {
+    /// The sentinel goes off duty, because it is awake. Whether somebody had a backlog meanwhile.
+    /// After this it looks at every backlog.
+    pub(crate) fn resign_sentinel(&self) -> bool {
+        self.sentinel.store(false, Ordering::Relaxed);
+        // Pairs with K2: whoever still saw a sentinel published before the look that follows.
+        fence(Ordering::SeqCst);
         self.wanted.swap(false, Ordering::Relaxed)
     }
 }

@@ -4,5 +4,7 @@
 
 mod support;
 
+mod fair;
 mod parts;
 mod spawn;
+mod steal;
