@@ -6,6 +6,7 @@ mod support;
 
 mod fair;
 mod fs;
+mod net;
 mod parts;
 mod spawn;
 mod steal;
