@@ -21,6 +21,7 @@ use crate::timer::Wheel;
 
 mod collect;
 mod core;
+mod defer;
 mod exit;
 mod idle;
 mod mailbox;
@@ -34,6 +35,7 @@ pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
 pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};
+use defer::Deferred;
 use pack::Pack;
 use spin::Spin;
 use steal::Victims;
@@ -67,6 +69,8 @@ pub(crate) struct Shard<A: Assembly> {
     wheel: RefCell<Wheel<Waker>>,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
+    /// Receives that wait for a second look before they are armed.
+    deferred: RefCell<Deferred>,
     /// Entries that the submission queue had no room for, in order.
     overflow: RefCell<VecDeque<Sqe>>,
     inbox: RefCell<Vec<Letter>>,
@@ -122,6 +126,7 @@ impl<A: Assembly> Shard<A> {
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
+            deferred: RefCell::new(Deferred::new()),
             overflow: RefCell::new(VecDeque::new()),
             inbox: RefCell::new(Vec::new()),
             batch: RefCell::new(Vec::new()),
@@ -162,6 +167,12 @@ impl<A: Assembly> Shard<A> {
         self.fire_timers();
         self.read_letters();
         self.run_tasks();
+        if self.has_work() {
+            // A busy shard looks at its ring only.
+            self.arm_deferred();
+        } else if self.look_again() {
+            return;
+        }
         self.serve_ring();
         if !self.has_work() {
             self.idle();
@@ -188,12 +199,13 @@ impl<A: Assembly> Shard<A> {
         self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(|| self.now() + FAR)
     }
 
-    /// Whether a task could run here now.
+    /// Whether there is something to do here without a wake-up.
     fn has_work(&self) -> bool {
         !self.pinned.borrow().is_empty()
             || !self.queue.borrow().is_empty()
             || !self.public().lifo.load(Ordering::Relaxed).is_null()
             || !self.inbox.borrow().is_empty()
+            || !self.overflow.borrow().is_empty()
     }
 
     fn fire_timers(&self) {
@@ -228,7 +240,6 @@ impl<A: Assembly> Shard<A> {
                 self.pinned.borrow_mut().push_back(runnable);
             }
             Letter::Task(runnable) => self.queue.borrow_mut().push(runnable),
-            Letter::Run(job) => job(),
             Letter::Submit(charge) => self.submit_posted(charge),
             Letter::Cancel(token) => self.cancel_here(token),
             Letter::ClearTimer(key) => {
@@ -391,7 +402,12 @@ impl<A: Assembly> Shard<A> {
     fn flush_ring(&self) {
         let result = self.driver.borrow_mut().flush();
         self.bells_owed.set(false);
-        self.note_driver(result.map(drop));
+        self.note_enter(result.map(drop));
+    }
+
+    fn note_enter(&self, result: io::Result<()>) {
+        self.public().counters.enters.set(self.driver.borrow().enters());
+        self.note_driver(result);
     }
 
     fn note_driver(&self, result: io::Result<()>) {
