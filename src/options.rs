@@ -2,7 +2,19 @@
 
 use std::time::Duration;
 
-use crate::queue::QueueOptions;
+/// Sizes for a queue; each queue says which it uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct QueueOptions {
+    /// How many items the queue should have room for before it grows.
+    pub initial_capacity: usize,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self { initial_capacity: 256 }
+    }
+}
 
 /// How a shard that has run out of work looks for it with others.
 ///
@@ -24,7 +36,12 @@ pub struct StealOptions {
 
 impl Default for StealOptions {
     fn default() -> Self {
-        Self { batch_size: 32, victim_probe_count: usize::MAX, victim_stride: 1, locality_margin: 0 }
+        Self {
+            batch_size: 32,
+            victim_probe_count: usize::MAX,
+            victim_stride: 1,
+            locality_margin: 0,
+        }
     }
 }
 
@@ -49,7 +66,6 @@ pub(crate) struct Options {
     pub(crate) thread_prefix: String,
     pub(crate) thread_affinity: Vec<usize>,
     pub(crate) stealable_queue_capacity: usize,
-    pub(crate) mailbox_capacity: usize,
     pub(crate) max_tasks: usize,
     pub(crate) max_operations: usize,
     pub(crate) max_timers: usize,
@@ -60,6 +76,30 @@ pub(crate) struct Options {
     pub(crate) steal: StealOptions,
     pub(crate) spin: SpinOptions,
 }
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            // Counts the affinity mask and the cgroup quota; 1 if the system does not say.
+            shards: std::thread::available_parallelism().map_or(1, usize::from),
+            thread_prefix: "spargio-shard".to_owned(),
+            thread_affinity: Vec::new(),
+            stealable_queue_capacity: 1 << 16,
+            max_tasks: 1 << 22,
+            max_operations: 1 << 20,
+            max_timers: 1 << 22,
+            poll_budget: 61,
+            time_budget: Duration::from_micros(200),
+            packing: true,
+            queue: QueueOptions::default(),
+            steal: StealOptions::default(),
+            spin: SpinOptions::default(),
+        }
+    }
+}
+
+/// The longest spin that the builder takes: a longer one is a busy loop.
+pub const MAX_SPIN: Duration = Duration::from_millis(10);
 
 /// Ready operations that one poll of a task may have before it yields.
 pub(crate) const LEAVES_PER_POLL: u32 = 128;

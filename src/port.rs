@@ -1,7 +1,8 @@
 //! The erased seam between the scheduler, which is generic over its parts, and the surfaces, which
 //! are not: the [`Port`] of the shard whose thread this is, and the [`Lane`] to any shard.
 
-use std::cell::Cell;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
@@ -9,6 +10,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::driver::{Sqe, Token};
+use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::Charge;
 use crate::primitive::Arc;
@@ -32,6 +34,12 @@ pub(crate) trait Port {
     /// Takes one of the ready leaves that a poll of a task may have. `false`: the leaf wakes itself
     /// and returns pending, so that other tasks and the ring get their turn.
     fn consume_budget(&self) -> bool;
+
+    /// An operation was made that has not started.
+    fn operation_made(&self);
+
+    /// An operation starts. How many others were made by the running poll and have not started.
+    fn operation_started(&self) -> u32;
 
     /// How many entries wait for this turn's submission: joining them costs no system call.
     fn queued(&self) -> usize;
@@ -89,8 +97,18 @@ pub(crate) trait Lane: Scheduler {
     /// Removes a timer of the shard `home` of this runtime.
     fn clear_timer(&self, home: ShardId, key: TimerKey);
 
+    /// Whether the shard takes a task that is spawned on this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::Closed`] and [`RuntimeError::Overloaded`].
+    fn admit(&self) -> Result<(), RuntimeError>;
+
     /// This lane as what tasks are spawned through.
     fn scheduler(self: Arc<Self>) -> Arc<dyn Scheduler>;
+
+    /// This lane as what it really is.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 /// Why a shard did not take an operation.
@@ -124,6 +142,22 @@ pub(crate) struct TimersFull {
 
 thread_local! {
     static CURRENT: Cell<Option<NonNull<dyn Port>>> = const { Cell::new(None) };
+    /// The lane that a thread which is no shard has entered.
+    static ENTERED: RefCell<Option<Arc<dyn Lane>>> = const { RefCell::new(None) };
+}
+
+/// Makes `lane` the ambient one of this thread while `body` runs.
+pub(crate) fn enter_lane<R>(lane: Arc<dyn Lane>, body: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Arc<dyn Lane>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let before = self.0.take();
+            // At the end of the thread there is nothing left to restore.
+            drop(ENTERED.try_with(|entered| entered.replace(before)));
+        }
+    }
+    let _restore = Restore(ENTERED.replace(Some(lane)));
+    body()
 }
 
 /// Makes `port` that of this thread for as long as `body` runs.
@@ -150,7 +184,56 @@ pub(crate) fn with<R>(body: impl FnOnce(Option<&dyn Port>) -> R) -> R {
     }
 }
 
-/// The lane of the shard whose thread this is.
+/// The lane of the shard whose thread this is, or the one that this thread has entered.
 pub(crate) fn current_lane() -> Option<Arc<dyn Lane>> {
     with(|port| port.map(|port| Arc::clone(port.lane())))
+        .or_else(|| ENTERED.try_with(|entered| entered.borrow().clone()).ok().flatten())
+}
+
+/// The way to a shard, for the `_on` forms of constructors: what is made through it does its work
+/// on that shard's ring when it is used on a thread that is no shard of the runtime.
+#[derive(Clone, Debug)]
+pub struct ShardLane(pub(crate) Arc<dyn Lane>);
+
+impl ShardLane {
+    /// Which shard.
+    pub fn shard_id(&self) -> ShardId {
+        self.0.shard()
+    }
+}
+
+/// What names a shard for the `_on` forms of constructors: a
+/// [`RuntimeHandle`](crate::RuntimeHandle) (any shard, by placement), a handle narrowed to one
+/// shard, a [`ShardCtx`](crate::ShardCtx), or a [`ShardLane`].
+///
+/// Sealed: implemented for those types only.
+pub trait ToLane: sealed::Sealed {
+    /// The way to the shard.
+    fn to_lane(&self) -> ShardLane;
+}
+
+pub(crate) mod sealed {
+    /// Keeps [`ToLane`](super::ToLane) to the types of this crate.
+    pub trait Sealed {}
+}
+
+impl sealed::Sealed for ShardLane {}
+
+impl ToLane for ShardLane {
+    fn to_lane(&self) -> ShardLane {
+        self.clone()
+    }
+}
+
+/// The lane of the shard whose thread this is, for an ambient constructor.
+///
+/// # Errors
+///
+/// On a thread without a runtime: the error says so, and names the form that takes one.
+pub(crate) fn ambient_lane(explicit_form: &'static str) -> io::Result<Arc<dyn Lane>> {
+    current_lane().ok_or_else(|| {
+        io::Error::other(format!(
+            "this thread belongs to no spargio runtime; use `{explicit_form}` with a RuntimeHandle"
+        ))
+    })
 }

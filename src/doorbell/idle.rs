@@ -149,6 +149,7 @@ impl Idle {
     }
 
     /// How many shards look for work. A hint.
+    #[cfg(test)]
     pub(crate) fn searchers(&self) -> usize {
         self.searching.load(Ordering::Relaxed)
     }

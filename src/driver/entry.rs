@@ -12,7 +12,8 @@ use crate::driver::opcode::{Opcode, cqe_flags, ioprio, sqe_flags};
 pub enum Class {
     /// An operation in the in-flight table; generation and index name its slot.
     Op = 1,
-    /// A doorbell rung at this shard; the index is the number of the shard that rang.
+    /// A doorbell rung at this shard; the index is the number of the shard that rang, or that of
+    /// [`ShardId::EXTERNAL`](crate::ShardId::EXTERNAL) where the doorbell does not tell.
     Bell = 2,
     /// A doorbell this shard sent; completes only if it failed. The index is the target shard.
     BellSent = 3,

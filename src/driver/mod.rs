@@ -34,7 +34,7 @@ pub use uring::{RefusalReason, Uring, UringRefused, UringSetup};
 ///   one leads to at most one, and only for a failure. None is lost when a queue overflows.
 /// - **O2** After the completion without `MORE` of an entry (of a zero-copy send: after the one
 ///   with `NOTIF`), the backend touches none of the memory that the entry names.
-/// - **O3** A token that was never pushed is never returned with [`Class::Op`](Class::Op).
+/// - **O3** A token that was never pushed is never returned with [`Class::Op`].
 /// - **O4** [`push`](Self::push) makes no system call, and an entry it refuses has had no effect.
 /// - **O5** [`attempt`](Self::attempt) does not block, and when it returns `None` the operation has
 ///   had no effect. When it returns a result, the memory of the entry is no longer used.

@@ -131,17 +131,19 @@ struct Vtable {
 /// It has no destructor, because giving it up may leave something to be done: see
 /// [`abandon`](Self::abandon).
 #[must_use = "a claim that is dropped leaks its cell, and nobody cancels the operation"]
-pub(crate) struct Claim<T: Operation> {
+pub(crate) struct Claim<T> {
     cell: NonNull<Cell<T>>,
     owns: PhantomData<T>,
 }
 
 // SAFETY: the claim is one of the two parties of the protocol above, which hands the fields from
-// one to the other through the word; the operation itself is `Send`.
-unsafe impl<T: Operation> Send for Claim<T> {}
+// one to the other through the word; the operation itself is `Send`. (Not asked of the operation
+// is `Operation`: within an async block the compiler forgets that a buffer was `&'static`, and
+// would find none.)
+unsafe impl<T: Send> Send for Claim<T> {}
 
 // SAFETY: a shared claim gives access to nothing but the word and what is constant.
-unsafe impl<T: Operation> Sync for Claim<T> {}
+unsafe impl<T: Send> Sync for Claim<T> {}
 
 /// The home's side of a cell.
 ///
@@ -272,6 +274,7 @@ impl<T: Operation> Claim<T> {
     }
 
     /// Whether the outcome is there. A hint: it may be there a moment later.
+    #[cfg(test)]
     pub(crate) fn is_done(&self) -> bool {
         self.header().word.load(Ordering::Relaxed) & PHASE == DONE
     }

@@ -6,7 +6,7 @@ use crate::id::ShardId;
 
 /// How many operations in flight count as much as one waiting task: a task wants the thread now,
 /// an operation will want it later.
-const OPERATIONS_PER_TASK: usize = 8;
+const OPERATIONS_PER_TASK: u128 = 8;
 
 /// How many more tasks than the least loaded shard a running shard may have queued and still be
 /// answered for [`Wish::Near`].
@@ -103,12 +103,13 @@ impl Placement for LeastLoaded {
 }
 
 /// The order of loads: a shard that would start at once comes first, then the lower number.
-type Burden = (bool, usize);
+type Burden = (bool, u128);
 
 /// No shard has less to do.
 const NOTHING: Burden = (false, 0);
 
 fn burden(load: Load) -> Burden {
     let waits = load.running || load.queued > 0;
-    (waits, load.queued.saturating_mul(OPERATIONS_PER_TASK).saturating_add(load.in_flight))
+    // In 128 bits nothing overflows, so loads of any size keep their order.
+    (waits, load.queued as u128 * OPERATIONS_PER_TASK + load.in_flight as u128)
 }

@@ -7,6 +7,9 @@ use crate::id::ShardId;
 mod cursor;
 mod least_loaded;
 mod round_robin;
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests;
 
 pub use least_loaded::LeastLoaded;
 pub use round_robin::RoundRobin;

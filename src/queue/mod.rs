@@ -3,8 +3,15 @@
 use std::fmt;
 
 mod chase_lev;
+#[cfg(loom)]
+#[cfg(test)]
+mod loom_tests;
 mod mutex;
+#[cfg(not(loom))]
+#[cfg(test)]
+mod tests;
 
+pub use crate::options::QueueOptions;
 pub use chase_lev::{ChaseLev, ChaseLevLocal, ChaseLevShared};
 pub use mutex::{MutexLocal, MutexQueue, MutexShared};
 
@@ -39,8 +46,8 @@ pub unsafe trait StealQueue: fmt::Debug + 'static {
 ///
 /// - **O5** Items come out so that none waits for ever while others pass it: `pop` prefers the
 ///   oldest, or hands out everything within a bounded number of pops.
-/// - **O6** `steal_from` moves at most `max` items and takes at least one when the victim
-///   has stealable items and nobody else is taking them.
+/// - **O6** `steal_from` takes at most `max` items, `first` included, and at least one when `max`
+///   is not 0, the victim has stealable items and nobody else is at its queue.
 pub trait LocalQueue<T: Send + 'static>: fmt::Debug + Send + 'static {
     /// The other end.
     type Shared;
@@ -54,7 +61,8 @@ pub trait LocalQueue<T: Send + 'static>: fmt::Debug + Send + 'static {
     /// Takes the next injected item, and may move a few more to the owner's part.
     fn pop_injected(&mut self) -> Option<T>;
 
-    /// Takes up to `max` items of another queue; all but the first go into this one.
+    /// Takes up to `max` items of another queue; all but the first go into this one. A thief that
+    /// is its own victim takes its next item.
     fn steal_from(&mut self, victim: &Self::Shared, max: usize) -> Stolen<T>;
 
     /// How many items the owner would find, injected ones not counted.
@@ -82,27 +90,13 @@ pub trait SharedQueue<T: Send + 'static>: fmt::Debug + Send + Sync + 'static {
 pub enum Stolen<T> {
     /// The victim had nothing.
     Empty,
-    /// Somebody else was taking items at the same moment; trying again may pay.
+    /// Somebody else was at the queue at the same moment; trying again may pay.
     Retry,
     /// One item to run now; `moved` more went into the thief's own queue.
     Took {
         /// The item to run now.
         first: T,
-        /// How many more were moved.
+        /// How many more were moved, less those which others took from the thief meanwhile.
         moved: usize,
     },
-}
-
-/// Sizes for a queue; each queue says which it uses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct QueueOptions {
-    /// How many items the queue should have room for before it grows.
-    pub initial_capacity: usize,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        Self { initial_capacity: 256 }
-    }
 }

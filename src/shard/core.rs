@@ -1,22 +1,24 @@
 //! What the shards of one runtime share.
 
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
+use std::sync::{Arc as StdArc, OnceLock, Weak as StdWeak};
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Doorbell, Gate, Idle};
+use crate::driver::Token;
+use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::Charge;
-use crate::driver::Token;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
-use crate::primitive::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
+use crate::primitive::{Arc, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
 use crate::queue::{SharedQueue, StealQueue};
 use crate::shard::mailbox::Mailbox;
+use crate::shard::outpost::Outpost;
 use crate::stats::{Counter, Counters};
 use crate::task::{Registry, Runnable, RuntimeId};
 use crate::timer::TimerKey;
@@ -26,7 +28,8 @@ pub(crate) type LocalOf<A> = <<A as Assembly>::Queue as StealQueue>::Local<Runna
 /// Everybody's end of an assembly's queue of tasks.
 pub(crate) type SharedOf<A> = <<A as Assembly>::Queue as StealQueue>::Shared<Runnable>;
 /// The far end of an assembly's doorbell.
-pub(crate) type RingerOf<A> = <<A as Assembly>::Doorbell as Doorbell<<A as Assembly>::Driver>>::Ringer;
+pub(crate) type RingerOf<A> =
+    <<A as Assembly>::Doorbell as Doorbell<<A as Assembly>::Driver>>::Ringer;
 
 /// A letter to a shard.
 pub(crate) enum Letter {
@@ -66,6 +69,8 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) ringer: OnceLock<RingerOf<A>>,
     pub(crate) registry: Registry,
     pub(crate) counters: CachePadded<Counters>,
+    /// Tasks spawned through this shard, by whoever did.
+    pub(crate) spawned: Counter,
     /// Doorbells coalesced, by whoever did.
     pub(crate) coalesced: Counter,
     /// Doorbells rung by threads outside of the runtime.
@@ -88,6 +93,7 @@ pub(crate) struct Core<A: Assembly> {
     /// Tasks that were told to end at the end.
     pub(crate) dropped: StdAtomicUsize,
     misplaced: Counter,
+    outposts: OnceLock<StdWeak<[Arc<Outpost<A>>]>>,
     deadline: Mutex<Option<Instant>>,
 }
 
@@ -109,6 +115,7 @@ impl<A: Assembly> Core<A> {
                 ringer: OnceLock::new(),
                 registry: Registry::new(options.max_tasks),
                 counters: CachePadded::new(Counters::default()),
+                spawned: Counter::default(),
                 coalesced: Counter::default(),
                 rung_from_outside: Counter::default(),
             });
@@ -124,6 +131,7 @@ impl<A: Assembly> Core<A> {
             cancelled: StdAtomicUsize::new(0),
             dropped: StdAtomicUsize::new(0),
             misplaced: Counter::default(),
+            outposts: OnceLock::new(),
             deadline: Mutex::new(None),
         };
         (core, locals)
@@ -156,6 +164,38 @@ impl<A: Assembly> Core<A> {
             public.registry.close();
         }
         was == Phase::Running as u8
+    }
+
+    /// Notes the ways to the shards, which hold this in turn.
+    pub(crate) fn adopt(&self, outposts: &Arc<[Arc<Outpost<A>>]>) {
+        let already = self.outposts.set(StdArc::downgrade(outposts)).is_err();
+        assert!(!already, "a runtime is launched once");
+    }
+
+    /// The ways to the shards, while anybody has them.
+    pub(crate) fn outposts(&self) -> Option<Arc<[Arc<Outpost<A>>]>> {
+        self.outposts.get()?.upgrade()
+    }
+
+    /// A shard did not open its parts: others must not wait for it.
+    pub(crate) fn never_started(&self) {
+        self.close();
+        // AcqRel: as in `await_others`.
+        self.quiet.fetch_add(1, Ordering::AcqRel);
+        self.wake_all();
+    }
+
+    /// Whether a shard takes a task from elsewhere: it must not have too many waiting.
+    pub(crate) fn admit(&self, shard: ShardId) -> Result<(), RuntimeError> {
+        if self.phase() != Phase::Running {
+            return Err(RuntimeError::Closed);
+        }
+        let public = self.public(shard);
+        let limit = self.options.stealable_queue_capacity;
+        if public.queue.len_hint() + public.mailbox.len() >= limit {
+            return Err(RuntimeError::Overloaded { what: "tasks waiting on the shard", limit });
+        }
+        Ok(())
     }
 
     /// Sets when waiting for the end is over; the earliest wins.

@@ -1,10 +1,12 @@
 //! The way to one shard from any thread: it outlives the shard, and then says so.
 
+use std::any::Any;
 use std::fmt;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Doorbell, Help, Post};
 use crate::driver::Token;
+use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Finished, Outcome};
 use crate::port::{self, Lane};
@@ -24,6 +26,11 @@ impl<A: Assembly> Outpost<A> {
     /// The way to this shard.
     pub(crate) fn new(core: Arc<Core<A>>, shard: ShardId) -> Self {
         Self { core, shard }
+    }
+
+    /// What the shards share.
+    pub(crate) fn core(&self) -> &Arc<Core<A>> {
+        &self.core
     }
 
     /// Gives the shard a stealable task, at the shared end of its queue.
@@ -116,6 +123,11 @@ fn is_passing(error: &std::io::Error) -> bool {
 /// What becomes of a letter to a shard that is gone.
 pub(super) fn refuse(letter: Letter) {
     match letter {
+        // A future that must not leave its thread cannot be dropped here: leaked rather than
+        // broken.
+        Letter::Task(runnable) if runnable.metadata().is_confined() => {
+            let _leaked = runnable.into_raw();
+        }
         // Dropping a task that can run no more resolves its handle.
         Letter::Task(runnable) => drop(runnable),
         Letter::Run(job) => drop(job),
@@ -165,7 +177,20 @@ impl<A: Assembly> Lane for Outpost<A> {
         self.post(home, Letter::ClearTimer(key));
     }
 
+    fn admit(&self) -> Result<(), RuntimeError> {
+        let here = port::with(|port| {
+            port.is_some_and(|port| {
+                port.runtime() == self.core.runtime() && port.shard() == self.shard
+            })
+        });
+        if here { Ok(()) } else { self.core.admit(self.shard) }
+    }
+
     fn scheduler(self: Arc<Self>) -> Arc<dyn Scheduler> {
+        self
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
     }
 }

@@ -20,6 +20,10 @@ impl<A: Assembly> LocalScheduler for Shard<A> {
         self.core.runtime()
     }
 
+    fn shard(&self) -> ShardId {
+        self.me
+    }
+
     fn schedule(&self, runnable: Runnable, yielded: bool) {
         self.enqueue(runnable, yielded);
     }
@@ -50,6 +54,17 @@ impl<A: Assembly> Port for Shard<A> {
         }
         self.leaves.set(left - 1);
         true
+    }
+
+    fn operation_made(&self) {
+        self.made.set(self.made.get() + 1);
+    }
+
+    fn operation_started(&self) -> u32 {
+        // One that was made in an earlier poll was not counted in this one.
+        let others = self.made.get().saturating_sub(1);
+        self.made.set(others);
+        others
     }
 
     unsafe fn attempt(&self, sqe: &Sqe) -> Option<i32> {
@@ -130,11 +145,8 @@ impl<A: Assembly> Shard<A> {
         if !same {
             // Cloned and dropped while nothing is borrowed: a waker may be anybody's code.
             let waker = waker.clone();
-            let replaced = self
-                .wheel
-                .borrow_mut()
-                .get_mut(key)
-                .map(|stored| std::mem::replace(stored, waker));
+            let replaced =
+                self.wheel.borrow_mut().get_mut(key).map(|stored| std::mem::replace(stored, waker));
             drop(replaced);
         }
         self.wheel.borrow_mut().reset(key, deadline)

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::ptr::NonNull;
-use std::thread::{self, ThreadId};
+use std::thread;
 
 use async_task::{Builder, ScheduleInfo, WithInfo};
 
@@ -18,11 +18,11 @@ mod guarded;
 mod join;
 mod registry;
 
-pub use join::{AbortHandle, JoinError, JoinHandle, LocalJoinHandle};
+pub use join::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 pub(crate) use registry::{Refusal, Registry};
 
-use guarded::Guarded;
+use guarded::{Guarded, Reach};
 use registry::Key;
 
 /// A task that wants to be polled. Whoever holds it decides where.
@@ -36,8 +36,7 @@ pub(crate) struct Meta {
     /// The shard that a pinned task runs on, and the one that a stealable task was spawned on.
     home: ShardId,
     pinned: bool,
-    /// The one thread that may poll and drop the future, if it is not `Send`.
-    bound: Option<ThreadId>,
+    confined: bool,
     aborted: AtomicBool,
     owner: Arc<dyn Scheduler>,
 }
@@ -58,14 +57,14 @@ impl Meta {
         self.pinned
     }
 
+    /// Whether the task may not even be dropped away from its home.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.confined
+    }
+
     /// Which runtime the task belongs to.
     pub(crate) fn runtime(&self) -> RuntimeId {
         self.owner.runtime()
-    }
-
-    /// Whether this thread may poll and drop the future.
-    fn may_touch_future(&self) -> bool {
-        self.bound.is_none_or(|thread| thread == thread::current().id())
     }
 
     fn is_aborted(&self) -> bool {
@@ -96,6 +95,9 @@ pub(crate) trait LocalScheduler {
     /// Which runtime the shard belongs to.
     fn runtime(&self) -> RuntimeId;
 
+    /// Which shard this is.
+    fn shard(&self) -> ShardId;
+
     /// Queues a task of this runtime, on this shard or, if it is pinned elsewhere, on its home.
     /// `yielded`: the task woke itself while it ran.
     fn schedule(&self, runnable: Runnable, yielded: bool);
@@ -121,9 +123,7 @@ pub(crate) fn with_local_scheduler<R>(
 }
 
 fn schedule(runnable: Runnable, info: ScheduleInfo) {
-    // try_with: a destructor of another thread-local may wake a task after ours is gone.
-    let local = LOCAL.try_with(Cell::get).ok().flatten();
-    if let Some(local) = local {
+    if let Some(local) = local() {
         // SAFETY:
         // - `with_local_scheduler` borrows the scheduler for as long as the pointer is set, and
         //   only this thread reads its own thread-local.
@@ -145,6 +145,8 @@ pub(crate) struct Home {
     pub(crate) shard: ShardId,
     /// Whether it may leave it.
     pub(crate) pinned: bool,
+    /// Whether its future is not `Send`, so that it may not even be dropped elsewhere.
+    pub(crate) confined: bool,
 }
 
 /// A task to be queued and its handle, or why there is none, and the future back.
@@ -162,13 +164,81 @@ where
 {
     // SAFETY:
     // - the future and its output are `Send` and `'static`.
-    unsafe { build(owner, home, None, future) }
+    unsafe { spawn_unchecked(owner, home, Reach::Anywhere, future) }
+}
+
+/// Makes a task that `make` begins on its shard, of a future that never leaves it and need not be
+/// `Send`.
+///
+/// # Errors
+///
+/// When the registry is closed or full; `make` is dropped.
+pub(crate) fn spawn_confined<M, F>(
+    owner: Arc<dyn Scheduler>,
+    shard: ShardId,
+    make: M,
+) -> Result<(Runnable, JoinHandle<F::Output>), Refusal>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let home = Home { shard, pinned: true, confined: true };
+    let begin = async move { make().await };
+    // SAFETY:
+    // - before its first poll the future holds `make` only, which is `Send`.
+    // - its output is `Send`.
+    let spawned = unsafe { spawn_unchecked(owner, home, Reach::FirstPoll, begin) };
+    spawned.map_err(|(refusal, _)| refusal)
+}
+
+/// Makes a task of a future that never leaves this shard and need not be `Send`, nor need its
+/// output, whose handle must stay here too.
+///
+/// # Errors
+///
+/// When the registry is closed or full; the future is dropped.
+///
+/// # Panics
+///
+/// On any thread but that of the shard.
+pub(crate) fn spawn_local<F>(
+    owner: Arc<dyn Scheduler>,
+    shard: ShardId,
+    future: F,
+) -> Result<(Runnable, LocalJoinHandle<F::Output>), Refusal>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let is_here = local().is_some_and(|local| {
+        // SAFETY:
+        // - as in `schedule`.
+        let local = unsafe { local.as_ref() };
+        local.runtime() == owner.runtime() && local.shard() == shard
+    });
+    assert!(is_here, "a local task is spawned on the thread of its shard, which is not this one");
+    let home = Home { shard, pinned: true, confined: true };
+    // SAFETY:
+    // - the future is confined to this thread.
+    // - the handle becomes a local one, which is not `Send`.
+    let reach = Reach::Thread(thread::current().id());
+    let spawned = unsafe { spawn_unchecked(owner, home, reach, future) };
+    match spawned {
+        Ok((runnable, handle)) => Ok((runnable, LocalJoinHandle::new(handle))),
+        Err((refusal, _)) => Err(refusal),
+    }
+}
+
+fn local() -> Option<NonNull<dyn LocalScheduler>> {
+    // try_with: a destructor of another thread-local may wake a task after ours is gone.
+    LOCAL.try_with(Cell::get).ok().flatten()
 }
 
 /// Makes a task of a future that need not be `Send`.
 ///
-/// If its `Runnable` is dropped on another thread after all (the shard is gone, and something woke
-/// the task), the future is leaked; the handle resolves.
+/// A future that is confined to a thread is never touched on another: a poll there panics, and a
+/// drop there (the shard is gone, and something woke the task) leaks it; the handle resolves.
 ///
 /// # Errors
 ///
@@ -176,33 +246,13 @@ where
 ///
 /// # Safety
 ///
-/// - The caller is on the thread of the shard `home.shard`, `home.pinned` is set, and every
-///   `Runnable` of the task is run on that thread only.
-/// - If `F::Output` is not `Send`, the handle stays on that thread.
-pub(crate) unsafe fn spawn_unchecked<F>(
+/// - `reach` fits the future: [`Reach::Anywhere`] if it is `Send`, [`Reach::FirstPoll`] if it holds
+///   nothing that is not `Send` before its first poll, else [`Reach::Thread`] with this thread.
+/// - If `F::Output` is not `Send`, the handle stays on this thread.
+unsafe fn spawn_unchecked<F>(
     owner: Arc<dyn Scheduler>,
     home: Home,
-    future: F,
-) -> Spawned<F>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    assert!(home.pinned, "a task that is not `Send` is pinned");
-    // SAFETY:
-    // - the future is bound to this thread; the rest is passed on to the caller.
-    unsafe { build(owner, home, Some(thread::current().id()), future) }
-}
-
-/// # Safety
-///
-/// - The future is `Send`, or it is bound to this thread, and every `Runnable` of the task is run
-///   here only.
-/// - The output is `Send`, or the handle stays on this thread.
-unsafe fn build<F>(
-    owner: Arc<dyn Scheduler>,
-    home: Home,
-    bound: Option<ThreadId>,
+    reach: Reach,
     future: F,
 ) -> Spawned<F>
 where
@@ -218,14 +268,14 @@ where
         key,
         home: home.shard,
         pinned: home.pinned,
-        bound,
+        confined: home.confined,
         aborted: AtomicBool::new(false),
         owner,
     };
-    let guard = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
+    let guard = move |meta: &Meta| Guarded::new(future, reach, NonNull::from(meta));
     // SAFETY:
-    // - `Send`: future and output are, or our caller runs the task and keeps the handle on one
-    //   thread, and `Guarded` leaks a bound future rather than drop it on another.
+    // - `Send`: the future is, or `Guarded` touches it on one thread only; the output is, or it is
+    //   made on that thread and our caller keeps the handle there.
     // - `'static`: the future is; the pointer to the metadata that `Guarded` holds is into the
     //   task's own allocation, which outlives its future.
     // - the schedule function is `Send + Sync + 'static`: a plain function, and so of size 0,

@@ -146,9 +146,17 @@ impl Gate {
     }
 
     /// Whether the kernel takes an absolute deadline. Collects on the way.
-    pub(super) fn takes_absolute_deadlines(&mut self) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// The error number of a kernel that does not let us in at all.
+    pub(super) fn takes_absolute_deadlines(&mut self) -> Result<bool, i32> {
         let flags = enter_flags::GETEVENTS | enter_flags::EXT_ARG | enter_flags::ABS_TIMER;
-        self.enter_timed(0, 0, flags, Timespec::default()) != Err(libc::EINVAL)
+        match self.enter_timed(0, 0, flags, Timespec::default()) {
+            Ok(_) | Err(libc::ETIME | libc::EINTR) => Ok(true),
+            Err(libc::EINVAL) => Ok(false),
+            Err(errno) => Err(errno),
+        }
     }
 
     /// Submits up to `submit` entries, and collects; with `wait`, sleeps until there is at least

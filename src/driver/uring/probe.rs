@@ -57,7 +57,7 @@ pub(super) fn from_params(parameters: &Parameters) -> Caps {
 ///
 /// # Errors
 ///
-/// What the system answers when it does not even list its operations.
+/// What the system answers when it does not list its operations, or lets nobody enter the ring.
 pub(super) fn complete(caps: &mut Caps, ring: &mut IoUring, gate: &mut Gate) -> io::Result<()> {
     let mut probe = Probe::new();
     ring.submitter().register_probe(&mut probe)?;
@@ -73,7 +73,7 @@ pub(super) fn complete(caps: &mut Caps, ring: &mut IoUring, gate: &mut Gate) -> 
     // The message goes to ourselves: nothing but a kernel that can do it answers with success.
     // The call after it collects the message, and it is thrown away.
     caps.foreign_msg_ring = post(ring.as_raw_fd(), Token::default()).is_ok();
-    caps.absolute_wait = gate.takes_absolute_deadlines();
+    caps.absolute_wait = gate.takes_absolute_deadlines().map_err(io::Error::from_raw_os_error)?;
     if caps.foreign_msg_ring {
         if ring.completion().is_empty() {
             // A signal came between, or the kernel refused the call above whole.

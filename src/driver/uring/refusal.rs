@@ -91,7 +91,7 @@ impl UringRefused {
     }
 
     /// What the system answered.
-    pub fn source(&self) -> &io::Error {
+    pub fn os_error(&self) -> &io::Error {
         &self.source
     }
 
@@ -179,15 +179,16 @@ impl Surroundings {
     fn look(setup: &UringSetup) -> Self {
         let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
         let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-        let unbound = has_ipc_lock(&status);
+        let users = fs::read_to_string("/proc/thread-self/uid_map").unwrap_or_default();
+        let unbound = has_ipc_lock(&status, &users);
         Self {
             seccomp: field(&status, "Seccomp:").and_then(|text| text.parse().ok()).unwrap_or(0),
             disabled: disabled.trim().parse().unwrap_or(0),
             errno_without_ring: enter::errno_without_ring(),
             release: release(),
-            memlock: if unbound { None } else { limit(libc::RLIMIT_MEMLOCK) },
+            memlock: if unbound { None } else { locked_memory_limit() },
             memlock_needed: ring_bytes(setup.entries, setup.cq_size()),
-            files: limit(libc::RLIMIT_NOFILE).unwrap_or(u64::MAX),
+            files: open_files_limit().unwrap_or(u64::MAX),
         }
     }
 }
@@ -230,11 +231,13 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
-/// Whether the limit on locked memory does not bind the thread of this status.
-fn has_ipc_lock(status: &str) -> bool {
+/// Whether the limit on locked memory does not bind the thread of this status and user map. The
+/// right counts in the first user namespace only, which is the one that maps every user to itself.
+fn has_ipc_lock(status: &str, users: &str) -> bool {
     const CAP_IPC_LOCK: u32 = 14;
     let capabilities = field(status, "CapEff:").map(|text| u64::from_str_radix(text, 16));
-    matches!(capabilities, Some(Ok(bits)) if bits >> CAP_IPC_LOCK & 1 == 1)
+    let first = users.split_whitespace().eq(["0", "0", "4294967295"]);
+    first && matches!(capabilities, Some(Ok(bits)) if bits >> CAP_IPC_LOCK & 1 == 1)
 }
 
 /// The pages that a ring with these queues takes, in bytes.
@@ -250,11 +253,21 @@ fn size(entries: u32) -> u64 {
     u64::from(entries).next_power_of_two()
 }
 
-fn limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
+/// The limit that the call reads; `None` if there is none.
+fn limit(read: impl FnOnce(*mut libc::rlimit) -> libc::c_int) -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is a live local that the call fills.
-    let answer = unsafe { libc::getrlimit(resource, &raw mut limit) };
+    let answer = read(&raw mut limit);
     (answer == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+fn locked_memory_limit() -> Option<u64> {
+    // SAFETY: `limit` lends a live local that the call fills.
+    limit(|to| unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, to) })
+}
+
+fn open_files_limit() -> Option<u64> {
+    // SAFETY: `limit` lends a live local that the call fills.
+    limit(|to| unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, to) })
 }
 
 fn release() -> String {

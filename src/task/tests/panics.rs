@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::{Drops, Toy, is_canceled, join};
-use crate::task::{JoinError, JoinHandle};
+use crate::error::JoinError;
+use crate::task::JoinHandle;
 
 /// Panics when it is dropped.
 struct Bomb(&'static str);

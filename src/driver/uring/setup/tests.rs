@@ -1,12 +1,15 @@
-//! The ladder of flags.
+//! The ladder of flags, and the limits of values.
 
+use std::io;
 use std::time::Duration;
 
-use crate::driver::uring::UringSetup;
+use crate::driver::Driver;
 use crate::driver::uring::setup::setup_flags::{
     CLAMP, COOP_TASKRUN, CQSIZE, DEFER_TASKRUN, NO_SQARRAY, SINGLE_ISSUER, SQ_AFF, SQPOLL,
     SUBMIT_ALL, TASKRUN_FLAG,
 };
+use crate::driver::uring::{Uring, UringSetup};
+use crate::id::ShardId;
 
 fn every_kind() -> [UringSetup; 4] {
     let setup = UringSetup::default;
@@ -93,4 +96,24 @@ fn limits_hold_at_the_limit() {
     assert!(setup().with_sqpoll(longest + Duration::from_millis(1)).check().is_err());
     let both = setup().with_sqpoll(longest).with_coop_taskrun(true);
     assert!(both.check().is_err());
+}
+
+#[test]
+fn values_beyond_a_limit_are_named_with_it() {
+    let refused = |setup: UringSetup| {
+        let error = Uring::open(&setup, ShardId::new(0)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        error.to_string()
+    };
+    let too_many = UringSetup::MAX_ENTRIES + 1;
+    let text = refused(UringSetup::default().with_entries(too_many));
+    assert!(text.contains("32769") && text.contains("32768"), "{text}");
+    let text = refused(UringSetup::default().with_entries(0));
+    assert!(text.contains("entries is 0"), "{text}");
+    let text = refused(UringSetup::default().with_cq_entries(255));
+    assert!(text.contains("255") && text.contains("256"), "{text}");
+    let text = refused(UringSetup::default().with_cq_entries(UringSetup::MAX_CQ_ENTRIES + 1));
+    assert!(text.contains("65537") && text.contains("65536"), "{text}");
+    let text = refused(UringSetup::default().with_sqpoll_cpu(0));
+    assert!(text.contains("sqpoll_cpu"), "{text}");
 }

@@ -1,0 +1,45 @@
+//! Whether the values of a builder make a runtime.
+
+use crate::cpu;
+use crate::error::BuildError;
+use crate::id::ShardId;
+use crate::options::{MAX_SPIN, Options};
+
+/// # Errors
+///
+/// The first knob that has a value it cannot have.
+pub(super) fn options(options: &Options) -> Result<(), BuildError> {
+    let most = ShardId::MAX_SHARDS;
+    if options.shards == 0 || options.shards > most {
+        return Err(BuildError::invalid("shards", options.shards, format!("from 1 to {most}")));
+    }
+    if let Some(at) = options.thread_prefix.bytes().position(|byte| byte == 0) {
+        let value = format!("{:?}", options.thread_prefix);
+        let limit = format!("without NUL bytes, and has one at {at}");
+        return Err(BuildError::invalid("thread_prefix", value, limit));
+    }
+    if options.spin.limit > MAX_SPIN {
+        let value = format!("{:?}", options.spin.limit);
+        return Err(BuildError::invalid("spin", value, format!("at most {MAX_SPIN:?}")));
+    }
+    affinity(&options.thread_affinity)
+}
+
+fn affinity(cpus: &[usize]) -> Result<(), BuildError> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let limit = cpu::LIMIT;
+    if let Some(cpu) = cpus.iter().find(|&&cpu| cpu >= limit) {
+        let value = format!("a list with CPU {cpu}");
+        return Err(BuildError::invalid("thread_affinity", value, format!("below {limit}")));
+    }
+    // A machine whose mask cannot be read will say so when the threads are bound.
+    let Ok(allowed) = cpu::allowed() else { return Ok(()) };
+    if let Some(cpu) = cpus.iter().find(|&cpu| !allowed.contains(cpu)) {
+        let value = format!("a list with CPU {cpu}");
+        let limit = format!("among the CPUs that this process may use: {allowed:?}");
+        return Err(BuildError::invalid("thread_affinity", value, limit));
+    }
+    Ok(())
+}

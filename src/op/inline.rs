@@ -1,0 +1,28 @@
+//! When an operation is finished by a direct call instead of the ring: the measured thresholds.
+//!
+//! Measured on Linux 6.18 on a 2-core virtual machine: a cached 4 KiB read is 0.44 us by
+//! `preadv2(RWF_NOWAIT)`, 0.72 us alone through the ring (push, enter, reap), and 0.25 us through
+//! the ring in a batch of 32. A failed non-blocking receive is 0.29 us, arming one on the ring 0.78
+//! us.
+
+/// Whether an operation may be finished by a direct call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Inline {
+    /// No: it would block, or it is known not to work.
+    Never,
+    /// It probably finishes without blocking.
+    Try,
+}
+
+/// So many operations made by the running poll and not yet started are a batch.
+const BATCH_MADE: u32 = 3;
+/// So many entries that wait for the next submission are a batch worth joining.
+const BATCH_QUEUED: usize = 4;
+
+impl Inline {
+    /// Whether to try the direct call, while `made` other operations of the same poll are about to
+    /// start and `queued` entries wait for the next submission.
+    pub(crate) fn is_worth_it(self, made: u32, queued: usize) -> bool {
+        self == Self::Try && made < BATCH_MADE && queued < BATCH_QUEUED
+    }
+}

@@ -1,0 +1,231 @@
+//! Operations as futures: the only door of the surfaces to the kernel.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::inflight::{Abandoned, cell};
+use crate::port::{self, Lane, Port, SubmitError};
+use crate::primitive::Arc;
+
+mod fd;
+mod inline;
+
+pub(crate) use crate::inflight::{Claim, Operation, Outcome};
+pub(crate) use fd::{Fd, close};
+pub(crate) use inline::Inline;
+
+/// An operation whose completion has a meaning.
+pub(crate) trait Complete: Operation {
+    /// What the future resolves to.
+    type Output;
+
+    /// Whether a direct call may finish the operation at the first poll.
+    fn inline(&self) -> Inline {
+        Inline::Never
+    }
+
+    /// Learns whether a direct call that was tried finished the operation.
+    fn attempted(&self, finished: bool) {
+        let _ = finished;
+    }
+
+    /// Turns the outcome into the output, and hands back what the operation carried.
+    fn finish(self, outcome: io::Result<Outcome>) -> Self::Output;
+}
+
+/// The future of an operation.
+///
+/// It is `Send`: the first poll puts the operation on the ring of the shard that polls it, and
+/// later polls may be on any thread. On a thread that is no shard of the lane's runtime the
+/// operation goes to the lane's shard.
+///
+/// Dropping it cancels the operation; what the operation owns stays with its shard until the kernel
+/// has let go of it.
+#[must_use = "an operation does nothing until it is polled"]
+pub(crate) struct Op<'l, T: Complete> {
+    state: State<T>,
+    lane: &'l Arc<dyn Lane>,
+}
+
+enum State<T: Complete> {
+    Idle(T),
+    InFlight(Claim<T>),
+    Done,
+}
+
+// Nothing in an operation is pinned by its future: in flight it lies in its cell.
+impl<T: Complete> Unpin for Op<'_, T> {}
+
+impl<'l, T: Complete> Op<'l, T> {
+    /// The future of an operation that has not started.
+    pub(crate) fn new(operation: T, lane: &'l Arc<dyn Lane>) -> Self {
+        port::with(|port| port.map(Port::operation_made));
+        Self { state: State::Idle(operation), lane }
+    }
+
+    /// The future of an operation in flight whose former future gave it up with
+    /// [`take_claim`](Self::take_claim).
+    pub(crate) fn resume(claim: Claim<T>, lane: &'l Arc<dyn Lane>) -> Self {
+        Self { state: State::InFlight(claim), lane }
+    }
+
+    /// Takes the operation out of its future if it is in flight, without cancelling it.
+    pub(crate) fn take_claim(&mut self) -> Option<Claim<T>> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::InFlight(claim) => Some(claim),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    fn start(&mut self, waker: &Waker) -> Poll<T::Output> {
+        let runtime = self.lane.runtime();
+        port::with(|port| match port {
+            Some(port) if port.runtime() == runtime => self.start_here(port, waker),
+            _ => {
+                let Some(operation) = self.take_idle() else { return Poll::Pending };
+                let (claim, charge) = cell(operation, self.lane.shard(), waker.clone());
+                self.state = State::InFlight(claim);
+                self.lane.submit(charge);
+                Poll::Pending
+            }
+        })
+    }
+
+    fn start_here(&mut self, port: &dyn Port, waker: &Waker) -> Poll<T::Output> {
+        if !port.consume_budget() {
+            waker.wake_by_ref();
+            return Poll::Pending;
+        }
+        let made = port.operation_started();
+        if let State::Idle(operation) = &mut self.state
+            && operation.inline().is_worth_it(made, port.queued())
+        {
+            let sqe = operation.entry();
+            // SAFETY:
+            // - the operation owns what the entry names (I1 of `Operation`), and it is neither
+            //   moved
+            //   nor dropped during the call.
+            let result = unsafe { port.attempt(&sqe) };
+            operation.attempted(result.is_some());
+            if let Some(result) = result {
+                return self.finish_now(Ok(Outcome { result, flags: 0 }));
+            }
+        }
+        let Some(operation) = self.take_idle() else { return Poll::Pending };
+        let (claim, charge) = cell(operation, port.shard(), waker.clone());
+        match port.submit(charge) {
+            Ok(()) => {
+                self.state = State::InFlight(claim);
+                Poll::Pending
+            }
+            Err((error, charge)) => {
+                // The waker that comes back is our own, and we are awake.
+                drop(charge.finish(Outcome { result: 0, flags: 0 }));
+                self.refused(claim, error, waker)
+            }
+        }
+    }
+
+    fn refused(&mut self, claim: Claim<T>, error: SubmitError, waker: &Waker) -> Poll<T::Output> {
+        match claim.poll(waker) {
+            Ok((operation, _)) => {
+                self.state = State::Done;
+                Poll::Ready(operation.finish(Err(error.into())))
+            }
+            Err(claim) => {
+                self.state = State::InFlight(claim);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Takes the operation out of its future if it has not started.
+    pub(crate) fn take_idle(&mut self) -> Option<T> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Idle(operation) => Some(operation),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    fn finish_now(&mut self, outcome: io::Result<Outcome>) -> Poll<T::Output> {
+        match self.take_idle() {
+            Some(operation) => Poll::Ready(operation.finish(outcome.and_then(Outcome::check))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome, or the error that its negative result stands for.
+    pub(crate) fn check(self) -> io::Result<Self> {
+        // An interrupted kernel worker answers with one of its private restart codes.
+        const RESTART: std::ops::RangeInclusive<i32> = -516..=-512;
+        match self.result {
+            0.. => Ok(self),
+            code if RESTART.contains(&code) => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+            code => Err(io::Error::from_raw_os_error(-code)),
+        }
+    }
+
+    /// The result as a count of bytes; only for outcomes that are no errors.
+    pub(crate) fn bytes(self) -> usize {
+        usize::try_from(self.result).unwrap_or(0)
+    }
+}
+
+impl<T: Complete> Future for Op<'_, T> {
+    type Output = T::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::InFlight(claim) => match claim.poll(cx.waker()) {
+                Ok((operation, outcome)) => Poll::Ready(operation.finish(outcome.check())),
+                Err(claim) => {
+                    self.state = State::InFlight(claim);
+                    Poll::Pending
+                }
+            },
+            State::Idle(operation) => {
+                self.state = State::Idle(operation);
+                self.start(cx.waker())
+            }
+            State::Done => panic!("an operation is not polled after it was ready"),
+        }
+    }
+}
+
+impl<T: Complete> Drop for Op<'_, T> {
+    fn drop(&mut self) {
+        let Some(claim) = self.take_claim() else { return };
+        cancel(claim, self.lane);
+    }
+}
+
+/// Gives an operation in flight up, and sees to it that its shard cancels it.
+pub(crate) fn cancel<T: Operation>(claim: Claim<T>, lane: &Arc<dyn Lane>) {
+    let Abandoned::Cancel { home, token } = claim.abandon() else { return };
+    port::with(|port| match port {
+        Some(port) if port.runtime() == lane.runtime() => port.cancel(home, token),
+        _ => lane.cancel(home, token),
+    });
+}
+
+impl<T: Complete> fmt::Debug for Op<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Idle(_) => "idle",
+            State::InFlight(_) => "in flight",
+            State::Done => "done",
+        };
+        f.debug_struct("Op").field("state", &state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! Which shards are gone, and who waits for that.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Condvar;
+use std::sync::Mutex as StdMutex;
+use std::sync::MutexGuard as StdMutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::assembly::Assembly;
+use crate::id::ShardId;
+use crate::runtime::Failure;
+use crate::shard::Core;
+
+/// What a runtime left when it ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Tasks that were alive and were told to end.
+    pub tasks_dropped: usize,
+    /// Operations in flight that were cancelled.
+    pub operations_cancelled: usize,
+    /// Operations that the kernel had not let go of in time; their memory and fds are leaked.
+    pub operations_leaked: usize,
+    /// Shards that did not end in time; their threads go on.
+    pub shards_stuck: usize,
+    /// Shards that a panic of ours ended.
+    pub shards_panicked: usize,
+    /// What made a shard's driver useless, if that happened.
+    pub failures: Vec<(ShardId, io::Error)>,
+    /// How long the runtime was up.
+    pub uptime: Duration,
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} tasks dropped, {} operations cancelled, {} leaked, {} shards stuck, {} panicked, {} \
+             drivers failed, up for {:?}",
+            self.tasks_dropped,
+            self.operations_cancelled,
+            self.operations_leaked,
+            self.shards_stuck,
+            self.shards_panicked,
+            self.failures.len(),
+            self.uptime
+        )
+    }
+}
+
+/// Which shards of a runtime are gone.
+#[derive(Debug)]
+pub(super) struct Exits {
+    state: StdMutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    running: usize,
+    panicked: usize,
+    failures: Vec<Failure>,
+    waiting: Vec<Waker>,
+}
+
+impl Exits {
+    pub(super) fn new(shards: usize) -> Self {
+        let state =
+            State { running: shards, panicked: 0, failures: Vec::new(), waiting: Vec::new() };
+        Self { state: StdMutex::new(state), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> StdMutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A shard is gone.
+    pub(super) fn gone(&self, shard: ShardId, how: thread_result::Result) {
+        let mut state = self.lock();
+        state.running -= 1;
+        match how {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => state.failures.push((shard, error)),
+            Err(_) => state.panicked += 1,
+        }
+        let wakers =
+            if state.running == 0 { std::mem::take(&mut state.waiting) } else { Vec::new() };
+        drop(state);
+        self.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until all shards are gone.
+    pub(super) async fn wait(&self) {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.running == 0 {
+                return Poll::Ready(());
+            }
+            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+                state.waiting.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Blocks until all shards are gone, or the time is over. Whether they are.
+    pub(super) fn block_until(&self, deadline: Instant) -> bool {
+        let mut state = self.lock();
+        while state.running > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    pub(super) fn report<A: Assembly>(&self, core: &Core<A>, started: Instant) -> ShutdownReport {
+        let state = self.lock();
+        let failures = state.failures.iter().map(|(shard, error)| (*shard, same(error)));
+        ShutdownReport {
+            tasks_dropped: core.dropped.load(Ordering::Relaxed),
+            operations_cancelled: core.cancelled.load(Ordering::Relaxed),
+            operations_leaked: core.leaked.load(Ordering::Relaxed),
+            shards_stuck: state.running,
+            shards_panicked: state.panicked,
+            failures: failures.collect(),
+            uptime: started.elapsed(),
+        }
+    }
+}
+
+/// Errors are not `Clone`; this keeps the kind and the text.
+fn same(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// How a shard's thread ended.
+pub(super) mod thread_result {
+    use std::any::Any;
+    use std::io;
+
+    /// The driver's end inside, a panic of ours outside.
+    pub(in crate::runtime) type Result =
+        std::result::Result<io::Result<()>, Box<dyn Any + Send + 'static>>;
+}

@@ -1,0 +1,289 @@
+//! Spawning: which shard a task starts on, whether it may leave it, and what limits it.
+
+use std::future::Future;
+
+use crate::assembly::{Assembly, Native};
+use crate::error::{RuntimeError, TrySpawnError};
+use crate::id::ShardId;
+use crate::placement::Wish;
+use crate::port::{self, Lane};
+use crate::primitive::Arc;
+use crate::runtime::ctx::ShardCtx;
+use crate::runtime::handle::{RuntimeHandleOf, ShardHandleOf};
+use crate::task::{self, Home, JoinHandle, LocalJoinHandle, Refusal, Scheduler};
+
+/// Where a task runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum TaskPlacement {
+    /// On this shard, always.
+    Pinned(ShardId),
+    /// On each shard in turn; the task stays where it started.
+    RoundRobin,
+    /// On the shard that the key belongs to, always the same for the same key.
+    Sticky(u64),
+    /// On the shard that spawns it, or from outside on the one that the placement chooses; any
+    /// shard without work may take it over.
+    Stealable,
+    /// On this shard first; any shard without work may take it over.
+    StealablePreferred(ShardId),
+}
+
+impl<A: Assembly> RuntimeHandleOf<A> {
+    /// Spawns a stealable task: [`TaskPlacement::Stealable`].
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`](RuntimeError::Closed) after shutdown, [`Overloaded`](RuntimeError::Overloaded) at
+    /// a limit. The future is dropped; [`try_spawn_with_placement`](Self::try_spawn_with_placement)
+    /// gives it back.
+    pub fn spawn_stealable<F>(&self, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_with_placement(TaskPlacement::Stealable, future)
+    }
+
+    /// Spawns a stealable task that starts on this shard unless another takes it first.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_stealable`](Self::spawn_stealable), and
+    /// [`InvalidShard`](RuntimeError::InvalidShard).
+    pub fn spawn_stealable_on<F>(
+        &self,
+        shard: impl Into<ShardId>,
+        future: F,
+    ) -> Result<JoinHandle<F::Output>, RuntimeError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_with_placement(TaskPlacement::StealablePreferred(shard.into()), future)
+    }
+
+    /// Spawns a task that runs on this shard only.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_stealable_on`](Self::spawn_stealable_on).
+    pub fn spawn_pinned<F>(
+        &self,
+        shard: impl Into<ShardId>,
+        future: F,
+    ) -> Result<JoinHandle<F::Output>, RuntimeError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.spawn_with_placement(TaskPlacement::Pinned(shard.into()), future)
+    }
+
+    /// Spawns a task where the placement says.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_stealable_on`](Self::spawn_stealable_on).
+    pub fn spawn_with_placement<F>(
+        &self,
+        placement: TaskPlacement,
+        future: F,
+    ) -> Result<JoinHandle<F::Output>, RuntimeError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.try_spawn_with_placement(placement, future).map_err(RuntimeError::from)
+    }
+
+    /// As [`spawn_with_placement`](Self::spawn_with_placement), and gives a refused future back.
+    ///
+    /// # Errors
+    ///
+    /// As there, with the future.
+    pub fn try_spawn_with_placement<F>(
+        &self,
+        placement: TaskPlacement,
+        future: F,
+    ) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let here = self.here();
+        let home = match self.home(placement, here) {
+            Ok(home) => home,
+            Err(error) => return Err(TrySpawnError { error, future }),
+        };
+        if here != Some(home.shard)
+            && let Err(error) = self.core().admit(home.shard)
+        {
+            return Err(TrySpawnError { error, future });
+        }
+        let outpost = self.outpost(home.shard);
+        let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
+        let (runnable, handle) = task::spawn(owner, home, future)
+            .map_err(|(refusal, future)| TrySpawnError { error: refusal.into(), future })?;
+        self.core().public(home.shard).spawned.add_shared(1);
+        if home.pinned || here == Some(home.shard) {
+            runnable.schedule();
+        } else {
+            outpost.inject(runnable);
+        }
+        Ok(handle)
+    }
+
+    /// Spawns a future that need not be `Send` on this shard. `make` runs there, as the first step
+    /// of the task, and what it returns never leaves the shard.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_pinned`](Self::spawn_pinned).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::rc::Rc;
+    /// # let runtime = spargio::Runtime::builder().shards(2).build()?;
+    /// let task = runtime.handle().spawn_local_on(1, |ctx| async move {
+    ///     let shared = Rc::new(41);
+    ///     *shared + u32::from(ctx.shard_id().get())
+    /// })?;
+    /// assert_eq!(runtime.block_on(task)?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_local_on<M, F>(
+        &self,
+        shard: impl Into<ShardId>,
+        make: M,
+    ) -> Result<JoinHandle<F::Output>, RuntimeError>
+    where
+        M: FnOnce(ShardCtx) -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+    {
+        let shard = self.check(shard.into())?;
+        if self.here() != Some(shard) {
+            self.core().admit(shard)?;
+        }
+        let outpost = self.outpost(shard);
+        let lane = Arc::clone(outpost) as Arc<dyn Lane>;
+        let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
+        let make = move || make(ShardCtx::new(lane));
+        let (runnable, handle) = task::spawn_confined(owner, shard, make)?;
+        self.core().public(shard).spawned.add_shared(1);
+        runnable.schedule();
+        Ok(handle)
+    }
+
+    /// The shard that a placement means, and whether the task may leave it.
+    fn home(&self, placement: TaskPlacement, here: Option<ShardId>) -> Result<Home, RuntimeError> {
+        let (shard, pinned) = match placement {
+            TaskPlacement::Pinned(shard) => (self.check(shard)?, true),
+            TaskPlacement::StealablePreferred(shard) => (self.check(shard)?, false),
+            TaskPlacement::RoundRobin => (self.core().place(Wish::Spread), true),
+            TaskPlacement::Sticky(key) => (self.core().place(Wish::Key(key)), true),
+            TaskPlacement::Stealable => {
+                (here.unwrap_or_else(|| self.core().place(Wish::Any)), false)
+            }
+        };
+        Ok(Home { shard, pinned, confined: false })
+    }
+}
+
+impl<A: Assembly> ShardHandleOf<A> {
+    /// Spawns a task that runs on this shard only.
+    ///
+    /// # Errors
+    ///
+    /// As [`RuntimeHandleOf::spawn_pinned`].
+    pub fn spawn_pinned<F>(&self, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.runtime().spawn_pinned(self.shard_id(), future)
+    }
+}
+
+impl From<Refusal> for RuntimeError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Closed => Self::Closed,
+            Refusal::Full { limit } => Self::Overloaded { what: "live tasks of the shard", limit },
+        }
+    }
+}
+
+/// Spawns a stealable task on the ambient runtime: on this shard, or from
+/// [`block_on`](super::RuntimeOf::block_on) on the one that the placement chose for this thread.
+///
+/// # Errors
+///
+/// [`NoRuntime`](RuntimeError::NoRuntime) on a thread without a runtime,
+/// [`Closed`](RuntimeError::Closed) during shutdown, [`Overloaded`](RuntimeError::Overloaded) at
+/// the limit of live tasks.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # spargio::Runtime::builder().shards(1).build()?.block_on(async {
+/// let task = spargio::spawn(async { "done" })?;
+/// assert_eq!(task.await?, "done");
+/// # Ok::<_, spargio::RuntimeError>(())
+/// # })?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn spawn<F>(future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let lane = port::current_lane().ok_or(RuntimeError::NoRuntime)?;
+    spawn_through(lane, future)
+}
+
+/// As [`RuntimeHandleOf::spawn_stealable_on`], on the ambient runtime of the default assembly.
+///
+/// # Errors
+///
+/// As there, and [`NoRuntime`](RuntimeError::NoRuntime).
+pub fn spawn_stealable_on<F>(
+    shard: impl Into<ShardId>,
+    future: F,
+) -> Result<JoinHandle<F::Output>, RuntimeError>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let handle = RuntimeHandleOf::<Native>::current().ok_or(RuntimeError::NoRuntime)?;
+    handle.spawn_stealable_on(shard, future)
+}
+
+/// Spawns a task on this shard that need not be `Send`.
+///
+/// # Errors
+///
+/// As [`spawn`]; [`NoRuntime`](RuntimeError::NoRuntime) also inside of
+/// [`block_on`](super::RuntimeOf::block_on), whose thread is no shard.
+pub fn spawn_local<F>(future: F) -> Result<LocalJoinHandle<F::Output>, RuntimeError>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    ShardCtx::current().ok_or(RuntimeError::NoRuntime)?.spawn_local(future)
+}
+
+fn spawn_through<F>(lane: Arc<dyn Lane>, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    lane.admit()?;
+    let home = Home { shard: lane.shard(), pinned: false, confined: false };
+    let (runnable, handle) = task::spawn(lane.scheduler(), home, future)
+        .map_err(|(refusal, _)| RuntimeError::from(refusal))?;
+    runnable.schedule();
+    Ok(handle)
+}
