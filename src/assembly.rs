@@ -13,12 +13,17 @@ use crate::queue::{ChaseLev, StealQueue};
 /// | part | what it decides | shipped parts |
 /// |---|---|---|
 /// | [`Driver`] | what a shard submits to and collects from | [`Uring`] |
-/// | [`Doorbell`] | how a shard that sleeps is woken | [`MsgRing`], [`EventFd`](crate::doorbell::EventFd) |
-/// | [`StealQueue`] | where runnable tasks wait | [`ChaseLev`], [`MutexQueue`](crate::queue::MutexQueue) |
-/// | [`Placement`] | which shard a submission goes to | [`LeastLoaded`], [`RoundRobin`](crate::placement::RoundRobin) |
+/// | [`Doorbell`] | how a shard that sleeps is woken | [`MsgRing`], [`EventFd`] |
+/// | [`StealQueue`] | where runnable tasks wait | [`ChaseLev`], [`MutexQueue`] |
+/// | [`Placement`] | which shard a submission goes to | [`LeastLoaded`], [`RoundRobin`] |
 ///
 /// The default, [`Native`], is `Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>`.
-/// [`RuntimeBuilder`](crate::RuntimeBuilder) puts an assembly together; few programs name this trait.
+/// [`RuntimeBuilder`](crate::RuntimeBuilder) puts an assembly together; few programs name this
+/// trait.
+///
+/// [`EventFd`]: crate::doorbell::EventFd
+/// [`MutexQueue`]: crate::queue::MutexQueue
+/// [`RoundRobin`]: crate::placement::RoundRobin
 pub trait Assembly: Copy + fmt::Debug + Send + Sync + 'static {
     /// What a shard submits to and collects from.
     type Driver: Driver;

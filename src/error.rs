@@ -1,6 +1,7 @@
 //! What can go wrong when a runtime is built or given a task: each error names the value and the
 //! limit.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 
@@ -101,7 +102,7 @@ pub enum RuntimeError {
     /// This thread belongs to no runtime.
     NoRuntime,
     /// The task that was to give the result has none.
-    Join(crate::task::JoinError),
+    Join(JoinError),
 }
 
 impl fmt::Display for RuntimeError {
@@ -139,8 +140,8 @@ impl From<BuildError> for RuntimeError {
     }
 }
 
-impl From<crate::task::JoinError> for RuntimeError {
-    fn from(error: crate::task::JoinError) -> Self {
+impl From<JoinError> for RuntimeError {
+    fn from(error: JoinError) -> Self {
         Self::Join(error)
     }
 }
@@ -191,5 +192,78 @@ impl<F> std::error::Error for TrySpawnError<F> {}
 impl<F> From<TrySpawnError<F>> for RuntimeError {
     fn from(refused: TrySpawnError<F>) -> Self {
         refused.error
+    }
+}
+
+/// Why a task has no output.
+#[non_exhaustive]
+pub enum JoinError {
+    /// It was aborted, or the runtime shut down.
+    Canceled,
+    /// It panicked; this is what it panicked with.
+    Panicked(Box<dyn Any + Send + 'static>),
+}
+
+impl JoinError {
+    /// Whether the task was aborted or shut down.
+    pub fn is_canceled(&self) -> bool {
+        matches!(self, Self::Canceled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self, Self::Panicked(_))
+    }
+
+    /// What the task panicked with, to be resumed or inspected.
+    ///
+    /// # Errors
+    ///
+    /// The error itself, if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send + 'static>, Self> {
+        match self {
+            Self::Panicked(payload) => Ok(payload),
+            other => Err(other),
+        }
+    }
+
+    /// The text that the task panicked with, if it was a text.
+    pub fn panic_message(&self) -> Option<&str> {
+        let Self::Panicked(payload) = self else { return None };
+        let text = payload.downcast_ref::<&'static str>().copied();
+        text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.panic_message()) {
+            (Self::Canceled, _) => f.write_str("the task was canceled"),
+            (Self::Panicked(_), Some(message)) => write!(f, "the task panicked: {message}"),
+            (Self::Panicked(_), None) => f.write_str("the task panicked"),
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Canceled => f.write_str("Canceled"),
+            Self::Panicked(_) => write!(f, "Panicked({:?})", self.panic_message()),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    /// A canceled task is [`io::ErrorKind::BrokenPipe`], a panic [`io::ErrorKind::Other`].
+    fn from(error: JoinError) -> Self {
+        let kind = match error {
+            JoinError::Canceled => io::ErrorKind::BrokenPipe,
+            JoinError::Panicked(_) => io::ErrorKind::Other,
+        };
+        // The payload is not `Sync`, so the text goes in its place.
+        Self::new(kind, error.to_string())
     }
 }

@@ -5,9 +5,11 @@ mod primitive;
 mod assembly;
 mod buf;
 mod builder;
+mod cpu;
 pub mod doorbell;
 pub mod driver;
 mod error;
+pub mod fs;
 mod id;
 mod inflight;
 mod op;
@@ -19,12 +21,13 @@ mod runtime;
 mod shard;
 mod stats;
 mod task;
+pub mod time;
 mod timer;
 
 pub use assembly::{Assembled, Assembly, Native};
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
 pub use builder::{Assemble, Builder, RuntimeBuilder};
-pub use error::{BuildError, RuntimeError, TrySpawnError};
+pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use options::{MAX_SPIN, SpinOptions, StealOptions};
 pub use port::{ShardLane, ToLane};
@@ -33,7 +36,8 @@ pub use runtime::{
     run_local_on, run_with, spawn, spawn_local, spawn_stealable_on,
 };
 pub use stats::{RuntimeStats, ShardStats};
-pub use task::{AbortHandle, JoinError, JoinHandle, LocalJoinHandle};
+pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
+pub use time::{Sleep, Timeout, TimeoutError, sleep, sleep_until, timeout, timeout_at, yield_now};
 
 /// The runtime of the default parts.
 pub type Runtime = RuntimeOf<Native>;

@@ -2,7 +2,19 @@
 
 use std::time::Duration;
 
-use crate::queue::QueueOptions;
+/// Sizes for a queue; each queue says which it uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct QueueOptions {
+    /// How many items the queue should have room for before it grows.
+    pub initial_capacity: usize,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self { initial_capacity: 256 }
+    }
+}
 
 /// How a shard that has run out of work looks for it with others.
 ///
@@ -24,7 +36,12 @@ pub struct StealOptions {
 
 impl Default for StealOptions {
     fn default() -> Self {
-        Self { batch_size: 32, victim_probe_count: usize::MAX, victim_stride: 1, locality_margin: 0 }
+        Self {
+            batch_size: 32,
+            victim_probe_count: usize::MAX,
+            victim_stride: 1,
+            locality_margin: 0,
+        }
     }
 }
 

@@ -202,9 +202,9 @@ impl ShardLane {
     }
 }
 
-/// What names a shard for the `_on` forms of constructors: a [`RuntimeHandle`](crate::RuntimeHandle)
-/// (any shard, by placement), a handle narrowed to one shard, a [`ShardCtx`](crate::ShardCtx), or a
-/// [`ShardLane`].
+/// What names a shard for the `_on` forms of constructors: a
+/// [`RuntimeHandle`](crate::RuntimeHandle) (any shard, by placement), a handle narrowed to one
+/// shard, a [`ShardCtx`](crate::ShardCtx), or a [`ShardLane`].
 ///
 /// Sealed: implemented for those types only.
 pub trait ToLane: sealed::Sealed {

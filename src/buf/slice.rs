@@ -14,7 +14,8 @@ use crate::buf::{IoBuf, IoBufMut};
 ///   `vec.slice(n..)` keeps `n` bytes and appends to them.
 /// - Bytes behind the end of the slice stay as well: if the buffer is initialised beyond it, its
 ///   length is not changed, and the count that the read returns says how much of the slice is new.
-/// - Otherwise the buffer ends where the read ended: `vec.slice(n..)` after a read of `k` bytes is a
+/// - Otherwise the buffer ends where the read ended: `vec.slice(n..)` after a read of `k` bytes is
+///   a
 ///   vector of `n + k` bytes.
 ///
 /// # Examples

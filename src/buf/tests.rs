@@ -1,3 +1,5 @@
+//! Each kind of buffer keeps the obligations of the buffer traits.
+
 use std::io;
 use std::sync::Arc;
 use std::thread;

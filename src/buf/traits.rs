@@ -150,7 +150,8 @@ pub unsafe trait IoBuf: Send + 'static {
 ///   [`stable_ptr`](IoBuf::stable_ptr) returns, and the `bytes_total` bytes from there may be
 ///   written, initialised or not.
 /// - **O6, exclusivity.** While the value exists, nothing else reads or writes these bytes.
-/// - **O7, `set_init`.** After `set_init(len)`, `bytes_init` is `len`, or, if the implementation does
+/// - **O7, `set_init`.** After `set_init(len)`, `bytes_init` is `len`, or, if the implementation
+///   does
 ///   not shorten what is initialised already, more. It writes to none of the bytes.
 pub unsafe trait IoBufMut: IoBuf {
     /// The address of the first byte, for writing.

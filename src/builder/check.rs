@@ -1,7 +1,6 @@
 //! Whether the values of a builder make a runtime.
 
-use std::io;
-
+use crate::cpu;
 use crate::error::BuildError;
 use crate::id::ShardId;
 use crate::options::{MAX_SPIN, Options};
@@ -30,35 +29,17 @@ fn affinity(cpus: &[usize]) -> Result<(), BuildError> {
     if cpus.is_empty() {
         return Ok(());
     }
-    let limit = libc::CPU_SETSIZE as usize;
+    let limit = cpu::LIMIT;
     if let Some(cpu) = cpus.iter().find(|&&cpu| cpu >= limit) {
         let value = format!("a list with CPU {cpu}");
         return Err(BuildError::invalid("thread_affinity", value, format!("below {limit}")));
     }
     // A machine whose mask cannot be read will say so when the threads are bound.
-    let Ok(allowed) = allowed_cpus() else { return Ok(()) };
+    let Ok(allowed) = cpu::allowed() else { return Ok(()) };
     if let Some(cpu) = cpus.iter().find(|&cpu| !allowed.contains(cpu)) {
         let value = format!("a list with CPU {cpu}");
         let limit = format!("among the CPUs that this process may use: {allowed:?}");
         return Err(BuildError::invalid("thread_affinity", value, limit));
     }
     Ok(())
-}
-
-fn allowed_cpus() -> io::Result<Vec<usize>> {
-    // SAFETY:
-    // - a CPU set is a plain array of bits, for which zero is a value.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY:
-    // - the set is alive and of the size that is passed; 0 is the calling thread.
-    let result = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let is_allowed = |cpu: &usize| {
-        // SAFETY:
-        // - the number is below CPU_SETSIZE.
-        unsafe { libc::CPU_ISSET(*cpu, &set) }
-    };
-    Ok((0..libc::CPU_SETSIZE as usize).filter(is_allowed).collect())
 }

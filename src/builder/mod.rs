@@ -125,8 +125,9 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
         self
     }
 
-    /// The CPUs to bind shards to, sorted and each once: shard `i` gets CPU `i` modulo their number.
-    /// An empty list binds none. A CPU that this process may not use is an error at `build`.
+    /// The CPUs to bind shards to, sorted and each once: shard `i` gets CPU `i` modulo their
+    /// number. An empty list binds none. A CPU that this process may not use is an error at
+    /// `build`.
     pub fn thread_affinity(mut self, cpus: impl IntoIterator<Item = usize>) -> Self {
         let mut cpus: Vec<usize> = cpus.into_iter().collect();
         cpus.sort_unstable();
@@ -199,8 +200,8 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
 }
 
 impl<B, Q, P> Builder<Uring, B, Q, P> {
-    /// Entries of each shard's submission queue, at most 32,768; 0 counts as 1. The kernel rounds up
-    /// to a power of two. Default 256.
+    /// Entries of each shard's submission queue, at most 32,768; 0 counts as 1. The kernel rounds
+    /// up to a power of two. Default 256.
     pub fn ring_entries(mut self, entries: u32) -> Self {
         self.setup.entries = entries.max(1);
         self

@@ -170,9 +170,7 @@ pub(crate) enum Finished {
 pub(crate) fn cell<T: Operation>(operation: T, home: ShardId, waker: Waker) -> (Claim<T>, Charge) {
     let header = Header {
         word: AtomicU32::new(WAITING),
-        vtable: const {
-            &Vtable { entry: entry::<T>, more: more::<T>, abandon: abandon_and_free::<T> }
-        },
+        vtable: const { &Vtable { entry: entry::<T>, more: more::<T>, abandon: abandon_and_free::<T> } },
         home,
         token: UnsafeCell::new(Token::default()),
         waker: UnsafeCell::new(Some(waker)),

@@ -67,12 +67,16 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // SAFETY:
         // - this is the destructor, so nobody uses the field afterwards.
-        let fd = unsafe { ManuallyDrop::take(&mut self.fd) };
-        port::with(|port| match port {
-            Some(port) => port.close(fd),
-            None => drop(fd),
-        });
+        close(unsafe { ManuallyDrop::take(&mut self.fd) });
     }
+}
+
+/// Closes an fd without waiting: on a shard through the ring, else by `close(2)`.
+pub(crate) fn close(fd: OwnedFd) {
+    port::with(|port| match port {
+        Some(port) => port.close(fd),
+        None => drop(fd),
+    });
 }
 
 impl fmt::Debug for Fd {

@@ -14,7 +14,7 @@ mod fd;
 mod inline;
 
 pub(crate) use crate::inflight::{Claim, Operation, Outcome};
-pub(crate) use fd::Fd;
+pub(crate) use fd::{Fd, close};
 pub(crate) use inline::Inline;
 
 /// An operation whose completion has a meaning.
@@ -25,6 +25,11 @@ pub(crate) trait Complete: Operation {
     /// Whether a direct call may finish the operation at the first poll.
     fn inline(&self) -> Inline {
         Inline::Never
+    }
+
+    /// Learns whether a direct call that was tried finished the operation.
+    fn attempted(&self, finished: bool) {
+        let _ = finished;
     }
 
     /// Turns the outcome into the output, and hands back what the operation carried.
@@ -103,9 +108,11 @@ impl<'l, T: Complete> Op<'l, T> {
         {
             let sqe = operation.entry();
             // SAFETY:
-            // - the operation owns what the entry names (I1 of `Operation`), and it is neither moved
+            // - the operation owns what the entry names (I1 of `Operation`), and it is neither
+            //   moved
             //   nor dropped during the call.
             let result = unsafe { port.attempt(&sqe) };
+            operation.attempted(result.is_some());
             if let Some(result) = result {
                 return self.finish_now(Ok(Outcome { result, flags: 0 }));
             }

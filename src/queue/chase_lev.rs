@@ -20,8 +20,8 @@ const STEAL_ATTEMPTS: usize = 4;
 ///
 /// The owner's part is the circular work-stealing deque of D. Chase and Y. Lev ("Dynamic Circular
 /// Work-Stealing Deque", SPAA 2005) with the memory orderings of N. M. Le, A. Pop, A. Cohen and
-/// F. Zappa Nardelli ("Correct and Efficient Work-Stealing for Weak Memory Models", PPoPP 2013); the
-/// injector is a linked list of blocks. Both are those of the crate `crossbeam-deque`.
+/// F. Zappa Nardelli ("Correct and Efficient Work-Stealing for Weak Memory Models", PPoPP 2013);
+/// the injector is a linked list of blocks. Both are those of the crate `crossbeam-deque`.
 ///
 /// # Order
 ///
@@ -31,12 +31,12 @@ const STEAL_ATTEMPTS: usize = 4;
 ///
 /// # Cost
 ///
-/// The owner's `push` is a release fence and two stores, its `pop` one atomic addition; neither looks
-/// at the injector. `pop_injected` on an empty injector is two loads. A steal is one
-/// compare-and-swap for the whole batch. The deque doubles when full, halves when three quarters are
-/// unused, and never shrinks below 64; [`QueueOptions::initial_capacity`] is not used. The injector
-/// allocates a block for every 63 items; while one thread is allocating the next block, others that
-/// inject wait for it.
+/// The owner's `push` is a release fence and two stores, its `pop` one atomic addition; neither
+/// looks at the injector. `pop_injected` on an empty injector is two loads. A steal is one
+/// compare-and-swap for the whole batch. The deque doubles when full, halves when three quarters
+/// are unused, and never shrinks below 64; [`QueueOptions::initial_capacity`] is not used. The
+/// injector allocates a block for every 63 items; while one thread is allocating the next block,
+/// others that inject wait for it.
 ///
 /// ```
 /// use spargio::queue::{ChaseLev, LocalQueue, QueueOptions, SharedQueue, StealQueue, Stolen};

@@ -34,8 +34,8 @@ impl Item {
     }
 }
 
-/// Explores with at most three preemptions per run; without the bound three threads take minutes, and
-/// known races need one or two.
+/// Explores with at most three preemptions per run; without the bound three threads take minutes,
+/// and known races need one or two.
 fn bounded(model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);

@@ -11,6 +11,7 @@ mod mutex;
 #[cfg(test)]
 mod tests;
 
+pub use crate::options::QueueOptions;
 pub use chase_lev::{ChaseLev, ChaseLevLocal, ChaseLevShared};
 pub use mutex::{MutexLocal, MutexQueue, MutexShared};
 
@@ -98,18 +99,4 @@ pub enum Stolen<T> {
         /// How many more were moved, less those which others took from the thief meanwhile.
         moved: usize,
     },
-}
-
-/// Sizes for a queue; each queue says which it uses.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct QueueOptions {
-    /// How many items the queue should have room for before it grows.
-    pub initial_capacity: usize,
-}
-
-impl Default for QueueOptions {
-    fn default() -> Self {
-        Self { initial_capacity: 256 }
-    }
 }

@@ -147,8 +147,8 @@ impl<T> fmt::Debug for MutexShared<T> {
 /// What the two ends share.
 ///
 /// The counters repeat the lengths of the lists, written under the lock. Relaxed is enough: whoever
-/// must not miss an item (a shard about to park) puts a fence between its announcement and its look,
-/// and the item itself is handed over by the lock.
+/// must not miss an item (a shard about to park) puts a fence between its announcement and its
+/// look, and the item itself is handed over by the lock.
 struct Core<T> {
     lists: Mutex<Lists<T>>,
     own: AtomicUsize,

@@ -8,7 +8,7 @@ use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::port::{self, Lane, ShardLane, ToLane};
 use crate::primitive::Arc;
-use crate::task::{self, Home, LocalJoinHandle};
+use crate::task::{self, LocalJoinHandle};
 
 /// The shard whose thread this is. Not `Send`: it belongs to the thread.
 #[derive(Clone)]
@@ -37,23 +37,17 @@ impl ShardCtx {
     ///
     /// # Errors
     ///
-    /// [`Closed`](RuntimeError::Closed) during shutdown, [`Overloaded`](RuntimeError::Overloaded) at
-    /// the limit of live tasks.
+    /// [`Closed`](RuntimeError::Closed) during shutdown, [`Overloaded`](RuntimeError::Overloaded)
+    /// at the limit of live tasks.
     pub fn spawn_local<F>(&self, future: F) -> Result<LocalJoinHandle<F::Output>, RuntimeError>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        let home = Home { shard: self.shard_id(), pinned: true, confined: true };
         let owner = Arc::clone(&self.lane).scheduler();
-        // SAFETY:
-        // - a `ShardCtx` exists on the thread of its shard only, and the task is pinned there and
-        //   confined, so it is polled and dropped on this thread.
-        // - the handle that goes out is not `Send`.
-        let spawned = unsafe { task::spawn_unchecked(owner, home, future) };
-        let (runnable, handle) = spawned.map_err(|(refusal, _)| RuntimeError::from(refusal))?;
+        let (runnable, handle) = task::spawn_local(owner, self.shard_id(), future)?;
         runnable.schedule();
-        Ok(LocalJoinHandle::new(handle))
+        Ok(handle)
     }
 }
 

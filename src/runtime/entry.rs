@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use crate::assembly::Native;
 use crate::builder::{Assemble, RuntimeBuilder};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
@@ -20,7 +21,7 @@ use crate::task::JoinHandle;
 /// task panicked.
 pub async fn run<M, F>(entry: M) -> Result<F::Output, RuntimeError>
 where
-    M: FnOnce(crate::RuntimeHandle) -> F,
+    M: FnOnce(RuntimeHandleOf<Native>) -> F,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::cpu;
 use crate::driver::Driver;
 use crate::error::BuildError;
 use crate::id::ShardId;
@@ -31,8 +32,7 @@ pub(crate) fn launch<A: Assembly>(
         .collect();
     core.adopt(&outposts);
     let exits = Arc::new(Exits::new(core.shards.len()));
-    let mut runtime =
-        RuntimeOf { core, outposts, exits, threads: Vec::new(), started };
+    let mut runtime = RuntimeOf { core, outposts, exits, threads: Vec::new(), started };
     match start_all(&mut runtime, locals, setup) {
         Ok(()) => Ok(runtime),
         // Dropping the runtime ends the shards that did open.
@@ -125,15 +125,5 @@ fn pin_thread(cpus: &[usize], shard: ShardId) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
-    let cpu = cpus[shard.index() % cpus.len()];
-    // SAFETY:
-    // - a CPU set is a plain array of bits, for which zero is a value.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    // SAFETY:
-    // - the builder has checked that the number is below CPU_SETSIZE.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY:
-    // - the set is alive and of the size that is passed; 0 is the calling thread.
-    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    cpu::bind(cpus[shard.index() % cpus.len()])
 }

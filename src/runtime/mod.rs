@@ -7,11 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::assembly::{Assembly, Native};
+use crate::builder::RuntimeBuilder;
+use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::port;
 use crate::primitive::Arc;
 use crate::shard::{Core, Outpost};
 use crate::stats::RuntimeStats;
+use crate::task::JoinHandle;
 
 mod block_on;
 mod ctx;
@@ -68,8 +71,8 @@ pub struct RuntimeOf<A: Assembly> {
 
 impl RuntimeOf<Native> {
     /// The builder of the default assembly.
-    pub fn builder() -> crate::RuntimeBuilder {
-        crate::RuntimeBuilder::new()
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::new()
     }
 }
 
@@ -106,7 +109,7 @@ impl<A: Assembly> RuntimeOf<A> {
         &self,
         shard: impl Into<ShardId>,
         future: F,
-    ) -> Result<crate::JoinHandle<F::Output>, crate::RuntimeError>
+    ) -> Result<JoinHandle<F::Output>, RuntimeError>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -146,9 +149,8 @@ impl<A: Assembly> RuntimeOf<A> {
     }
 
     fn end(&mut self, patience: Duration) {
-        let on_own_shard = port::with(|port| {
-            port.is_some_and(|port| port.runtime() == self.core.runtime())
-        });
+        let on_own_shard =
+            port::with(|port| port.is_some_and(|port| port.runtime() == self.core.runtime()));
         let deadline = Instant::now() + patience;
         self.core.limit(deadline);
         self.close();

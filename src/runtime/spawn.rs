@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::assembly::Assembly;
+use crate::assembly::{Assembly, Native};
 use crate::error::{RuntimeError, TrySpawnError};
 use crate::id::ShardId;
 use crate::placement::Wish;
@@ -169,28 +169,16 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         }
         let outpost = self.outpost(shard);
         let lane = Arc::clone(outpost) as Arc<dyn Lane>;
-        // Up to its first poll, which is on the shard, the future holds `make` only, which is
-        // `Send`.
-        let future = async move { make(ShardCtx::new(lane)).await };
-        let home = Home { shard, pinned: true, confined: true };
         let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
-        // SAFETY:
-        // - the task is pinned and confined, so it is polled and dropped on its shard only; before
-        //   its first poll it holds nothing that is not `Send`.
-        // - the output is `Send`.
-        let spawned = unsafe { task::spawn_unchecked(owner, home, future) };
-        let (runnable, handle) = spawned.map_err(|(refusal, _)| RuntimeError::from(refusal))?;
+        let make = move || make(ShardCtx::new(lane));
+        let (runnable, handle) = task::spawn_confined(owner, shard, make)?;
         self.core().public(shard).spawned.add_shared(1);
         runnable.schedule();
         Ok(handle)
     }
 
     /// The shard that a placement means, and whether the task may leave it.
-    fn home(
-        &self,
-        placement: TaskPlacement,
-        here: Option<ShardId>,
-    ) -> Result<Home, RuntimeError> {
+    fn home(&self, placement: TaskPlacement, here: Option<ShardId>) -> Result<Home, RuntimeError> {
         let (shard, pinned) = match placement {
             TaskPlacement::Pinned(shard) => (self.check(shard)?, true),
             TaskPlacement::StealablePreferred(shard) => (self.check(shard)?, false),
@@ -202,7 +190,6 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         };
         Ok(Home { shard, pinned, confined: false })
     }
-
 }
 
 impl<A: Assembly> ShardHandleOf<A> {
@@ -235,8 +222,8 @@ impl From<Refusal> for RuntimeError {
 /// # Errors
 ///
 /// [`NoRuntime`](RuntimeError::NoRuntime) on a thread without a runtime,
-/// [`Closed`](RuntimeError::Closed) during shutdown, [`Overloaded`](RuntimeError::Overloaded) at the
-/// limit of live tasks.
+/// [`Closed`](RuntimeError::Closed) during shutdown, [`Overloaded`](RuntimeError::Overloaded) at
+/// the limit of live tasks.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -270,7 +257,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let handle = crate::RuntimeHandle::current().ok_or(RuntimeError::NoRuntime)?;
+    let handle = RuntimeHandleOf::<Native>::current().ok_or(RuntimeError::NoRuntime)?;
     handle.spawn_stealable_on(shard, future)
 }
 
@@ -288,10 +275,7 @@ where
     ShardCtx::current().ok_or(RuntimeError::NoRuntime)?.spawn_local(future)
 }
 
-fn spawn_through<F>(
-    lane: Arc<dyn Lane>,
-    future: F,
-) -> Result<JoinHandle<F::Output>, RuntimeError>
+fn spawn_through<F>(lane: Arc<dyn Lane>, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,

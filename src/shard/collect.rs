@@ -4,7 +4,7 @@ use std::io;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Answer, Doorbell};
-use crate::driver::{Class, Cqe, Driver, Opcode, Sqe, SqFull, Token, sqe_flags};
+use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
 use crate::inflight::{Charge, Completed, Finished, Outcome};
 use crate::port::SubmitError;
 use crate::shard::Shard;
@@ -27,7 +27,8 @@ impl<A: Assembly> Shard<A> {
         self.batch.replace(batch);
     }
 
-    fn complete(&self, cqe: Cqe) {
+    /// Passes on the completion of an operation, and wakes who waits for it.
+    pub(super) fn complete(&self, cqe: Cqe) {
         let completed = self.table.borrow_mut().complete(cqe);
         match completed {
             Completed::Last(charge, outcome) => {
@@ -89,7 +90,7 @@ impl<A: Assembly> Shard<A> {
         };
         self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
         self.note_in_flight();
-        self.push(sqe);
+        self.arm(sqe);
         Ok(())
     }
 
@@ -109,6 +110,9 @@ impl<A: Assembly> Shard<A> {
 
     /// Asks the kernel to end an operation of this shard, if it is still in flight.
     pub(super) fn cancel_here(&self, token: Token) {
+        if self.cancel_deferred(token) {
+            return;
+        }
         if self.table.borrow().is_in_flight(token) {
             let cancel = Token::new(Class::Cancel, token.generation(), token.index());
             self.push(Sqe::cancel(token).token(cancel).flags(sqe_flags::CQE_SKIP_SUCCESS));

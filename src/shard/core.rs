@@ -1,8 +1,8 @@
 //! What the shards of one runtime share.
 
 use std::fmt;
-use std::sync::{Arc as StdArc, OnceLock, Weak as StdWeak};
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
+use std::sync::{Arc as StdArc, OnceLock, Weak as StdWeak};
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
@@ -28,7 +28,8 @@ pub(crate) type LocalOf<A> = <<A as Assembly>::Queue as StealQueue>::Local<Runna
 /// Everybody's end of an assembly's queue of tasks.
 pub(crate) type SharedOf<A> = <<A as Assembly>::Queue as StealQueue>::Shared<Runnable>;
 /// The far end of an assembly's doorbell.
-pub(crate) type RingerOf<A> = <<A as Assembly>::Doorbell as Doorbell<<A as Assembly>::Driver>>::Ringer;
+pub(crate) type RingerOf<A> =
+    <<A as Assembly>::Doorbell as Doorbell<<A as Assembly>::Driver>>::Ringer;
 
 /// A letter to a shard.
 pub(crate) enum Letter {

@@ -63,6 +63,7 @@ impl<A: Assembly> Shard<A> {
 
     /// Cancels every operation in flight and reaps it. Whether none is left.
     fn end_operations(&self) -> bool {
+        self.arm_deferred();
         let tokens: Vec<Token> = self.table.borrow().in_flight().map(|(token, _)| token).collect();
         self.core.cancelled.fetch_add(tokens.len(), StdOrdering::Relaxed);
         for token in tokens {

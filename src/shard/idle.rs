@@ -32,6 +32,8 @@ impl<A: Assembly> Shard<A> {
     /// Steals, or spins while that may pay. Whether there is something to do.
     fn search(&self) -> bool {
         if self.has_signal() || self.steal() {
+            // An idle time of no length is one that a spin covers.
+            self.spin.borrow_mut().hit();
             return true;
         }
         let window = self.spin.borrow().window();
@@ -102,13 +104,12 @@ impl<A: Assembly> Shard<A> {
             public.counters.parks.add(1);
             let result = self.driver.borrow_mut().park(until);
             self.bells_owed.set(false);
-            self.note_driver(result);
+            self.note_enter(result);
             let slept = self.now() - began;
             self.spin.borrow_mut().slept(slept);
             let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
             public.counters.parked_nanos.add(nanos);
         }
-        public.counters.enters.set(self.driver.borrow().enters());
         self.wake_up(true);
     }
 
@@ -127,7 +128,7 @@ impl<A: Assembly> Shard<A> {
             if found && last && self.others_have_backlog() {
                 self.core.call_for_help(false);
             }
-            self.keep_watch(claimed);
+            self.keep_watch(claimed, found);
             return;
         }
         if slept && !rung {
@@ -135,15 +136,16 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// A shard that was called comes back by itself for a while, so that a call for help need not
-    /// ring each time; when nobody wants it any more it sleeps on.
-    fn keep_watch(&self, claimed: bool) {
+    /// A shard that was called for nothing comes back by itself for a while, so that a call for
+    /// help need not ring each time. When it finds work, or nobody wants it any more, it goes off
+    /// duty: a busy shard watches nobody.
+    fn keep_watch(&self, claimed: bool, found: bool) {
         if self.sentinel.get() {
-            if !claimed && !self.core.idle.take_wanted() {
+            if found || (!claimed && !self.core.idle.take_wanted()) {
                 self.sentinel.set(false);
                 self.core.idle.resign_sentinel();
             }
-        } else if self.core.idle.become_sentinel() {
+        } else if !found && self.core.idle.become_sentinel() {
             self.sentinel.set(true);
         }
     }

@@ -21,6 +21,7 @@ use crate::timer::Wheel;
 
 mod collect;
 mod core;
+mod defer;
 mod exit;
 mod idle;
 mod mailbox;
@@ -34,6 +35,7 @@ pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
 pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};
+use defer::Deferred;
 use pack::Pack;
 use spin::Spin;
 use steal::Victims;
@@ -67,6 +69,8 @@ pub(crate) struct Shard<A: Assembly> {
     wheel: RefCell<Wheel<Waker>>,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
+    /// Receives that wait for a second look before they are armed.
+    deferred: RefCell<Deferred>,
     /// Entries that the submission queue had no room for, in order.
     overflow: RefCell<VecDeque<Sqe>>,
     inbox: RefCell<Vec<Letter>>,
@@ -122,12 +126,13 @@ impl<A: Assembly> Shard<A> {
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
+            deferred: RefCell::new(Deferred::new()),
             overflow: RefCell::new(VecDeque::new()),
             inbox: RefCell::new(Vec::new()),
             batch: RefCell::new(Vec::new()),
             due: RefCell::new(Vec::new()),
             victims: RefCell::new(Victims::new(me, options.shards, options.steal)),
-            spin: RefCell::new(Spin::new(options.spin, options.shards)),
+            spin: RefCell::new(Spin::new(options.spin)),
             pack: RefCell::new(Pack::new(options.packing && options.shards > 1)),
             polling: Cell::new(false),
             bells_owed: Cell::new(false),
@@ -162,6 +167,12 @@ impl<A: Assembly> Shard<A> {
         self.fire_timers();
         self.read_letters();
         self.run_tasks();
+        if self.has_work() {
+            // A busy shard looks at its ring only.
+            self.arm_deferred();
+        } else if self.look_again() {
+            return;
+        }
         self.serve_ring();
         if !self.has_work() {
             self.idle();
@@ -185,17 +196,16 @@ impl<A: Assembly> Shard<A> {
     fn instant(&self, nanos: u64) -> Instant {
         // A deadline that no clock can show is centuries away; a year stands for it.
         const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        self.epoch
-            .checked_add(Duration::from_nanos(nanos))
-            .unwrap_or_else(|| self.now() + FAR)
+        self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(|| self.now() + FAR)
     }
 
-    /// Whether a task could run here now.
+    /// Whether there is something to do here without a wake-up.
     fn has_work(&self) -> bool {
         !self.pinned.borrow().is_empty()
             || !self.queue.borrow().is_empty()
             || !self.public().lifo.load(Ordering::Relaxed).is_null()
             || !self.inbox.borrow().is_empty()
+            || !self.overflow.borrow().is_empty()
     }
 
     fn fire_timers(&self) {
@@ -393,7 +403,12 @@ impl<A: Assembly> Shard<A> {
     fn flush_ring(&self) {
         let result = self.driver.borrow_mut().flush();
         self.bells_owed.set(false);
-        self.note_driver(result.map(drop));
+        self.note_enter(result.map(drop));
+    }
+
+    fn note_enter(&self, result: io::Result<()>) {
+        self.public().counters.enters.set(self.driver.borrow().enters());
+        self.note_driver(result);
     }
 
     fn note_driver(&self, result: io::Result<()>) {

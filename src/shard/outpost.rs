@@ -123,7 +123,8 @@ fn is_passing(error: &std::io::Error) -> bool {
 /// What becomes of a letter to a shard that is gone.
 pub(super) fn refuse(letter: Letter) {
     match letter {
-        // A future that must not leave its thread cannot be dropped here: leaked rather than broken.
+        // A future that must not leave its thread cannot be dropped here: leaked rather than
+        // broken.
         Letter::Task(runnable) if runnable.metadata().is_confined() => {
             let _leaked = runnable.into_raw();
         }

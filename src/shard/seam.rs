@@ -20,6 +20,10 @@ impl<A: Assembly> LocalScheduler for Shard<A> {
         self.core.runtime()
     }
 
+    fn shard(&self) -> ShardId {
+        self.me
+    }
+
     fn schedule(&self, runnable: Runnable, yielded: bool) {
         self.enqueue(runnable, yielded);
     }
@@ -141,11 +145,8 @@ impl<A: Assembly> Shard<A> {
         if !same {
             // Cloned and dropped while nothing is borrowed: a waker may be anybody's code.
             let waker = waker.clone();
-            let replaced = self
-                .wheel
-                .borrow_mut()
-                .get_mut(key)
-                .map(|stored| std::mem::replace(stored, waker));
+            let replaced =
+                self.wheel.borrow_mut().get_mut(key).map(|stored| std::mem::replace(stored, waker));
             drop(replaced);
         }
         self.wheel.borrow_mut().reset(key, deadline)

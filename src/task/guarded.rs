@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+use crate::error::JoinError;
 use crate::task::Meta;
-use crate::task::join::JoinError;
 
 pub(crate) struct Guarded<F> {
     /// `None` once the future has finished, panicked or been aborted.

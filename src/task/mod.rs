@@ -17,7 +17,7 @@ mod guarded;
 mod join;
 mod registry;
 
-pub use join::{AbortHandle, JoinError, JoinHandle, LocalJoinHandle};
+pub use join::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 pub(crate) use registry::{Refusal, Registry};
 
@@ -94,6 +94,9 @@ pub(crate) trait LocalScheduler {
     /// Which runtime the shard belongs to.
     fn runtime(&self) -> RuntimeId;
 
+    /// Which shard this is.
+    fn shard(&self) -> ShardId;
+
     /// Queues a task of this runtime, on this shard or, if it is pinned elsewhere, on its home.
     /// `yielded`: the task woke itself while it ran.
     fn schedule(&self, runnable: Runnable, yielded: bool);
@@ -119,9 +122,7 @@ pub(crate) fn with_local_scheduler<R>(
 }
 
 fn schedule(runnable: Runnable, info: ScheduleInfo) {
-    // try_with: a destructor of another thread-local may wake a task after ours is gone.
-    let local = LOCAL.try_with(Cell::get).ok().flatten();
-    if let Some(local) = local {
+    if let Some(local) = local() {
         // SAFETY:
         // - `with_local_scheduler` borrows the scheduler for as long as the pointer is set, and
         //   only this thread reads its own thread-local.
@@ -166,6 +167,72 @@ where
     unsafe { spawn_unchecked(owner, home, future) }
 }
 
+/// Makes a task that `make` begins on its shard, of a future that never leaves it and need not be
+/// `Send`.
+///
+/// # Errors
+///
+/// When the registry is closed or full; `make` is dropped.
+pub(crate) fn spawn_confined<M, F>(
+    owner: Arc<dyn Scheduler>,
+    shard: ShardId,
+    make: M,
+) -> Result<(Runnable, JoinHandle<F::Output>), Refusal>
+where
+    M: FnOnce() -> F + Send + 'static,
+    F: Future + 'static,
+    F::Output: Send + 'static,
+{
+    let home = Home { shard, pinned: true, confined: true };
+    // SAFETY:
+    // - before its first poll the future holds `make` only, which is `Send`.
+    // - it is pinned and confined, and its output is `Send`.
+    let spawned = unsafe { spawn_unchecked(owner, home, async move { make().await }) };
+    spawned.map_err(|(refusal, _)| refusal)
+}
+
+/// Makes a task of a future that never leaves this shard and need not be `Send`, nor need its
+/// output, whose handle must stay here too.
+///
+/// # Errors
+///
+/// When the registry is closed or full; the future is dropped.
+///
+/// # Panics
+///
+/// On any thread but that of the shard.
+pub(crate) fn spawn_local<F>(
+    owner: Arc<dyn Scheduler>,
+    shard: ShardId,
+    future: F,
+) -> Result<(Runnable, LocalJoinHandle<F::Output>), Refusal>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let is_here = local().is_some_and(|local| {
+        // SAFETY:
+        // - as in `schedule`.
+        let local = unsafe { local.as_ref() };
+        local.runtime() == owner.runtime() && local.shard() == shard
+    });
+    assert!(is_here, "a local task is spawned on the thread of its shard, which is not this one");
+    let home = Home { shard, pinned: true, confined: true };
+    // SAFETY:
+    // - this is the thread of the shard, and the task is pinned and confined.
+    // - the handle becomes a local one, which is not `Send`.
+    let spawned = unsafe { spawn_unchecked(owner, home, future) };
+    match spawned {
+        Ok((runnable, handle)) => Ok((runnable, LocalJoinHandle::new(handle))),
+        Err((refusal, _)) => Err(refusal),
+    }
+}
+
+fn local() -> Option<NonNull<dyn LocalScheduler>> {
+    // try_with: a destructor of another thread-local may wake a task after ours is gone.
+    LOCAL.try_with(Cell::get).ok().flatten()
+}
+
 /// Makes a task of a future that need not be `Send`.
 ///
 /// # Errors
@@ -179,7 +246,7 @@ where
 /// - The caller is on that thread, or the future holds nothing that is not `Send` before its first
 ///   poll.
 /// - If `F::Output` is not `Send`, the handle stays on that thread.
-pub(crate) unsafe fn spawn_unchecked<F>(
+unsafe fn spawn_unchecked<F>(
     owner: Arc<dyn Scheduler>,
     home: Home,
     future: F,

@@ -1,3 +1,5 @@
+//! The wheel at its edges: cascades, wear, and times that go nowhere.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::timer::Wheel;

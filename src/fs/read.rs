@@ -1,0 +1,129 @@
+//! Reading at an offset.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::buf::{BufResult, IoBufMut, transfer_len};
+use crate::driver::Sqe;
+use crate::fs::checked_offset;
+use crate::fs::file::Handle;
+use crate::op::{Complete, Inline, Op, Operation, Outcome};
+use crate::primitive::Arc;
+
+/// The future of [`File::read_at`](crate::fs::File::read_at).
+#[must_use = "a read does nothing until it is polled"]
+pub struct ReadAt<'f, B: IoBufMut>(State<'f, B>);
+
+enum State<'f, B: IoBufMut> {
+    Op(Op<'f, Read<B>>),
+    /// Known without the kernel; `None` once it was said.
+    Known(Option<BufResult<usize, B>>),
+}
+
+// Nothing is pinned by this future: a buffer in flight lies with its operation.
+impl<B: IoBufMut> Unpin for ReadAt<'_, B> {}
+
+impl<'f, B: IoBufMut> ReadAt<'f, B> {
+    pub(super) fn new(handle: &'f Arc<Handle>, buf: B, offset: u64) -> Self {
+        Self(match checked_offset(offset) {
+            Err(error) => State::Known(Some((Err(error), buf))),
+            Ok(_) if buf.bytes_total() == 0 => State::Known(Some((Ok(0), buf))),
+            Ok(offset) => {
+                let read = Read { handle: Arc::clone(handle), buf, offset };
+                State::Op(Op::new(read, handle.fd.lane()))
+            }
+        })
+    }
+}
+
+impl<B: IoBufMut> Future for ReadAt<'_, B> {
+    type Output = BufResult<usize, B>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Op(op) => Pin::new(op).poll(cx),
+            State::Known(known) => {
+                Poll::Ready(known.take().expect("a read is not polled after it was ready"))
+            }
+        }
+    }
+}
+
+impl<B: IoBufMut> fmt::Debug for ReadAt<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadAt").finish_non_exhaustive()
+    }
+}
+
+struct Read<B> {
+    handle: Arc<Handle>,
+    buf: B,
+    offset: u64,
+}
+
+// SAFETY:
+// - I1: the buffer is owned by `self`, and its address and its first `bytes_total` bytes stay
+//   (O1, O2 and O5 of the buffer traits); the fd is kept open by the handle.
+unsafe impl<B: IoBufMut> Operation for Read<B> {
+    fn entry(&mut self) -> Sqe {
+        let len = transfer_len(self.buf.bytes_total());
+        Sqe::read(self.handle.fd.number(), self.buf.stable_mut_ptr(), len, self.offset)
+    }
+}
+
+impl<B: IoBufMut> Complete for Read<B> {
+    type Output = BufResult<usize, B>;
+
+    fn inline(&self) -> Inline {
+        self.handle.reads.next()
+    }
+
+    fn attempted(&self, finished: bool) {
+        self.handle.reads.note(finished);
+    }
+
+    fn finish(mut self, outcome: io::Result<Outcome>) -> BufResult<usize, B> {
+        let read = outcome.map(|outcome| {
+            let count = outcome.bytes();
+            // SAFETY:
+            // - the kernel wrote `count` bytes from the start of the buffer, and was given room for
+            //   no more than `bytes_total`.
+            unsafe { self.buf.set_init(count) };
+            count
+        });
+        (read, self.buf)
+    }
+}
+
+/// Reads until the buffer is full.
+pub(super) async fn read_exact_at<B: IoBufMut>(
+    handle: &Arc<Handle>,
+    mut buf: B,
+    offset: u64,
+) -> BufResult<(), B> {
+    let total = buf.bytes_total();
+    let mut done = 0;
+    while done < total {
+        // Saturated is beyond every file, and refused as such.
+        let at = offset.saturating_add(done as u64);
+        let (read, rest) = ReadAt::new(handle, buf.slice(done..total), at).await;
+        buf = rest.into_inner();
+        match read {
+            Ok(0) => return (Err(too_short(offset, done, total)), buf),
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (Err(error), buf),
+        }
+    }
+    (Ok(()), buf)
+}
+
+fn too_short(offset: u64, done: usize, total: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        format!("the file ended {done} bytes after offset {offset}, where {total} were to be read"),
+    )
+}

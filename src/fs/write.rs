@@ -1,0 +1,157 @@
+//! Writing at an offset.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::RawFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::buf::{BufResult, IoBuf, transfer_len};
+use crate::driver::Sqe;
+use crate::fs::checked_offset;
+use crate::fs::file::Handle;
+use crate::op::{Complete, Op, Operation, Outcome};
+use crate::port;
+use crate::primitive::Arc;
+
+/// The future of [`File::write_at`](crate::fs::File::write_at).
+#[must_use = "a write does nothing until it is polled"]
+pub struct WriteAt<'f, B: IoBuf>(State<'f, B>);
+
+enum State<'f, B: IoBuf> {
+    Op(Op<'f, Write<B>>),
+    /// To be done by a call that may block.
+    Blocking {
+        handle: &'f Arc<Handle>,
+        buf: B,
+        offset: u64,
+    },
+    /// Known without the kernel.
+    Known(BufResult<usize, B>),
+    Done,
+}
+
+// Nothing is pinned by this future: a buffer in flight lies with its operation.
+impl<B: IoBuf> Unpin for WriteAt<'_, B> {}
+
+impl<'f, B: IoBuf> WriteAt<'f, B> {
+    pub(super) fn new(handle: &'f Arc<Handle>, buf: B, offset: u64) -> Self {
+        Self(match checked_offset(offset) {
+            Err(error) => State::Known((Err(error), buf)),
+            Ok(_) if buf.bytes_init() == 0 => State::Known((Ok(0), buf)),
+            Ok(offset) if handle.blocking_writes => State::Blocking { handle, buf, offset },
+            Ok(offset) => on_the_ring(handle, buf, offset),
+        })
+    }
+}
+
+fn on_the_ring<B: IoBuf>(handle: &Arc<Handle>, buf: B, offset: u64) -> State<'_, B> {
+    let write = Write { handle: Arc::clone(handle), buf, offset };
+    State::Op(Op::new(write, handle.fd.lane()))
+}
+
+impl<B: IoBuf> Future for WriteAt<'_, B> {
+    type Output = BufResult<usize, B>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Op(op) = &mut self.0 {
+            return Pin::new(op).poll(cx);
+        }
+        if !port::with(|port| port.is_none_or(|port| port.consume_budget())) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match std::mem::replace(&mut self.0, State::Done) {
+            State::Known(known) => Poll::Ready(known),
+            State::Blocking { handle, buf, offset } => {
+                match write_now(handle.fd.number(), buf.as_init(), offset) {
+                    // A pipe has no offset for this call; the ring ignores the offset.
+                    Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => {
+                        self.0 = on_the_ring(handle, buf, offset);
+                        self.poll(cx)
+                    }
+                    written => Poll::Ready((written, buf)),
+                }
+            }
+            State::Op(_) | State::Done => panic!("a write is not polled after it was ready"),
+        }
+    }
+}
+
+impl<B: IoBuf> fmt::Debug for WriteAt<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteAt").finish_non_exhaustive()
+    }
+}
+
+/// Writes by a call that may block, and is not interrupted.
+fn write_now(fd: RawFd, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    let offset = i64::try_from(offset).expect("the offset was checked when the future was made");
+    loop {
+        // SAFETY:
+        // - the pointer and the length are those of one slice, borrowed during the call.
+        let count = unsafe { libc::pwrite64(fd, bytes.as_ptr().cast(), bytes.len(), offset) };
+        if let Ok(count) = usize::try_from(count) {
+            return Ok(count);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+struct Write<B> {
+    handle: Arc<Handle>,
+    buf: B,
+    offset: u64,
+}
+
+// SAFETY:
+// - I1: the buffer is owned by `self`, and its address and its first `bytes_init` bytes stay (O1,
+//   O2 and O3 of the buffer traits); the fd is kept open by the handle.
+unsafe impl<B: IoBuf> Operation for Write<B> {
+    fn entry(&mut self) -> Sqe {
+        let len = transfer_len(self.buf.bytes_init());
+        Sqe::write(self.handle.fd.number(), self.buf.stable_ptr(), len, self.offset)
+    }
+}
+
+impl<B: IoBuf> Complete for Write<B> {
+    type Output = BufResult<usize, B>;
+
+    fn finish(self, outcome: io::Result<Outcome>) -> BufResult<usize, B> {
+        (outcome.map(Outcome::bytes), self.buf)
+    }
+}
+
+/// Writes until nothing is left.
+pub(super) async fn write_all_at<B: IoBuf>(
+    handle: &Arc<Handle>,
+    mut buf: B,
+    offset: u64,
+) -> BufResult<(), B> {
+    let total = buf.bytes_init();
+    let mut done = 0;
+    while done < total {
+        // Saturated is beyond every file, and refused as such.
+        let at = offset.saturating_add(done as u64);
+        let (written, rest) = WriteAt::new(handle, buf.slice(done..total), at).await;
+        buf = rest.into_inner();
+        match written {
+            Ok(0) => return (Err(none_taken(offset, done, total)), buf),
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (Err(error), buf),
+        }
+    }
+    (Ok(()), buf)
+}
+
+fn none_taken(offset: u64, done: usize, total: usize) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::WriteZero,
+        format!("the file took {done} of {total} bytes at offset {offset}, and then none"),
+    )
+}

@@ -1,0 +1,37 @@
+//! Sleeping and deadlines, on shards and off.
+//!
+//! On a shard a timer is an entry in the shard's wheel: no allocation, no entry on the ring, and
+//! cancelling it is as cheap as setting it. The shard sleeps until the earliest deadline. On any
+//! other thread, and so on any other executor, one helper thread for the whole process keeps all
+//! timers; it is started by the first and ends when there has been none for ten seconds.
+//!
+//! Nothing fires early. How late it fires depends on what the shard is doing: an idle one wakes
+//! within some tens of microseconds, a busy one looks at its timers once per turn.
+
+use std::time::{Duration, Instant};
+
+use crate::port;
+
+mod off_shard;
+mod sleep;
+mod timeout;
+mod yielding;
+
+#[cfg(test)]
+mod tests;
+
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use timeout::{Timeout, TimeoutError, timeout, timeout_at};
+pub use yielding::{YieldNow, yield_now};
+
+/// The time by the clock of the shard whose thread this is, or by the system's elsewhere.
+fn now() -> Instant {
+    port::with(|port| port.map_or_else(Instant::now, |port| port.now()))
+}
+
+/// The instant that is `duration` from now. One that no clock can show is thirty years away.
+fn after(duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = now();
+    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+}

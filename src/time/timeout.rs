@@ -1,0 +1,124 @@
+//! A future with a deadline.
+
+use std::error::Error;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use crate::time::{Sleep, after, sleep_until};
+
+/// Waits for `future`, at most for `duration` from now.
+///
+/// The future is polled first: one that is ready wins, however late it is, and costs no timer.
+///
+/// # Errors
+///
+/// [`TimeoutError`] if the time is up first. The future is dropped together with the [`Timeout`];
+/// use [`Timeout::into_inner`], or time out a `&mut` reference, to go on with it.
+///
+/// # Cancel safety
+///
+/// As for the future. Dropping removes the timer at once.
+///
+/// # Examples
+///
+/// ```
+/// # async fn example() -> std::io::Result<()> {
+/// use std::time::Duration;
+///
+/// let answer = spargio::timeout(Duration::from_secs(1), async { 42 }).await?;
+/// assert_eq!(answer, 42);
+/// # Ok(())
+/// # }
+/// ```
+pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoFuture> {
+    timeout_at(after(duration), future)
+}
+
+/// Waits for `future`, at most until `deadline`. See [`timeout`].
+///
+/// ```
+/// # async fn example() {
+/// use std::time::{Duration, Instant};
+///
+/// let deadline = Instant::now() + Duration::from_millis(5);
+/// let never = spargio::timeout_at(deadline, std::future::pending::<()>()).await;
+/// assert!(never.is_err());
+/// # }
+/// ```
+pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
+    Timeout { future: future.into_future(), deadline: sleep_until(deadline) }
+}
+
+/// The future of [`timeout`] and [`timeout_at`].
+#[must_use = "a timeout does nothing until it is polled"]
+#[derive(Debug)]
+pub struct Timeout<F> {
+    // Pinned with the timeout: never moved once that is pinned. There is no `Drop` and no
+    // `repr(packed)`, and `Unpin` is left to the compiler, which asks it of the future.
+    future: F,
+    deadline: Sleep,
+}
+
+impl<F> Timeout<F> {
+    /// When the time is up.
+    pub const fn deadline(&self) -> Instant {
+        self.deadline.deadline()
+    }
+
+    /// The future, to look at.
+    pub const fn get_ref(&self) -> &F {
+        &self.future
+    }
+
+    /// The future, to change.
+    pub const fn get_mut(&mut self) -> &mut F {
+        &mut self.future
+    }
+
+    /// The future without a deadline.
+    pub fn into_inner(self) -> F {
+        self.future
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, TimeoutError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY:
+        // - neither field is moved out of the reference: the future is pinned again at once, and
+        //   `Sleep` is `Unpin`.
+        let Self { future, deadline } = unsafe { self.get_unchecked_mut() };
+        // SAFETY:
+        // - the future is pinned together with the timeout (see the field).
+        let future = unsafe { Pin::new_unchecked(future) };
+        if let Poll::Ready(output) = future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        // Not counted against the task's ready operations: a future that uses them all up at each
+        // poll would never run out of time.
+        deadline.poll_deadline(cx).map(|()| Err(TimeoutError(())))
+    }
+}
+
+/// The time was up before the future was ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimeoutError(());
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time was up before the future was ready")
+    }
+}
+
+impl Error for TimeoutError {}
+
+impl From<TimeoutError> for io::Error {
+    fn from(error: TimeoutError) -> Self {
+        Self::new(io::ErrorKind::TimedOut, error)
+    }
+}
