@@ -63,7 +63,7 @@ fn run(workload: &Workload, plan: Plan) -> Outcome {
         for place in 0..samples.len() {
             // Each round begins with another one, so that nobody always follows the same.
             let turn = (round + place) % samples.len();
-            samples[turn].push(sample(&workload.contenders[turn], workload.cpu, plan));
+            samples[turn].push(sample(&workload.contenders[turn], plan));
             thread::sleep(workload.settle);
         }
     }

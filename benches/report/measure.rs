@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-use crate::workloads::{Contender, Cpu};
+use crate::workloads::Contender;
 
 /// How long samples take, and how many there are.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Sample {
 }
 
 /// Opens a session, warms it up, and takes one sample of it.
-pub(crate) fn sample(contender: &Contender, cpu: Cpu, plan: Plan) -> Sample {
+pub(crate) fn sample(contender: &Contender, plan: Plan) -> Sample {
     let mut session = (contender.open)();
     let mut times = 1;
     let spent = loop {
@@ -52,11 +52,11 @@ pub(crate) fn sample(contender: &Contender, cpu: Cpu, plan: Plan) -> Sample {
     let factor = plan.length.as_secs_f64() / spent.as_secs_f64();
     let times = (times as f64 * factor).ceil().max(1.0) as u64;
 
-    let before = Usage::now(cpu);
+    let before = Usage::now();
     let start = Instant::now();
     session(times);
     let wall = start.elapsed();
-    let after = Usage::now(cpu);
+    let after = Usage::now();
     let per = |amount: f64| amount / times as f64;
     Sample {
         wall: per(wall.as_nanos() as f64),
@@ -73,22 +73,11 @@ struct Usage {
 }
 
 impl Usage {
-    fn now(cpu: Cpu) -> Self {
-        let process = Self::of(libc::RUSAGE_SELF);
-        match cpu {
-            Cpu::Process => process,
-            Cpu::OtherThreads => {
-                let caller = Self::of(libc::RUSAGE_THREAD);
-                Self { nanos: process.nanos - caller.nanos, sleeps: process.sleeps - caller.sleeps }
-            }
-        }
-    }
-
-    fn of(who: libc::c_int) -> Self {
+    fn now() -> Self {
         let mut usage = MaybeUninit::<libc::rusage>::uninit();
         // SAFETY:
         // - the pointer is to memory for the structure that the call fills.
-        let result = unsafe { libc::getrusage(who, usage.as_mut_ptr()) };
+        let result = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
         assert_eq!(result, 0, "getrusage: {}", io::Error::last_os_error());
         // SAFETY:
         // - the call succeeded, so it has filled the structure.

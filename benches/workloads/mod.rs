@@ -3,6 +3,7 @@
 mod baton;
 mod cold_start;
 mod fan_out;
+mod file_read;
 mod ping_pong;
 mod runtimes;
 mod sparse;
@@ -67,15 +68,6 @@ pub(crate) enum Goal {
     CpuOf(&'static str, f64),
 }
 
-/// Whose CPU time counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Cpu {
-    /// That of the whole process.
-    Process,
-    /// That of all threads but the one that calls the session, which plays a part of the world.
-    OtherThreads,
-}
-
 /// A job, and the ways to do it.
 #[derive(Clone, Debug)]
 pub(crate) struct Workload {
@@ -85,7 +77,6 @@ pub(crate) struct Workload {
     /// What is counted.
     pub(crate) unit: &'static str,
     pub(crate) goal: Goal,
-    pub(crate) cpu: Cpu,
     /// A sample takes so many times the usual length.
     pub(crate) stretch: u32,
     /// What the system needs after a sample until it is as before.
@@ -101,16 +92,7 @@ impl Workload {
         goal: Goal,
         contenders: Vec<Contender>,
     ) -> Self {
-        Self {
-            group,
-            name,
-            unit,
-            goal,
-            cpu: Cpu::Process,
-            stretch: 1,
-            settle: Duration::ZERO,
-            contenders,
-        }
+        Self { group, name, unit, goal, stretch: 1, settle: Duration::ZERO, contenders }
     }
 }
 
@@ -122,6 +104,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(yields::workloads());
     all.extend(ping_pong::workloads());
     all.extend(sparse::workloads());
+    all.extend(file_read::workloads());
     all.extend(cold_start::workloads());
     all
 }

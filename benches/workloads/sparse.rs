@@ -1,13 +1,10 @@
-//! A partner that answers only every 10 ms: what staying ready for it costs.
-//!
-//! The answers come from the thread that calls the session, so its CPU time does not count.
+//! A partner that answers only after 10 ms: what staying ready for it costs.
 
-use std::thread;
 use std::time::Duration;
 
 use spargio::Runtime;
 
-use crate::workloads::{Contender, Cpu, Goal, Session, Workload, baton, runtimes};
+use crate::workloads::{Contender, Goal, Session, Workload, baton, runtimes};
 
 const PAUSE: Duration = Duration::from_millis(10);
 /// How many times the CPU time of a runtime that never spins this may take.
@@ -21,35 +18,23 @@ pub(super) fn workloads() -> Vec<Workload> {
         Contender::tokio(tokio),
     ];
     let goal = Goal::CpuOf(PARKED, OF_PARKED);
-    let workload =
-        Workload::new("sparse", "partner answers every 10 ms", "answer", goal, contenders);
-    vec![Workload { cpu: Cpu::OtherThreads, stretch: 4, ..workload }]
-}
-
-/// Between the two tasks and from outside: the outside gives one task leave to answer the other.
-async fn answer(mut partner: baton::Baton, mut leave: baton::Baton, times: u64) {
-    for _ in 0..times {
-        partner.receive().await;
-        leave.receive().await;
-        partner.send();
-    }
-}
-
-fn give_leave(mut leave: baton::Baton, times: u64) {
-    for _ in 0..times {
-        thread::sleep(PAUSE);
-        leave.send();
-    }
+    let name = "partner on the other shard answers after 10 ms";
+    let workload = Workload::new("sparse", name, "answer", goal, contenders);
+    vec![Workload { stretch: 4, ..workload }]
 }
 
 fn spargio(runtime: Runtime) -> Session {
     Box::new(move |times| {
-        let (near, far) = baton::pair();
-        let (outside, leave) = baton::pair();
+        let (near, mut far) = baton::pair();
         let handle = runtime.handle();
-        let partner = handle.spawn_pinned(1, answer(far, leave, times));
+        let partner = handle.spawn_pinned(1, async move {
+            for _ in 0..times {
+                far.receive().await;
+                spargio::sleep(PAUSE).await;
+                far.send();
+            }
+        });
         let task = handle.spawn_pinned(0, near.ping(times));
-        give_leave(outside, times);
         runtime.block_on(async {
             task.expect("the runtime is open").await.expect("the task returns");
             partner.expect("the runtime is open").await.expect("the task returns");
@@ -60,11 +45,15 @@ fn spargio(runtime: Runtime) -> Session {
 fn tokio() -> Session {
     let runtime = runtimes::tokio();
     Box::new(move |times| {
-        let (near, far) = baton::pair();
-        let (outside, leave) = baton::pair();
-        let partner = runtime.spawn(answer(far, leave, times));
+        let (near, mut far) = baton::pair();
+        let partner = runtime.spawn(async move {
+            for _ in 0..times {
+                far.receive().await;
+                tokio::time::sleep(PAUSE).await;
+                far.send();
+            }
+        });
         let task = runtime.spawn(near.ping(times));
-        give_leave(outside, times);
         runtime.block_on(async {
             task.await.expect("the task returns");
             partner.await.expect("the task returns");

@@ -1,10 +1,10 @@
 //! 64 tasks that yield in turn: what one switch from task to task costs.
 
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::hint::black_box;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use tokio::task::LocalSet;
 
@@ -35,20 +35,6 @@ pub(super) fn workloads() -> Vec<Workload> {
     ]
 }
 
-/// Lets the others run: woken at once, and pending once.
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if yielded {
-            return Poll::Ready(());
-        }
-        yielded = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
 /// How often each task yields so that together they do it so many times, or a few more.
 const fn each(times: u64) -> u64 {
     times.div_ceil(TASKS)
@@ -56,7 +42,7 @@ const fn each(times: u64) -> u64 {
 
 async fn yield_often(times: u64) {
     for _ in 0..times {
-        yield_now().await;
+        spargio::yield_now().await;
     }
 }
 
