@@ -123,17 +123,19 @@ struct Vtable {
 }
 
 /// The future's side of a cell.
-pub(crate) struct Claim<T: Operation> {
+pub(crate) struct Claim<T> {
     cell: NonNull<Cell<T>>,
     owns: PhantomData<T>,
 }
 
 // SAFETY: the claim is one of the two parties of the protocol above, which hands the fields from
-// one to the other through the word; the operation itself is `Send`.
-unsafe impl<T: Operation> Send for Claim<T> {}
+// one to the other through the word; the operation itself is `Send`. (Not asked of the operation
+// is `Operation`: within an async block the compiler forgets that a buffer was `&'static`, and
+// would find none.)
+unsafe impl<T: Send> Send for Claim<T> {}
 
 // SAFETY: a shared claim gives access to nothing but the word and what is constant.
-unsafe impl<T: Operation> Sync for Claim<T> {}
+unsafe impl<T: Send> Sync for Claim<T> {}
 
 /// The home's side of a cell.
 ///

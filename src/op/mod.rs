@@ -145,7 +145,8 @@ impl<'l, T: Complete> Op<'l, T> {
         }
     }
 
-    fn take_idle(&mut self) -> Option<T> {
+    /// Takes the operation out of its future if it has not started.
+    pub(crate) fn take_idle(&mut self) -> Option<T> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Idle(operation) => Some(operation),
             other => {

@@ -1,0 +1,6 @@
+//! The runtime from the outside: real rings, real threads, the public interface alone.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fs;
+mod time;
