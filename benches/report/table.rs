@@ -50,6 +50,10 @@ impl Outcome {
         self.of(role).map(|line| line.wall.median)
     }
 
+    fn cpu(&self, role: Role) -> Option<f64> {
+        self.of(role).map(|line| line.cpu.median)
+    }
+
     fn verdict(&self) -> Option<Verdict> {
         let spargio = self.of(Role::Spargio)?;
         let wall = spargio.wall.median;
@@ -91,7 +95,7 @@ impl Outcome {
         println!("{}, per {}; {verdict}", self.workload.name, self.workload.unit);
         for line in &self.lines {
             println!(
-                "  {:<22} {:>9} {:>19} {:>9} {:>9} {:>8} {:>8}",
+                "  {:<22} {:>8} {:>19} {:>8} {:>7}   {:>7} {:>7}   {:>7} {:>7}",
                 line.contender.name,
                 time(line.wall.median),
                 format!("{} .. {}", time(line.wall.low), time(line.wall.high)),
@@ -99,6 +103,8 @@ impl Outcome {
                 count(line.sleeps.median),
                 ratio(line.wall.median, self.wall(Role::Tokio)),
                 ratio(line.wall.median, self.wall(Role::Bare)),
+                ratio(line.cpu.median, self.cpu(Role::Tokio)),
+                ratio(line.cpu.median, self.cpu(Role::Bare)),
             );
         }
     }
@@ -107,8 +113,8 @@ impl Outcome {
 /// Prints the names of the columns.
 pub(crate) fn print_head() {
     println!(
-        "  {:<22} {:>9} {:>19} {:>9} {:>9} {:>8} {:>8}",
-        "", "wall", "middle half", "cpu", "sleeps", "/ tokio", "/ bare"
+        "  {:<22} {:>8} {:>19} {:>8} {:>7}   {:>7} {:>7}   {:>7} {:>7}",
+        "", "wall", "middle half", "cpu", "sleeps", "/tokio", "/bare", "cpu/tok", "cpu/bar"
     );
 }
 

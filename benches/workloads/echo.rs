@@ -143,8 +143,7 @@ fn ring() -> Session {
                 let from = types::Fd(from.as_raw_fd());
                 let send = opcode::Send::new(from, outgoing.as_ptr(), SIZE as u32).build();
                 let to = types::Fd(to.as_raw_fd());
-                let receive =
-                    opcode::Recv::new(to, incoming.as_mut_ptr(), SIZE as u32).build();
+                let receive = opcode::Recv::new(to, incoming.as_mut_ptr(), SIZE as u32).build();
                 // SAFETY:
                 // - sockets and buffers outlive both operations: their completions are waited for
                 //   below, and nobody touches the buffers until then.

@@ -2,6 +2,7 @@
 
 mod baton;
 mod cold_start;
+mod echo;
 mod fan_out;
 mod file_read;
 mod ping_pong;
@@ -104,6 +105,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(yields::workloads());
     all.extend(ping_pong::workloads());
     all.extend(sparse::workloads());
+    all.extend(echo::workloads());
     all.extend(file_read::workloads());
     all.extend(cold_start::workloads());
     all
