@@ -4,12 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::thread;
 
 use io_uring::{IoUring, opcode, types};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
 
 const SIZE: usize = 256;
 
@@ -170,20 +169,21 @@ fn spinning() -> Session {
         stream.set_nonblocking(true).expect("it is a socket");
     }
     Box::new(move |times| {
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut buffer = [0; SIZE];
-                for _ in 0..times {
-                    receive(&mut far, &mut buffer);
-                    far.write_all(&buffer).expect("the socket has room");
-                }
-            });
+        let client = || {
             let mut buffer = [7; SIZE];
             for _ in 0..times {
                 near.write_all(&buffer).expect("the socket has room");
                 receive(&mut near, &mut buffer);
             }
-        });
+        };
+        let echo = || {
+            let mut buffer = [0; SIZE];
+            for _ in 0..times {
+                receive(&mut far, &mut buffer);
+                far.write_all(&buffer).expect("the socket has room");
+            }
+        };
+        by_hand::on_two_cpus(client, echo);
     })
 }
 

@@ -3,10 +3,9 @@
 use std::hint::{black_box, spin_loop};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
 
 const TASKS: u64 = 16;
 const TASK_TIME: Duration = Duration::from_micros(2);
@@ -128,13 +127,7 @@ fn bare() -> Session {
     work(0);
     Box::new(|times| {
         let tasks = Tasks::default();
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !tasks.end.load(Ordering::Relaxed) {
-                    tasks.help();
-                    spin_loop();
-                }
-            });
+        let lead = || {
             for round in 1..=times {
                 // Release pairs with the Acquire in `take`.
                 tasks.open.store(round * TASKS, Ordering::Release);
@@ -145,7 +138,14 @@ fn bare() -> Session {
                 }
             }
             tasks.end.store(true, Ordering::Relaxed);
-        });
+        };
+        let follow = || {
+            while !tasks.end.load(Ordering::Relaxed) {
+                tasks.help();
+                spin_loop();
+            }
+        };
+        by_hand::on_two_cpus(lead, follow);
     })
 }
 

@@ -1,6 +1,7 @@
 //! The workloads: each the same job on several runtimes and by hand, as sessions that repeat it.
 
 mod baton;
+mod by_hand;
 mod cold_start;
 mod echo;
 mod fan_out;

@@ -8,7 +8,7 @@ use std::thread;
 
 use crossbeam_utils::CachePadded;
 
-use crate::workloads::{Contender, Goal, Session, Workload, baton, runtimes};
+use crate::workloads::{Contender, Goal, Session, Workload, baton, by_hand, runtimes};
 
 /// How many times the time of a bare loop a round trip between two shards may take.
 const BETWEEN_SHARDS: f64 = 3.0;
@@ -115,17 +115,18 @@ fn bare_apart() -> Session {
                 spin_loop();
             }
         };
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for number in 1..=times {
-                    wait(&there, number);
-                    back.store(number, Ordering::Release);
-                }
-            });
+        let ping = || {
             for number in 1..=times {
                 there.store(number, Ordering::Release);
                 wait(&back, number);
             }
-        });
+        };
+        let pong = || {
+            for number in 1..=times {
+                wait(&there, number);
+                back.store(number, Ordering::Release);
+            }
+        };
+        by_hand::on_two_cpus(ping, pong);
     })
 }

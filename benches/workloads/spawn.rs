@@ -4,20 +4,16 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::hint::{black_box, spin_loop};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Waker};
-use std::thread;
 
 use crossbeam_deque::{Injector, Steal, Worker};
 use tokio::task::LocalSet;
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
 
 /// So many tasks are spawned from outside before the first is waited for.
 const BATCH: u64 = 1_000;
-/// So often a bare thread looks for work before it sleeps: some microseconds.
-const LOOKS: u32 = 2_000;
 
 type Job = Pin<Box<dyn Future<Output = u64> + Send>>;
 
@@ -46,7 +42,7 @@ pub(super) fn workloads() -> Vec<Workload> {
             vec![
                 Contender::spargio(spargio_outside),
                 Contender::tokio(tokio_outside),
-                Contender::bare("box+injector", bare_outside),
+                Contender::bare("2 spinning threads", bare_outside),
             ],
         ),
     ]
@@ -165,69 +161,41 @@ fn tokio_outside() -> Session {
 struct Shared {
     jobs: Injector<Job>,
     finished: AtomicU64,
-    asleep: AtomicBool,
     end: AtomicBool,
 }
 
 fn bare_outside() -> Session {
     Box::new(|times| {
-        let shared = Arc::new(Shared::default());
-        let runner = {
-            let shared = Arc::clone(&shared);
-            thread::spawn(move || run_jobs(&shared))
-        };
-        let mut spawned = 0;
-        for batch in batches(times) {
-            for number in 0..batch {
-                shared.jobs.push(Box::pin(async move { number }));
-                // SeqCst: the push, then this look; the runner says it sleeps, then looks.
-                if shared.asleep.swap(false, Ordering::SeqCst) {
-                    runner.thread().unpark();
-                }
-            }
-            spawned += batch;
-            // Acquire pairs with the Release of the runner.
-            while shared.finished.load(Ordering::Acquire) < spawned {
-                spin_loop();
-            }
-        }
-        // SeqCst: before the unpark, as above.
-        shared.end.store(true, Ordering::SeqCst);
-        runner.thread().unpark();
-        runner.join().expect("the thread returns");
+        let shared = Shared::default();
+        by_hand::on_two_cpus(|| spawn_jobs(&shared, times), || run_jobs(&shared));
     })
+}
+
+fn spawn_jobs(shared: &Shared, times: u64) {
+    let mut spawned = 0;
+    for batch in batches(times) {
+        for number in 0..batch {
+            shared.jobs.push(Box::pin(async move { number }));
+        }
+        spawned += batch;
+        // Acquire pairs with the Release of the runner.
+        while shared.finished.load(Ordering::Acquire) < spawned {
+            spin_loop();
+        }
+    }
+    shared.end.store(true, Ordering::Relaxed);
 }
 
 fn run_jobs(shared: &Shared) {
     let mut context = Context::from_waker(Waker::noop());
-    let mut looks = 0;
-    loop {
-        match shared.jobs.steal() {
-            Steal::Success(mut job) => {
-                black_box(job.as_mut().poll(&mut context).is_ready());
-                drop(job);
-                // Release pairs with the Acquire of the thread that waits.
-                shared.finished.fetch_add(1, Ordering::Release);
-                looks = 0;
-            }
-            Steal::Retry => {}
-            Steal::Empty if looks < LOOKS => {
-                looks += 1;
-                spin_loop();
-            }
-            Steal::Empty => {
-                // SeqCst: announce, then look once more; the spawner pushes, then looks.
-                shared.asleep.store(true, Ordering::SeqCst);
-                let end = shared.end.load(Ordering::SeqCst);
-                if shared.jobs.is_empty() && !end {
-                    thread::park();
-                }
-                shared.asleep.store(false, Ordering::SeqCst);
-                if end {
-                    return;
-                }
-                looks = 0;
-            }
+    while !shared.end.load(Ordering::Relaxed) {
+        if let Steal::Success(mut job) = shared.jobs.steal() {
+            black_box(job.as_mut().poll(&mut context).is_ready());
+            drop(job);
+            // Release pairs with the Acquire of the thread that waits.
+            shared.finished.fetch_add(1, Ordering::Release);
+        } else {
+            spin_loop();
         }
     }
 }
