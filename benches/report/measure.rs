@@ -11,7 +11,6 @@ use crate::workloads::Contender;
 pub(crate) struct Plan {
     pub(crate) samples: usize,
     pub(crate) length: Duration,
-    pub(crate) warm_up: Duration,
 }
 
 impl Plan {
@@ -34,34 +33,38 @@ pub(crate) struct Sample {
     pub(crate) sleeps: f64,
 }
 
-/// Opens a session, warms it up, and takes one sample of it.
+/// So many times as many jobs are done at most from one round to the next.
+const STEP: f64 = 8.0;
+
+/// Opens a session, lets it do ever more jobs, which warms it up, and takes the first round that is
+/// long enough as the sample.
 pub(crate) fn sample(contender: &Contender, plan: Plan) -> Sample {
     let mut session = (contender.open)();
-    let mut times = 1;
-    let spent = loop {
+    let mut times = 1_u64;
+    loop {
+        let before = Usage::now();
         let start = Instant::now();
         session(times);
-        let spent = start.elapsed();
-        if spent >= plan.warm_up {
-            break spent;
+        let wall = start.elapsed();
+        let after = Usage::now();
+        // The first long round may have been long by accident, with too few jobs in it to count.
+        if wall >= plan.length / 2 {
+            return Sample::new(times, wall, &before, &after);
         }
-        // Straight towards the goal, but no further than an overheated first round allows.
-        let ahead = plan.warm_up.as_secs_f64() / spent.as_secs_f64().max(1e-9);
-        times = (times as f64 * ahead.clamp(1.5, 10.0)).ceil() as u64;
-    };
-    let factor = plan.length.as_secs_f64() / spent.as_secs_f64();
-    let times = (times as f64 * factor).ceil().max(1.0) as u64;
+        // Straight towards the length, in steps that an overheated first round cannot mislead.
+        let ahead = plan.length.as_secs_f64() / wall.as_secs_f64().max(1e-9);
+        times = (times as f64 * ahead.clamp(1.5, STEP)).ceil() as u64;
+    }
+}
 
-    let before = Usage::now();
-    let start = Instant::now();
-    session(times);
-    let wall = start.elapsed();
-    let after = Usage::now();
-    let per = |amount: f64| amount / times as f64;
-    Sample {
-        wall: per(wall.as_nanos() as f64),
-        cpu: per(after.nanos - before.nanos),
-        sleeps: per(after.sleeps - before.sleeps),
+impl Sample {
+    fn new(times: u64, wall: Duration, before: &Usage, after: &Usage) -> Self {
+        let per = |amount: f64| amount / times as f64;
+        Self {
+            wall: per(wall.as_nanos() as f64),
+            cpu: per(after.nanos - before.nanos),
+            sleeps: per(after.sleeps - before.sleeps),
+        }
     }
 }
 
