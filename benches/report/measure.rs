@@ -15,11 +15,9 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// For numbers to be quoted.
-    pub(crate) const FULL: Self =
-        Self { samples: 15, length: Duration::from_millis(80), warm_up: Duration::from_millis(15) };
+    pub(crate) const FULL: Self = Self { samples: 15, length: Duration::from_millis(80) };
     /// For a look.
-    pub(crate) const QUICK: Self =
-        Self { samples: 5, length: Duration::from_millis(30), warm_up: Duration::from_millis(6) };
+    pub(crate) const QUICK: Self = Self { samples: 5, length: Duration::from_millis(30) };
 }
 
 /// What one job took, on average over one sample.
@@ -36,24 +34,27 @@ pub(crate) struct Sample {
 /// So many times as many jobs are done at most from one round to the next.
 const STEP: f64 = 8.0;
 
-/// Opens a session, lets it do ever more jobs, which warms it up, and takes the first round that is
-/// long enough as the sample.
+/// Opens a session, lets it do ever more jobs, which warms it up, and takes as the
+/// sample the second of two rounds in a row that are long enough.
 pub(crate) fn sample(contender: &Contender, plan: Plan) -> Sample {
     let mut session = (contender.open)();
     let mut times = 1_u64;
+    let mut was_long = false;
     loop {
         let before = Usage::now();
         let start = Instant::now();
         session(times);
         let wall = start.elapsed();
         let after = Usage::now();
-        // The first long round may have been long by accident, with too few jobs in it to count.
-        if wall >= plan.length / 2 {
+        // One round may be long by accident, with few jobs in it.
+        let is_long = wall >= plan.length / 2;
+        if is_long && was_long {
             return Sample::new(times, wall, &before, &after);
         }
+        was_long = is_long;
         // Straight towards the length, in steps that an overheated first round cannot mislead.
         let ahead = plan.length.as_secs_f64() / wall.as_secs_f64().max(1e-9);
-        times = (times as f64 * ahead.clamp(1.5, STEP)).ceil() as u64;
+        times = (times as f64 * ahead.clamp(0.5, STEP)).ceil() as u64;
     }
 }
 
