@@ -1,7 +1,8 @@
 //! The same jobs on spargio, on tokio and by hand, measured by turns and printed as one table.
 //!
-//! `cargo bench --bench compare -- [--quick] [--list] [FILTER]..`: all workloads, or those whose
-//! name or group contains one of the filters. One contender lives at a time; each sample opens it
+//! `cargo bench --bench compare -- [--quick] [--list] [--only CONTENDER] [FILTER]..`: all
+//! workloads, or those whose name or group contains one of the filters; with `--only`, one
+//! contender, for a profiler. One contender lives at a time; each sample opens it
 //! anew, warms it up, and measures wall and CPU time around one call.
 
 mod report;
@@ -15,13 +16,15 @@ use crate::report::measure::{Plan, sample};
 use crate::report::table::{Outcome, print_head};
 use crate::workloads::Workload;
 
-const USAGE: &str = "usage: cargo bench --bench compare -- [--quick] [--list] [FILTER]..";
+const USAGE: &str =
+    "usage: cargo bench --bench compare -- [--quick] [--list] [--only CONTENDER] [FILTER]..";
 
 /// What the command line asks for.
 #[derive(Debug)]
 struct Wish {
     plan: Plan,
     list: bool,
+    only: Option<String>,
     filters: Vec<String>,
 }
 
@@ -33,10 +36,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let workloads: Vec<Workload> =
-        workloads::all().into_iter().filter(|workload| wish.wants(workload)).collect();
+    let mut workloads = workloads::all();
+    workloads.retain_mut(|workload| wish.wants(workload) && wish.narrows(workload));
     if workloads.is_empty() {
-        eprintln!("no workload's name contains {}", wish.filters.join(" or "));
+        eprintln!("nothing is called {:?} in workloads called {:?}", wish.only, wish.filters);
         return ExitCode::from(2);
     }
     if wish.list {
@@ -71,12 +74,16 @@ fn run(workload: &Workload, plan: Plan) -> Outcome {
 }
 
 impl Wish {
-    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut wish = Self { plan: Plan::FULL, list: false, filters: Vec::new() };
-        for argument in arguments {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut wish = Self { plan: Plan::FULL, list: false, only: None, filters: Vec::new() };
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => wish.plan = Plan::QUICK,
                 "--list" => wish.list = true,
+                "--only" => {
+                    let name = arguments.next().ok_or("--only needs the name of a contender")?;
+                    wish.only = Some(name);
+                }
                 // Cargo says it to every benchmark.
                 "--bench" => {}
                 option if option.starts_with('-') => {
@@ -93,5 +100,13 @@ impl Wish {
             || self.filters.iter().any(|filter| {
                 workload.name.contains(filter.as_str()) || workload.group.contains(filter.as_str())
             })
+    }
+
+    /// Leaves one contender, if one is wished for. Whether any is left.
+    fn narrows(&self, workload: &mut Workload) -> bool {
+        if let Some(only) = &self.only {
+            workload.contenders.retain(|contender| contender.name == only);
+        }
+        !workload.contenders.is_empty()
     }
 }
