@@ -240,7 +240,6 @@ impl<A: Assembly> Shard<A> {
                 self.pinned.borrow_mut().push_back(runnable);
             }
             Letter::Task(runnable) => self.queue.borrow_mut().push(runnable),
-            Letter::Run(job) => job(),
             Letter::Submit(charge) => self.submit_posted(charge),
             Letter::Cancel(token) => self.cancel_here(token),
             Letter::ClearTimer(key) => {

@@ -13,7 +13,7 @@ use crate::port::{Lane, Port, SubmitError, TimersFull};
 use crate::primitive::Arc;
 use crate::shard::{Letter, Shard};
 use crate::task::{LocalScheduler, Runnable, RuntimeId};
-use crate::timer::TimerKey;
+use crate::timer::{Full, TimerKey};
 
 impl<A: Assembly> LocalScheduler for Shard<A> {
     fn runtime(&self) -> RuntimeId {
@@ -108,7 +108,10 @@ impl<A: Assembly> Port for Shard<A> {
         // Cloned before the wheel is borrowed: a waker may be anybody's code.
         let waker = waker.clone();
         let inserted = self.wheel.borrow_mut().insert(deadline, waker);
-        inserted.map_err(|full| TimersFull { limit: full.limit })
+        inserted.map_err(|Full { payload, limit }| {
+            drop(payload);
+            TimersFull { limit }
+        })
     }
 
     fn clear_timer(&self, home: ShardId, key: TimerKey) {

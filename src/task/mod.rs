@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::ptr::NonNull;
+use std::thread::{self, ThreadId};
 
 use async_task::{Builder, ScheduleInfo, WithInfo};
 
@@ -36,6 +37,8 @@ pub(crate) struct Meta {
     home: ShardId,
     pinned: bool,
     confined: bool,
+    /// The one thread that may poll and drop the future, if it is not `Send`.
+    bound: Option<ThreadId>,
     aborted: AtomicBool,
     owner: Arc<dyn Scheduler>,
 }
@@ -64,6 +67,11 @@ impl Meta {
     /// Which runtime the task belongs to.
     pub(crate) fn runtime(&self) -> RuntimeId {
         self.owner.runtime()
+    }
+
+    /// Whether this thread may poll and drop the future.
+    fn may_touch_future(&self) -> bool {
+        self.bound.is_none_or(|thread| thread == thread::current().id())
     }
 
     fn is_aborted(&self) -> bool {
@@ -148,23 +156,22 @@ pub(crate) struct Home {
     pub(crate) confined: bool,
 }
 
+/// A task to be queued and its handle, or why there is none, and the future back.
+pub(crate) type Spawned<F> = Result<(Runnable, JoinHandle<<F as Future>::Output>), (Refusal, F)>;
+
 /// Makes a task of a future that any thread may poll and drop.
 ///
 /// # Errors
 ///
 /// The future comes back when the registry is closed or full.
-pub(crate) fn spawn<F>(
-    owner: Arc<dyn Scheduler>,
-    home: Home,
-    future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+pub(crate) fn spawn<F>(owner: Arc<dyn Scheduler>, home: Home, future: F) -> Spawned<F>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     // SAFETY:
     // - the future and its output are `Send` and `'static`.
-    unsafe { spawn_unchecked(owner, home, future) }
+    unsafe { build(owner, home, None, future) }
 }
 
 /// Makes a task that `make` begins on its shard, of a future that never leaves it and need not be
@@ -187,7 +194,7 @@ where
     // SAFETY:
     // - before its first poll the future holds `make` only, which is `Send`.
     // - it is pinned and confined, and its output is `Send`.
-    let spawned = unsafe { spawn_unchecked(owner, home, async move { make().await }) };
+    let spawned = unsafe { build(owner, home, None, async move { make().await }) };
     spawned.map_err(|(refusal, _)| refusal)
 }
 
@@ -235,6 +242,9 @@ fn local() -> Option<NonNull<dyn LocalScheduler>> {
 
 /// Makes a task of a future that need not be `Send`.
 ///
+/// If its `Runnable` is dropped on another thread after all (the shard is gone, and something woke
+/// the task), the future is leaked; the handle resolves.
+///
 /// # Errors
 ///
 /// As [`spawn`].
@@ -246,11 +256,28 @@ fn local() -> Option<NonNull<dyn LocalScheduler>> {
 /// - The caller is on that thread, or the future holds nothing that is not `Send` before its first
 ///   poll.
 /// - If `F::Output` is not `Send`, the handle stays on that thread.
-unsafe fn spawn_unchecked<F>(
+unsafe fn spawn_unchecked<F>(owner: Arc<dyn Scheduler>, home: Home, future: F) -> Spawned<F>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    assert!(home.pinned, "a task that is not `Send` is pinned");
+    // SAFETY:
+    // - the future is bound to this thread; the rest is passed on to the caller.
+    unsafe { build(owner, home, Some(thread::current().id()), future) }
+}
+
+/// # Safety
+///
+/// - The future is `Send`, or it is bound to this thread, and every `Runnable` of the task is run
+///   here only.
+/// - The output is `Send`, or the handle stays on this thread.
+unsafe fn build<F>(
     owner: Arc<dyn Scheduler>,
     home: Home,
+    bound: Option<ThreadId>,
     future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+) -> Spawned<F>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -265,18 +292,24 @@ where
         home: home.shard,
         pinned: home.pinned,
         confined: home.confined,
+        bound,
         aborted: AtomicBool::new(false),
         owner,
     };
-    let build = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
+    let guard = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
     // SAFETY:
-    // - `Send`: `spawn` demands it of future and output; else our caller keeps both on one thread.
+    // - `Send`: future and output are, or our caller runs the task and keeps the handle on one
+    //   thread, and `Guarded` leaks a bound future rather than drop it on another.
     // - `'static`: the future is; the pointer to the metadata that `Guarded` holds is into the
     //   task's own allocation, which outlives its future.
     // - the schedule function is `Send + Sync + 'static`: a plain function, and so of size 0,
     //   which spares the task a reference count per wake.
     let (runnable, task) =
-        unsafe { Builder::new().metadata(meta).spawn_unchecked(build, WithInfo(schedule)) };
+        unsafe { Builder::new().metadata(meta).spawn_unchecked(guard, WithInfo(schedule)) };
     runnable.metadata().owner.registry().enter(key, runnable.waker(), runnable.metadata());
     Ok((runnable, JoinHandle::new(task)))
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
