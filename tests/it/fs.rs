@@ -226,6 +226,26 @@ fn a_file_is_closed_with_its_last_owner() {
 }
 
 #[test]
+fn a_close_that_the_ring_has_no_room_for_closes_all_the_same() {
+    let scratch = Scratch::new();
+    let path = scratch.file("full");
+    std::fs::write(&path, "").unwrap();
+    let runtime = Runtime::builder().shards(1).max_operations(1).build().unwrap();
+    let task = async move {
+        let file = File::open(&path).await.unwrap();
+        let (reader, _writer) = pipe();
+        let pipe = File::from_std(reader).unwrap();
+        let mut pending = pipe.read_at(vec![0; 1], 0);
+        assert!(poll_once(&mut pending).is_pending());
+        let error = file.close().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(error.to_string().contains("limit of 1 operations"), "{error}");
+        assert_eq!(descriptors_on(&path), 0);
+    };
+    runtime.block_on(runtime.spawn_on(0, task).unwrap()).unwrap();
+}
+
+#[test]
 fn files_go_to_the_standard_library_and_back() {
     let scratch = Scratch::new();
     let path = scratch.file("std");

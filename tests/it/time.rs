@@ -336,12 +336,11 @@ fn a_future_that_never_stops_working_times_out() {
     on_a_shard(|| async {
         let past = Instant::now();
         let greedy = async {
-            loop {
+            while past.elapsed() < Duration::from_secs(10) {
                 sleep_until(past).await;
             }
         };
-        let outcome: Result<(), _> = timeout(Duration::from_millis(20), greedy).await;
-        assert!(outcome.is_err());
+        assert!(timeout(Duration::from_millis(20), greedy).await.is_err());
     });
 }
 
