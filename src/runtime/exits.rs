@@ -88,11 +88,13 @@ impl Exits {
             Ok(Err(error)) => state.failures.push((shard, error)),
             Err(_) => state.panicked += 1,
         }
-        let wakers =
-            if state.running == 0 { std::mem::take(&mut state.waiting) } else { Vec::new() };
+        if state.running > 0 {
+            return;
+        }
+        let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.changed.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until all shards are gone.

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
-use crate::primitive::Ordering;
 use crate::shard::outpost::refuse;
 use crate::shard::{Phase, Shard};
 
 /// How often a shard that is ending looks whether the others have ended.
 const PACE: Duration = Duration::from_micros(500);
+/// How often a shard that waits for the others looks whether the time is over.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// After the deadline cancelled operations still get this long to come back.
 const REAP: Duration = Duration::from_millis(500);
 
@@ -93,15 +94,17 @@ impl<A: Assembly> Shard<A> {
 
     /// Waits until no other shard will ring this one. Whether that is so.
     fn await_others(&self) -> bool {
-        // AcqRel: what a shard did before it fell silent happens before who sees all silent.
-        self.core.quiet.fetch_add(1, Ordering::AcqRel);
-        while self.core.quiet.load(Ordering::Acquire) < self.core.shards.len() {
+        self.core.quiet.arrive();
+        let shards = self.core.shards.len();
+        loop {
+            // The deadline may yet be set, or brought forward, by who waits for the runtime.
+            if self.core.quiet.wait(shards, PATIENCE) {
+                return true;
+            }
             if self.is_late() || self.failure.borrow().is_some() {
                 return false;
             }
-            self.pause();
         }
-        true
     }
 
     fn is_late(&self) -> bool {

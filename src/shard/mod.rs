@@ -27,6 +27,7 @@ mod idle;
 mod mailbox;
 mod outpost;
 mod pack;
+mod quiet;
 mod seam;
 mod spin;
 mod steal;
@@ -120,6 +121,7 @@ impl<A: Assembly> Shard<A> {
         let already = core.public(me).ringer.set(ringer).is_err();
         assert!(!already, "a shard is opened once");
         let options = &core.options;
+        let shards = core.shards.len();
         let shard = Self {
             me,
             lane,
@@ -135,9 +137,9 @@ impl<A: Assembly> Shard<A> {
             inbox: RefCell::new(Vec::new()),
             batch: RefCell::new(Vec::new()),
             due: RefCell::new(Vec::new()),
-            victims: RefCell::new(Victims::new(me, options.shards, options.steal)),
+            victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
-            pack: RefCell::new(Pack::new(options.packing && options.shards > 1)),
+            pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             polling: Cell::new(false),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
