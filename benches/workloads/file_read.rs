@@ -173,7 +173,10 @@ fn direct() -> Session {
                 let iovecs = slices.as_mut_ptr().cast::<libc::iovec>();
                 libc::preadv2(file.as_raw_fd(), iovecs, 1, offset as i64, libc::RWF_NOWAIT)
             };
-            assert_eq!(read, BLOCK as isize);
+            if read != BLOCK as isize {
+                // Others may have pushed the page out: then, and only then, the read waits.
+                file.read_exact_at(&mut buffer, offset).expect("the file has the block");
+            }
             black_box(&buffer);
         }
     })
