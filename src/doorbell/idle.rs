@@ -13,7 +13,7 @@ pub(crate) struct Idle {
     words: Box<[CachePadded<AtomicU64>]>,
     /// How many shards look for work, those that were claimed and are still waking included.
     searching: CachePadded<AtomicUsize>,
-    /// A sleeping shard comes back by itself after a short while to look at the backlogs. Down
+    /// A shard sleeps that comes back by itself after a short while to look at the backlogs. Down
     /// before that shard runs a task.
     sentinel: CachePadded<AtomicBool>,
     /// Somebody had a backlog since the sentinel looked last.
@@ -163,18 +163,14 @@ impl Idle {
                 .is_ok()
     }
 
-    /// The sentinel goes off duty: before it runs a task, and before it sleeps without an end.
-    /// After that it looks at every backlog once more, as after the last search.
-    pub(crate) fn resign_sentinel(&self) {
+    /// The sentinel goes off duty, because it is awake: what it runs next may take long. Whether
+    /// somebody had a backlog meanwhile. After this it looks at every backlog, as after the last
+    /// search.
+    pub(crate) fn resign_sentinel(&self) -> bool {
         // Q1
         self.sentinel.store(false, Ordering::Relaxed);
         // Q2; pairs with K2: the kicker that left it to the sentinel is seen in the look (Q3).
         fence(Ordering::SeqCst);
-    }
-
-    /// Whether somebody had a backlog since this was asked last; for the sentinel. It only says
-    /// whether it is worth to stay on duty: the look after the duty ends sees every backlog.
-    pub(crate) fn take_wanted(&self) -> bool {
         self.wanted.swap(false, Ordering::Relaxed)
     }
 }

@@ -167,8 +167,8 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Rings a shard whose gate gave this one the duty. The ring goes out at the end of the present
-    /// poll, or with the next submission.
+    /// Rings a shard whose gate gave this one the duty. From within a poll the ring goes out at once,
+    /// because nobody knows how long the poll still lasts; else before the next poll.
     pub(super) fn ring(&self, target: ShardId) {
         let ringer = self.core.public(target).ringer.get();
         let ringer = ringer.expect("shards run tasks only when all of them have opened");
@@ -176,5 +176,8 @@ impl<A: Assembly> Shard<A> {
         self.public().counters.doorbells_sent.add(1);
         self.bells_owed.set(true);
         self.note_driver(result);
+        if self.polling.get() {
+            self.flush_ring();
+        }
     }
 }

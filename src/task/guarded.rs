@@ -8,14 +8,36 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
 
 use crate::error::JoinError;
 use crate::task::Meta;
 
+/// Where a future may be polled and dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// On any thread.
+    Anywhere,
+    /// On any thread up to its first poll, and then on the thread of that poll.
+    FirstPoll,
+    /// On this thread only.
+    Thread(ThreadId),
+}
+
+impl Reach {
+    fn is_here(self) -> bool {
+        match self {
+            Self::Anywhere | Self::FirstPoll => true,
+            Self::Thread(thread) => thread == thread::current().id(),
+        }
+    }
+}
+
 pub(crate) struct Guarded<F> {
     /// `None` once the future has finished, panicked or been aborted. Dropped by hand, because a
-    /// future that is bound to another thread is not dropped here.
+    /// future that is confined to another thread is not dropped here.
     future: ManuallyDrop<Option<F>>,
+    reach: Reach,
     meta: NonNull<Meta>,
 }
 
@@ -25,8 +47,18 @@ unsafe impl<F: Send> Send for Guarded<F> {}
 
 impl<F> Guarded<F> {
     /// `meta` points into the task that this future becomes part of.
-    pub(crate) fn new(future: F, meta: NonNull<Meta>) -> Self {
-        Self { future: ManuallyDrop::new(Some(future)), meta }
+    pub(crate) fn new(future: F, reach: Reach, meta: NonNull<Meta>) -> Self {
+        Self { future: ManuallyDrop::new(Some(future)), reach, meta }
+    }
+
+    /// From the first poll on a confined future stays on the thread of that poll.
+    fn confine(self: Pin<&mut Self>) {
+        if self.reach == Reach::FirstPoll {
+            // SAFETY:
+            // - `reach` is not pinned, and nothing is moved.
+            let guarded = unsafe { self.get_unchecked_mut() };
+            guarded.reach = Reach::Thread(thread::current().id());
+        }
     }
 
     fn meta(&self) -> &Meta {
@@ -39,8 +71,9 @@ impl<F> Guarded<F> {
 impl<F: Future> Future for Guarded<F> {
     type Output = Kept<F::Output>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        debug_assert!(self.meta().may_touch_future(), "a bound task runs on its own thread");
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(self.reach.is_here(), "invariant I6: a confined task runs on its own thread");
+        self.as_mut().confine();
         let aborted = self.meta().is_aborted();
         // SAFETY:
         // - `future` is pinned with `self`: it is polled through `Pin` below, dropped in place by
@@ -82,7 +115,7 @@ fn drop_in_place<F>(mut future: Pin<&mut Option<F>>) -> Result<(), Box<dyn Any +
 
 impl<F> Drop for Guarded<F> {
     fn drop(&mut self) {
-        let may_drop = self.future.is_none() || self.meta().may_touch_future();
+        let may_drop = self.future.is_none() || self.reach.is_here();
         if may_drop {
             // In place, as it is pinned. If it panics nobody is left to be told: the task was
             // dropped, not polled.

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::ptr::NonNull;
-use std::thread::{self, ThreadId};
+use std::thread;
 
 use async_task::{Builder, ScheduleInfo, WithInfo};
 
@@ -22,7 +22,7 @@ pub use join::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 pub(crate) use registry::{Refusal, Registry};
 
-use guarded::Guarded;
+use guarded::{Guarded, Reach};
 use registry::Key;
 
 /// A task that wants to be polled. Whoever holds it decides where.
@@ -37,8 +37,6 @@ pub(crate) struct Meta {
     home: ShardId,
     pinned: bool,
     confined: bool,
-    /// The one thread that may poll and drop the future, if it is not `Send`.
-    bound: Option<ThreadId>,
     aborted: AtomicBool,
     owner: Arc<dyn Scheduler>,
 }
@@ -67,11 +65,6 @@ impl Meta {
     /// Which runtime the task belongs to.
     pub(crate) fn runtime(&self) -> RuntimeId {
         self.owner.runtime()
-    }
-
-    /// Whether this thread may poll and drop the future.
-    fn may_touch_future(&self) -> bool {
-        self.bound.is_none_or(|thread| thread == thread::current().id())
     }
 
     fn is_aborted(&self) -> bool {
@@ -171,7 +164,7 @@ where
 {
     // SAFETY:
     // - the future and its output are `Send` and `'static`.
-    unsafe { build(owner, home, None, future) }
+    unsafe { spawn_unchecked(owner, home, Reach::Anywhere, future) }
 }
 
 /// Makes a task that `make` begins on its shard, of a future that never leaves it and need not be
@@ -191,10 +184,11 @@ where
     F::Output: Send + 'static,
 {
     let home = Home { shard, pinned: true, confined: true };
+    let begin = async move { make().await };
     // SAFETY:
     // - before its first poll the future holds `make` only, which is `Send`.
-    // - it is pinned and confined, and its output is `Send`.
-    let spawned = unsafe { build(owner, home, None, async move { make().await }) };
+    // - its output is `Send`.
+    let spawned = unsafe { spawn_unchecked(owner, home, Reach::FirstPoll, begin) };
     spawned.map_err(|(refusal, _)| refusal)
 }
 
@@ -226,9 +220,10 @@ where
     assert!(is_here, "a local task is spawned on the thread of its shard, which is not this one");
     let home = Home { shard, pinned: true, confined: true };
     // SAFETY:
-    // - this is the thread of the shard, and the task is pinned and confined.
+    // - the future is confined to this thread.
     // - the handle becomes a local one, which is not `Send`.
-    let spawned = unsafe { spawn_unchecked(owner, home, future) };
+    let reach = Reach::Thread(thread::current().id());
+    let spawned = unsafe { spawn_unchecked(owner, home, reach, future) };
     match spawned {
         Ok((runnable, handle)) => Ok((runnable, LocalJoinHandle::new(handle))),
         Err((refusal, _)) => Err(refusal),
@@ -242,8 +237,8 @@ fn local() -> Option<NonNull<dyn LocalScheduler>> {
 
 /// Makes a task of a future that need not be `Send`.
 ///
-/// If its `Runnable` is dropped on another thread after all (the shard is gone, and something woke
-/// the task), the future is leaked; the handle resolves.
+/// A future that is confined to a thread is never touched on another: a poll there panics, and a
+/// drop there (the shard is gone, and something woke the task) leaks it; the handle resolves.
 ///
 /// # Errors
 ///
@@ -251,31 +246,13 @@ fn local() -> Option<NonNull<dyn LocalScheduler>> {
 ///
 /// # Safety
 ///
-/// - `home.pinned` and `home.confined` are set unless the future is `Send`; then every `Runnable`
-///   of the task that has been polled is run and dropped on the thread of `home.shard` only.
-/// - The caller is on that thread, or the future holds nothing that is not `Send` before its first
-///   poll.
-/// - If `F::Output` is not `Send`, the handle stays on that thread.
-unsafe fn spawn_unchecked<F>(owner: Arc<dyn Scheduler>, home: Home, future: F) -> Spawned<F>
-where
-    F: Future + 'static,
-    F::Output: 'static,
-{
-    assert!(home.pinned, "a task that is not `Send` is pinned");
-    // SAFETY:
-    // - the future is bound to this thread; the rest is passed on to the caller.
-    unsafe { build(owner, home, Some(thread::current().id()), future) }
-}
-
-/// # Safety
-///
-/// - The future is `Send`, or it is bound to this thread, and every `Runnable` of the task is run
-///   here only.
-/// - The output is `Send`, or the handle stays on this thread.
-unsafe fn build<F>(
+/// - `reach` fits the future: [`Reach::Anywhere`] if it is `Send`, [`Reach::FirstPoll`] if it holds
+///   nothing that is not `Send` before its first poll, else [`Reach::Thread`] with this thread.
+/// - If `F::Output` is not `Send`, the handle stays on this thread.
+unsafe fn spawn_unchecked<F>(
     owner: Arc<dyn Scheduler>,
     home: Home,
-    bound: Option<ThreadId>,
+    reach: Reach,
     future: F,
 ) -> Spawned<F>
 where
@@ -292,14 +269,13 @@ where
         home: home.shard,
         pinned: home.pinned,
         confined: home.confined,
-        bound,
         aborted: AtomicBool::new(false),
         owner,
     };
-    let guard = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
+    let guard = move |meta: &Meta| Guarded::new(future, reach, NonNull::from(meta));
     // SAFETY:
-    // - `Send`: future and output are, or our caller runs the task and keeps the handle on one
-    //   thread, and `Guarded` leaks a bound future rather than drop it on another.
+    // - `Send`: the future is, or `Guarded` touches it on one thread only; the output is, or it is
+    //   made on that thread and our caller keeps the handle there.
     // - `'static`: the future is; the pointer to the metadata that `Guarded` holds is into the
     //   task's own allocation, which outlives its future.
     // - the schedule function is `Send + Sync + 'static`: a plain function, and so of size 0,

@@ -1,6 +1,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn, ready};
+use std::panic;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,12 +10,11 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use super::registry::{Refusal, Registry};
-use crate::error::JoinError;
-
 use super::{
-    Home, JoinHandle, LocalScheduler, Runnable, RuntimeId, Scheduler, spawn, spawn_unchecked,
-    with_local_scheduler,
+    Home, JoinHandle, LocalJoinHandle, LocalScheduler, Runnable, RuntimeId, Scheduler, spawn,
+    spawn_confined, spawn_local, with_local_scheduler,
 };
+use crate::error::JoinError;
 use crate::id::ShardId;
 
 mod ends;
@@ -70,8 +70,8 @@ impl Toy {
     }
 }
 
-const HERE: Home = Home { shard: ShardId::new(0), pinned: false, confined: false };
-const PINNED: Home = Home { shard: ShardId::new(0), pinned: true, confined: true };
+const ME: ShardId = ShardId::new(0);
+const HERE: Home = Home { shard: ME, pinned: false, confined: false };
 
 impl Scheduler for Toy {
     fn runtime(&self) -> RuntimeId {
@@ -311,13 +311,19 @@ struct Shard {
     given: RefCell<Vec<(Runnable, bool)>>,
 }
 
-impl LocalScheduler for Shard {
-    fn shard(&self) -> ShardId {
-        ShardId::new(0)
+impl Shard {
+    fn of(toy: &Toy) -> Self {
+        Self { runtime: toy.runtime(), given: RefCell::default() }
     }
+}
 
+impl LocalScheduler for Shard {
     fn runtime(&self) -> RuntimeId {
         self.runtime
+    }
+
+    fn shard(&self) -> ShardId {
+        ME
     }
 
     fn schedule(&self, runnable: Runnable, yielded: bool) {
@@ -332,7 +338,7 @@ fn a_wake_on_a_shard_of_the_runtime_goes_to_that_shard() {
     let handles = [toy.spawn(door.clone()), other.spawn(other_door.clone())];
     toy.run();
     other.run();
-    let shard = Shard { runtime: Scheduler::runtime(&*toy), given: RefCell::default() };
+    let shard = Shard::of(&toy);
     with_local_scheduler(&shard, || {
         door.open();
         other_door.open();
@@ -369,7 +375,7 @@ fn a_task_that_wakes_itself_has_yielded() {
         cx.waker().wake_by_ref();
         Poll::Pending
     }));
-    let shard = Shard { runtime: Scheduler::runtime(&*toy), given: RefCell::default() };
+    let shard = Shard::of(&toy);
     with_local_scheduler(&shard, || toy.run());
     let (runnable, yielded) = shard.given.borrow_mut().pop().expect("it woke itself");
     assert!(yielded);
@@ -377,48 +383,90 @@ fn a_task_that_wakes_itself_has_yielded() {
     assert!(handle.is_finished());
 }
 
+/// Spawns on the thread of a shard, that is here.
+fn spawn_here<F: Future + 'static>(
+    toy: &Arc<Toy>,
+    future: F,
+) -> (Runnable, LocalJoinHandle<F::Output>) {
+    let spawned =
+        with_local_scheduler(&Shard::of(toy), || spawn_local(toy.scheduler(), ME, future));
+    spawned.expect("there is room for a task")
+}
+
 #[test]
-fn a_task_that_is_not_send_runs_on_its_thread() {
+fn a_local_task_shares_what_is_not_send() {
     let toy = Toy::new();
     let shared = Rc::new(Cell::new(1));
-    let future = {
+    let (runnable, mut handle) = spawn_here(&toy, {
         let shared = Rc::clone(&shared);
         async move {
             shared.set(2);
             shared
         }
-    };
-    // SAFETY:
-    // - the runnable and the handle stay in this test, and so on this thread.
-    let (runnable, mut handle) =
-        unsafe { spawn_unchecked(toy.scheduler(), PINNED, future) }.ok().expect("there is room");
-    assert!(runnable.metadata().is_pinned());
-    assert_eq!(runnable.metadata().home(), PINNED.shard);
+    });
+    let meta = runnable.metadata();
+    assert_eq!((meta.is_pinned(), meta.is_confined(), meta.home()), (true, true, ME));
     runnable.run();
-    assert_eq!(join(&mut handle).unwrap().unwrap().get(), 2);
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(output) = Pin::new(&mut handle).poll(&mut cx) else { panic!("it has run") };
+    assert_eq!(output.unwrap().get(), 2);
+    assert_eq!(shared.get(), 2);
 }
 
 #[test]
-fn a_task_that_is_not_send_is_leaked_rather_than_dropped_elsewhere() {
+#[should_panic(expected = "spawned on the thread of its shard")]
+fn a_local_task_is_not_spawned_off_its_shard() {
+    let toy = Toy::new();
+    let _ = spawn_local(toy.scheduler(), ME, ready(()));
+}
+
+#[test]
+fn a_local_task_that_is_thrown_away_elsewhere_is_leaked_and_its_handle_resolves() {
     let toy = Toy::new();
     let drops = Drops::default();
-    let (door, guard) = (Door::default(), drops.guard());
-    let future = {
-        let door = door.clone();
-        async move {
+    let (runnable, mut handle) = spawn_here(&toy, {
+        let guard = drops.guard();
+        async move { drop(guard) }
+    });
+    thread::spawn(move || drop(runnable)).join().unwrap();
+    assert_eq!((drops.count(), toy.registry.len()), (0, 0));
+    let mut cx = Context::from_waker(Waker::noop());
+    let output = Pin::new(&mut handle).poll(&mut cx);
+    assert!(matches!(output, Poll::Ready(Err(JoinError::Canceled))));
+}
+
+#[test]
+fn a_confined_task_stays_on_the_thread_of_its_first_poll() {
+    let toy = Toy::new();
+    let (door, drops) = (Door::default(), Drops::default());
+    let (runnable, mut handle) = spawn_confined(toy.scheduler(), ME, {
+        let (door, guard) = (door.clone(), drops.guard());
+        move || async move {
+            let here = Rc::new(guard);
             door.await;
-            drop(guard);
+            drop(here);
         }
-    };
-    // SAFETY:
-    // - the runnable is run on this thread only, and the output is `Send`.
-    let (runnable, mut handle) =
-        unsafe { spawn_unchecked(toy.scheduler(), PINNED, future) }.ok().expect("there is room");
+    })
+    .expect("there is room for a task");
     runnable.run();
     door.open();
     let runnable = toy.pop().expect("it was woken");
-    thread::spawn(move || drop(runnable)).join().unwrap();
-    assert_eq!(drops.count(), 0);
+    let polled = thread::spawn(move || panic::catch_unwind(|| runnable.run()).is_err());
+    assert!(polled.join().unwrap(), "a poll elsewhere is refused");
+    assert_eq!((drops.count(), toy.registry.len()), (0, 0));
     assert!(is_canceled(&mut handle), "the handle resolves all the same");
-    assert_eq!(toy.registry.len(), 0);
+}
+
+#[test]
+fn a_confined_task_that_never_began_is_dropped_anywhere() {
+    let toy = Toy::new();
+    let drops = Drops::default();
+    let (runnable, mut handle) = spawn_confined(toy.scheduler(), ME, {
+        let guard = drops.guard();
+        move || async move { drop(guard) }
+    })
+    .expect("there is room for a task");
+    thread::spawn(move || drop(runnable)).join().unwrap();
+    assert_eq!(drops.count(), 1);
+    assert!(is_canceled(&mut handle));
 }

@@ -297,7 +297,7 @@ fn loom_a_sentinel_that_resigns_looks_once_more() {
         assert!(runtime.idle.become_sentinel());
         let sentinel = Arc::clone(&runtime);
         let sentinel = thread::spawn(move || {
-            sentinel.idle.resign_sentinel();
+            let _ = sentinel.idle.resign_sentinel();
             if sentinel.has_backlog() {
                 let _ = sentinel.call_for_help(true);
             }
@@ -316,13 +316,17 @@ fn loom_a_sentinel_stays_while_it_is_wanted_and_misses_nothing_when_it_goes() {
         let sentinel = Arc::clone(&runtime);
         let sentinel = thread::spawn(move || {
             // Each time round its short sleep is over.
-            while sentinel.idle.take_wanted() {
+            loop {
+                let wanted = sentinel.idle.resign_sentinel();
                 if sentinel.take() {
                     return;
                 }
+                if !wanted {
+                    break;
+                }
+                assert!(sentinel.idle.become_sentinel());
                 thread::yield_now();
             }
-            sentinel.idle.resign_sentinel();
             sentinel.find_one_task(1);
         });
         let _ = runtime.kick(false);

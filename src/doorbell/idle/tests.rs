@@ -107,10 +107,13 @@ fn what_is_not_urgent_is_left_to_the_sentinel() {
     idle.announce(shard(0));
     assert!(idle.become_sentinel());
     assert!(!idle.become_sentinel(), "there is one already");
-    assert!(!idle.take_wanted());
+    assert!(!idle.resign_sentinel(), "nobody wanted it");
+    assert!(idle.become_sentinel());
     assert_eq!(idle.call_for_help(false), Help::NotNeeded);
-    assert!(idle.take_wanted());
-    assert!(!idle.take_wanted(), "it was taken");
+    assert!(idle.resign_sentinel(), "somebody wanted it");
+    assert!(idle.become_sentinel());
+    assert!(!idle.resign_sentinel(), "that was said already");
+    assert!(idle.become_sentinel());
     assert_eq!(idle.call_for_help(true), Help::Claimed(shard(0)), "the urgent is not left to it");
 }
 
@@ -119,7 +122,7 @@ fn without_a_sentinel_somebody_is_called_for_everything() {
     let idle = Idle::new(4);
     idle.announce(shard(0));
     assert!(idle.become_sentinel());
-    idle.resign_sentinel();
+    assert!(!idle.resign_sentinel());
     assert_eq!(idle.call_for_help(false), Help::Claimed(shard(0)));
     assert!(idle.become_sentinel(), "another one may take the duty");
 }
