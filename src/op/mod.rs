@@ -11,7 +11,9 @@ use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
 mod fd;
+pub(crate) mod file;
 mod inline;
+mod predict;
 
 pub(crate) use crate::inflight::{Claim, Operation, Outcome};
 pub(crate) use fd::{Fd, close};
