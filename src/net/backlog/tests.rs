@@ -1,12 +1,15 @@
 //! Tests of the backlog without its kernel side.
 
+use std::future::poll_fn;
 use std::io::Read;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
+use std::task::{Poll, Wake, Waker};
 
-use super::Backlog;
+use super::{Backlog, Mode};
 use crate::ToLane;
+use crate::op::Fd;
 use crate::primitive::Arc;
 
 #[derive(Default)]
@@ -92,4 +95,87 @@ fn a_closed_backlog_closes_what_it_has_and_what_still_comes() {
     assert!(backlog.push(late).is_none());
     assert_eq!(early_peer.read(&mut [0]).unwrap(), 0);
     assert_eq!(late_peer.read(&mut [0]).unwrap(), 0);
+}
+
+/// Accepts once, to the end.
+async fn accept(backlog: &Arc<Backlog>, fd: &Fd) -> std::io::Result<TcpStream> {
+    let mut ticket = None;
+    poll_fn(|cx| backlog.poll_accept(fd, &mut ticket, cx)).await.map(TcpStream::from)
+}
+
+/// Polls an accept once, which finds nothing.
+async fn begin(backlog: &Arc<Backlog>, fd: &Fd) {
+    let mut ticket = None;
+    poll_fn(|cx| {
+        assert!(backlog.poll_accept(fd, &mut ticket, cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    backlog.leave(&mut ticket);
+}
+
+#[test]
+fn the_operation_ends_at_the_limit_and_the_next_accept_starts_another() {
+    let runtime = crate::Runtime::builder().shards(1).build().unwrap();
+    let lane = runtime.handle().to_lane().0;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let backlog = Backlog::new(Arc::clone(&lane), 2);
+    let fd = Fd::new(listener.into(), lane);
+    runtime.block_on(async {
+        for _ in 0..3 {
+            begin(&backlog, &fd).await;
+            let mut peers = vec![TcpStream::connect(addr).unwrap()];
+            peers.push(TcpStream::connect(addr).unwrap());
+            // Nothing was closed: it is the limit that ends the operation.
+            poll_fn(|cx| backlog.poll_closed(cx)).await;
+            assert_eq!(backlog.ready(), 2);
+            peers.push(TcpStream::connect(addr).unwrap());
+            assert_eq!(backlog.ready(), 2, "the kernel keeps the third");
+            for peer in peers {
+                let accepted = accept(&backlog, &fd).await.unwrap();
+                assert_eq!(accepted.peer_addr().unwrap(), peer.local_addr().unwrap());
+            }
+        }
+        backlog.close();
+    });
+}
+
+#[test]
+fn without_multishot_each_connection_is_asked_for() {
+    let runtime = crate::Runtime::builder().shards(1).build().unwrap();
+    let lane = runtime.handle().to_lane().0;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let backlog = Backlog::new(Arc::clone(&lane), 16);
+    backlog.lock().mode = Mode::Single;
+    let fd = Fd::new(listener.into(), lane);
+    runtime.block_on(async {
+        for _ in 0..3 {
+            begin(&backlog, &fd).await;
+            let peers = [TcpStream::connect(addr).unwrap(), TcpStream::connect(addr).unwrap()];
+            // One operation takes one connection.
+            for peer in peers {
+                let accepted = accept(&backlog, &fd).await.unwrap();
+                assert_eq!(accepted.peer_addr().unwrap(), peer.local_addr().unwrap());
+            }
+            assert_eq!(backlog.lock().mode, Mode::Single);
+        }
+        backlog.close();
+    });
+}
+
+#[test]
+fn a_socket_that_does_not_listen_is_an_error_in_both_modes() {
+    let runtime = crate::Runtime::builder().shards(1).build().unwrap();
+    let lane = runtime.handle().to_lane().0;
+    let backlog = Backlog::new(Arc::clone(&lane), 16);
+    let fd = Fd::new(UnixStream::pair().unwrap().0.into(), lane);
+    runtime.block_on(async {
+        for _ in 0..2 {
+            let error = accept(&backlog, &fd).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
+        }
+    });
+    assert_eq!(backlog.lock().mode, Mode::Multi, "a listener that follows gets the good mode");
 }
