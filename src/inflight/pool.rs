@@ -6,8 +6,9 @@ use std::ptr::NonNull;
 #[cfg(not(loom))]
 use imp::{allocate_raw, free_raw};
 
-/// Moves `value` to memory of its own.
+/// Moves `value`, which is not of size 0, to memory of its own.
 pub(crate) fn allocate<T>(value: T) -> NonNull<T> {
+    const { assert!(size_of::<T>() > 0, "memory of size 0 is not allocated") };
     #[cfg(not(loom))]
     {
         let memory = allocate_raw(std::alloc::Layout::new::<T>()).cast::<T>();
@@ -55,7 +56,7 @@ mod imp {
     /// Larger blocks come from the allocator each time.
     const CLASSES: usize = 6;
     /// How many free blocks of a size a thread keeps; more go back to the allocator.
-    const KEPT: usize = 1024;
+    pub(super) const KEPT: usize = 1024;
 
     struct Pool([Vec<NonNull<u8>>; CLASSES]);
 
@@ -89,7 +90,7 @@ mod imp {
             return kept;
         }
         // SAFETY:
-        // - no cell is of size 0: it holds at least its word.
+        // - the layout is not of size 0: `allocate` refuses such types when they are compiled.
         let memory = unsafe { alloc(layout) };
         NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
     }
@@ -120,6 +121,12 @@ mod imp {
         unsafe { dealloc(memory.as_ptr(), layout) };
     }
 
+    /// How many free blocks this thread keeps for a layout.
+    #[cfg(test)]
+    pub(super) fn kept(layout: Layout) -> usize {
+        class_of(layout).map_or(0, |(class, _)| POOL.with(|pool| pool.borrow().0[class].len()))
+    }
+
     impl Drop for Pool {
         fn drop(&mut self) {
             for (class, list) in self.0.iter_mut().enumerate() {
@@ -132,3 +139,7 @@ mod imp {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -21,10 +21,12 @@ impl<A: Assembly> Shard<A> {
                 Some(Class::Bell | Class::BellSent | Class::Watch) => self.answer(cqe),
                 // The operation itself says how it ended; a close that failed has nobody to tell.
                 Some(Class::Cancel | Class::Close) => {}
-                None => self.public().counters.stale_completions.add(1),
+                None => self.table.borrow_mut().refuse(),
             }
         }
         self.batch.replace(batch);
+        let stale = self.table.borrow().stale();
+        self.public().counters.stale_completions.set(stale);
     }
 
     /// Passes on the completion of an operation, and wakes who waits for it.
@@ -42,7 +44,7 @@ impl<A: Assembly> Shard<A> {
                     waker.wake();
                 }
             }
-            Completed::Stale => self.public().counters.stale_completions.add(1),
+            Completed::Stale => {}
         }
     }
 

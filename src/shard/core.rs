@@ -35,8 +35,6 @@ pub(crate) type RingerOf<A> =
 pub(crate) enum Letter {
     /// A task that may run on this shard only, or that was woken far from any shard.
     Task(Runnable),
-    /// Something to be done on the shard's thread, such as making a task that is not `Send`.
-    Run(Box<dyn FnOnce() + Send>),
     /// An operation of a future that is polled elsewhere.
     Submit(Charge),
     /// An operation of this shard whose future is gone.

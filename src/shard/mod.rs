@@ -90,10 +90,14 @@ pub(crate) struct Shard<A: Assembly> {
     made: Cell<u32>,
     lifo_streak: Cell<u32>,
     tick: Cell<u32>,
+    /// The pinned tasks are next to go before the stealable ones.
+    pinned_first: Cell<bool>,
     /// A task that was stolen to be run at once.
     next: Cell<Option<Runnable>>,
-    /// This shard is the sentinel of the runtime.
+    /// This shard sleeps as the sentinel of the runtime.
     sentinel: Cell<bool>,
+    /// This shard is the sentinel when it sleeps next, if there is no other.
+    watchful: Cell<bool>,
     /// Fds are closed by a direct call: the ring takes nothing more.
     leaving: Cell<bool>,
     /// The length of a poll, learned, in nanoseconds.
@@ -142,6 +146,8 @@ impl<A: Assembly> Shard<A> {
             tick: Cell::new(0),
             next: Cell::new(None),
             sentinel: Cell::new(false),
+            watchful: Cell::new(false),
+            pinned_first: Cell::new(false),
             leaving: Cell::new(false),
             poll_nanos: Cell::new(1_000),
             failure: RefCell::new(None),
@@ -240,7 +246,6 @@ impl<A: Assembly> Shard<A> {
                 self.pinned.borrow_mut().push_back(runnable);
             }
             Letter::Task(runnable) => self.queue.borrow_mut().push(runnable),
-            Letter::Run(job) => job(),
             Letter::Submit(charge) => self.submit_posted(charge),
             Letter::Cancel(token) => self.cancel_here(token),
             Letter::ClearTimer(key) => {
@@ -258,12 +263,13 @@ impl<A: Assembly> Shard<A> {
         self.offer_backlog();
         while polls < options.poll_budget {
             let Some(runnable) = self.next_task() else { break };
-            let start = *start.get_or_insert_with(|| self.now());
-            self.poll(runnable);
-            polls += 1;
+            // Their targets sleep, and this poll may be long.
             if self.bells_owed.get() {
                 self.send_bells();
             }
+            let start = *start.get_or_insert_with(|| self.now());
+            self.poll(runnable);
+            polls += 1;
             // Long polls are watched closely, short ones from time to time.
             let long = self.poll_nanos.get() > 20_000;
             if long || polls % LOOK_EVERY == 0 {
@@ -307,7 +313,8 @@ impl<A: Assembly> Shard<A> {
             return Some(runnable);
         }
         self.lifo_streak.set(0);
-        let pinned_first = tick & 1 == 0;
+        // A turn of its own: the tick beats together with the slot when two tasks wake each other.
+        let pinned_first = self.pinned_first.replace(!self.pinned_first.get());
         let next = if pinned_first { self.pop_pinned() } else { None };
         next.or_else(|| self.queue.borrow_mut().pop())
             .or_else(|| self.pop_pinned())
@@ -379,7 +386,7 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Flushes doorbells at once: their targets sleep, and the task polled next may be long.
+    /// Flushes doorbells at once.
     fn send_bells(&self) {
         self.flush_ring();
         if self.driver.borrow().pending() {

@@ -130,7 +130,6 @@ pub(super) fn refuse(letter: Letter) {
         }
         // Dropping a task that can run no more resolves its handle.
         Letter::Task(runnable) => drop(runnable),
-        Letter::Run(job) => drop(job),
         Letter::Submit(charge) => {
             if let Finished::Wake(waker) = charge.finish(Outcome::error(libc::EPIPE)) {
                 waker.wake();

@@ -1,19 +1,43 @@
-//! What surrounds a user's future inside a task: it catches panics, obeys aborts, and tells the
-//! registry when the future is gone.
+//! What surrounds a user's future and its output inside a task: it catches panics, obeys aborts,
+//! and tells the registry when the future is gone.
 
 use std::any::Any;
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
 
 use crate::error::JoinError;
 use crate::task::Meta;
 
+/// Where a future may be polled and dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reach {
+    /// On any thread.
+    Anywhere,
+    /// On any thread up to its first poll, and then on the thread of that poll.
+    FirstPoll,
+    /// On this thread only.
+    Thread(ThreadId),
+}
+
+impl Reach {
+    fn is_here(self) -> bool {
+        match self {
+            Self::Anywhere | Self::FirstPoll => true,
+            Self::Thread(thread) => thread == thread::current().id(),
+        }
+    }
+}
+
 pub(crate) struct Guarded<F> {
-    /// `None` once the future has finished, panicked or been aborted.
-    future: Option<F>,
+    /// `None` once the future has finished, panicked or been aborted. Dropped by hand, because a
+    /// future that is confined to another thread is not dropped here.
+    future: ManuallyDrop<Option<F>>,
+    reach: Reach,
     meta: NonNull<Meta>,
 }
 
@@ -23,8 +47,18 @@ unsafe impl<F: Send> Send for Guarded<F> {}
 
 impl<F> Guarded<F> {
     /// `meta` points into the task that this future becomes part of.
-    pub(crate) fn new(future: F, meta: NonNull<Meta>) -> Self {
-        Self { future: Some(future), meta }
+    pub(crate) fn new(future: F, reach: Reach, meta: NonNull<Meta>) -> Self {
+        Self { future: ManuallyDrop::new(Some(future)), reach, meta }
+    }
+
+    /// From the first poll on a confined future stays on the thread of that poll.
+    fn confine(self: Pin<&mut Self>) {
+        if self.reach == Reach::FirstPoll {
+            // SAFETY:
+            // - `reach` is not pinned, and nothing is moved.
+            let guarded = unsafe { self.get_unchecked_mut() };
+            guarded.reach = Reach::Thread(thread::current().id());
+        }
     }
 
     fn meta(&self) -> &Meta {
@@ -35,36 +69,40 @@ impl<F> Guarded<F> {
 }
 
 impl<F: Future> Future for Guarded<F> {
-    type Output = Result<F::Output, JoinError>;
+    type Output = Kept<F::Output>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(self.reach.is_here(), "invariant I6: a confined task runs on its own thread");
+        self.as_mut().confine();
         let aborted = self.meta().is_aborted();
         // SAFETY:
         // - `future` is pinned with `self`: it is polled through `Pin` below, dropped in place by
         //   `Pin::set`, and never moved out; `meta` is not pinned.
-        let mut future = unsafe { self.map_unchecked_mut(|guarded| &mut guarded.future) };
+        let mut future = unsafe { self.map_unchecked_mut(|guarded| &mut *guarded.future) };
         if aborted {
-            return Poll::Ready(Err(match drop_in_place(future) {
+            return Poll::Ready(Kept::new(Err(match drop_in_place(future) {
                 Ok(()) => JoinError::Canceled,
                 Err(payload) => JoinError::Panicked(payload),
-            }));
+            })));
         }
         let Some(running) = future.as_mut().as_pin_mut() else {
-            return Poll::Ready(Err(JoinError::Canceled));
+            return Poll::Ready(Kept::new(Err(JoinError::Canceled)));
         };
         match catch_unwind(AssertUnwindSafe(|| running.poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => match drop_in_place(future) {
-                Ok(()) => Poll::Ready(Ok(output)),
-                Err(payload) => Poll::Ready(Err(JoinError::Panicked(payload))),
-            },
+            Ok(Poll::Ready(output)) => {
+                let output = Kept::new(Ok(output));
+                match drop_in_place(future) {
+                    Ok(()) => Poll::Ready(output),
+                    Err(payload) => Poll::Ready(Kept::new(Err(JoinError::Panicked(payload)))),
+                }
+            }
             Err(payload) => {
                 if let Err(second) = drop_in_place(future) {
-                    // The first panic is the one to report; dropping the second payload must not
-                    // start a third.
-                    drop(catch_unwind(AssertUnwindSafe(|| drop(second))));
+                    // The first panic is the one to report.
+                    drop_quietly(second);
                 }
-                Poll::Ready(Err(JoinError::Panicked(payload)))
+                Poll::Ready(Kept::new(Err(JoinError::Panicked(payload))))
             }
         }
     }
@@ -77,13 +115,52 @@ fn drop_in_place<F>(mut future: Pin<&mut Option<F>>) -> Result<(), Box<dyn Any +
 
 impl<F> Drop for Guarded<F> {
     fn drop(&mut self) {
-        let future = &mut self.future;
-        // The payload of a panicking destructor has nobody left to go to: the task was dropped, not
-        // polled. The panic hook has reported it.
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| *future = None)) {
-            drop(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+        let may_drop = self.future.is_none() || self.reach.is_here();
+        if may_drop {
+            // In place, as it is pinned. If it panics nobody is left to be told: the task was
+            // dropped, not polled.
+            let future = &mut *self.future;
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| *future = None)) {
+                drop_quietly(payload);
+            }
         }
         let meta = self.meta();
-        meta.owner.registry().retire(meta.key);
+        let waker = meta.owner.registry().retire(meta.key);
+        if !may_drop {
+            // The future is pinned in the task's memory: as it is not dropped, the memory must
+            // stay, which this reference sees to.
+            let _ = ManuallyDrop::new(waker);
+        }
+    }
+}
+
+/// What a task leaves behind, until its handle takes it. If nobody does, it is dropped where the
+/// task ends; a panic of its destructor must not end more than the task.
+pub(crate) struct Kept<T>(Option<Result<T, JoinError>>);
+
+impl<T> Kept<T> {
+    fn new(result: Result<T, JoinError>) -> Self {
+        Self(Some(result))
+    }
+
+    pub(crate) fn take(mut self) -> Result<T, JoinError> {
+        self.0.take().unwrap_or(Err(JoinError::Canceled))
+    }
+}
+
+impl<T> Drop for Kept<T> {
+    fn drop(&mut self) {
+        if let Some(result) = self.0.take() {
+            drop_quietly(result);
+        }
+    }
+}
+
+/// Drops a value of the user's whose panic would reach nobody whom it concerns. The panic hook has
+/// reported it.
+fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // A payload may panic in its turn; what that one panicked with is leaked.
+        let _ = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     }
 }

@@ -12,6 +12,7 @@ use async_task::FallibleTask;
 use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::primitive::Arc;
+use crate::task::guarded::Kept;
 use crate::task::registry::Key;
 use crate::task::{Meta, Scheduler};
 
@@ -36,7 +37,7 @@ use crate::task::{Meta, Scheduler};
 /// ```
 pub struct JoinHandle<T> {
     /// `None` once the output has been taken, or while the handle is being dropped.
-    task: Option<FallibleTask<Result<T, JoinError>, Meta>>,
+    task: Option<FallibleTask<Kept<T>, Meta>>,
     /// Into the allocation that `task` keeps alive; read only while `task` is there.
     meta: NonNull<Meta>,
     id: TaskId,
@@ -50,7 +51,7 @@ unsafe impl<T: Send> Send for JoinHandle<T> {}
 unsafe impl<T> Sync for JoinHandle<T> {}
 
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(task: async_task::Task<Result<T, JoinError>, Meta>) -> Self {
+    pub(crate) fn new(task: async_task::Task<Kept<T>, Meta>) -> Self {
         let (id, meta) = (task.metadata().id(), NonNull::from(task.metadata()));
         Self { task: Some(task.fallible()), meta, id }
     }
@@ -99,7 +100,7 @@ impl<T> Future for JoinHandle<T> {
         let Poll::Ready(output) = Pin::new(task).poll(cx) else { return Poll::Pending };
         // Nothing is left to detach from.
         drop(self.task.take());
-        Poll::Ready(output.unwrap_or(Err(JoinError::Canceled)))
+        Poll::Ready(output.map_or(Err(JoinError::Canceled), Kept::take))
     }
 }
 

@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::ptr::NonNull;
+use std::thread;
 
 use async_task::{Builder, ScheduleInfo, WithInfo};
 
@@ -21,7 +22,7 @@ pub use join::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 pub(crate) use registry::{Refusal, Registry};
 
-use guarded::Guarded;
+use guarded::{Guarded, Reach};
 use registry::Key;
 
 /// A task that wants to be polled. Whoever holds it decides where.
@@ -148,23 +149,22 @@ pub(crate) struct Home {
     pub(crate) confined: bool,
 }
 
+/// A task to be queued and its handle, or why there is none, and the future back.
+pub(crate) type Spawned<F> = Result<(Runnable, JoinHandle<<F as Future>::Output>), (Refusal, F)>;
+
 /// Makes a task of a future that any thread may poll and drop.
 ///
 /// # Errors
 ///
 /// The future comes back when the registry is closed or full.
-pub(crate) fn spawn<F>(
-    owner: Arc<dyn Scheduler>,
-    home: Home,
-    future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+pub(crate) fn spawn<F>(owner: Arc<dyn Scheduler>, home: Home, future: F) -> Spawned<F>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     // SAFETY:
     // - the future and its output are `Send` and `'static`.
-    unsafe { spawn_unchecked(owner, home, future) }
+    unsafe { spawn_unchecked(owner, home, Reach::Anywhere, future) }
 }
 
 /// Makes a task that `make` begins on its shard, of a future that never leaves it and need not be
@@ -184,10 +184,11 @@ where
     F::Output: Send + 'static,
 {
     let home = Home { shard, pinned: true, confined: true };
+    let begin = async move { make().await };
     // SAFETY:
     // - before its first poll the future holds `make` only, which is `Send`.
-    // - it is pinned and confined, and its output is `Send`.
-    let spawned = unsafe { spawn_unchecked(owner, home, async move { make().await }) };
+    // - its output is `Send`.
+    let spawned = unsafe { spawn_unchecked(owner, home, Reach::FirstPoll, begin) };
     spawned.map_err(|(refusal, _)| refusal)
 }
 
@@ -219,9 +220,10 @@ where
     assert!(is_here, "a local task is spawned on the thread of its shard, which is not this one");
     let home = Home { shard, pinned: true, confined: true };
     // SAFETY:
-    // - this is the thread of the shard, and the task is pinned and confined.
+    // - the future is confined to this thread.
     // - the handle becomes a local one, which is not `Send`.
-    let spawned = unsafe { spawn_unchecked(owner, home, future) };
+    let reach = Reach::Thread(thread::current().id());
+    let spawned = unsafe { spawn_unchecked(owner, home, reach, future) };
     match spawned {
         Ok((runnable, handle)) => Ok((runnable, LocalJoinHandle::new(handle))),
         Err((refusal, _)) => Err(refusal),
@@ -235,22 +237,24 @@ fn local() -> Option<NonNull<dyn LocalScheduler>> {
 
 /// Makes a task of a future that need not be `Send`.
 ///
+/// A future that is confined to a thread is never touched on another: a poll there panics, and a
+/// drop there (the shard is gone, and something woke the task) leaks it; the handle resolves.
+///
 /// # Errors
 ///
 /// As [`spawn`].
 ///
 /// # Safety
 ///
-/// - `home.pinned` and `home.confined` are set unless the future is `Send`; then every `Runnable`
-///   of the task that has been polled is run and dropped on the thread of `home.shard` only.
-/// - The caller is on that thread, or the future holds nothing that is not `Send` before its first
-///   poll.
-/// - If `F::Output` is not `Send`, the handle stays on that thread.
+/// - `reach` fits the future: [`Reach::Anywhere`] if it is `Send`, [`Reach::FirstPoll`] if it holds
+///   nothing that is not `Send` before its first poll, else [`Reach::Thread`] with this thread.
+/// - If `F::Output` is not `Send`, the handle stays on this thread.
 unsafe fn spawn_unchecked<F>(
     owner: Arc<dyn Scheduler>,
     home: Home,
+    reach: Reach,
     future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+) -> Spawned<F>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -268,15 +272,20 @@ where
         aborted: AtomicBool::new(false),
         owner,
     };
-    let build = move |meta: &Meta| Guarded::new(future, NonNull::from(meta));
+    let guard = move |meta: &Meta| Guarded::new(future, reach, NonNull::from(meta));
     // SAFETY:
-    // - `Send`: `spawn` demands it of future and output; else our caller keeps both on one thread.
+    // - `Send`: the future is, or `Guarded` touches it on one thread only; the output is, or it is
+    //   made on that thread and our caller keeps the handle there.
     // - `'static`: the future is; the pointer to the metadata that `Guarded` holds is into the
     //   task's own allocation, which outlives its future.
     // - the schedule function is `Send + Sync + 'static`: a plain function, and so of size 0,
     //   which spares the task a reference count per wake.
     let (runnable, task) =
-        unsafe { Builder::new().metadata(meta).spawn_unchecked(build, WithInfo(schedule)) };
+        unsafe { Builder::new().metadata(meta).spawn_unchecked(guard, WithInfo(schedule)) };
     runnable.metadata().owner.registry().enter(key, runnable.waker(), runnable.metadata());
     Ok((runnable, JoinHandle::new(task)))
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -42,6 +42,8 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 struct Slots {
     closed: bool,
+    /// All tasks were told to end, and so is every one that enters after that.
+    ending: bool,
     slots: Vec<Slot>,
     free: Vec<u32>,
     live: usize,
@@ -68,8 +70,14 @@ unsafe impl Send for Live {}
 impl Registry {
     /// A registry for at most `limit` live tasks; no more than `u32::MAX`.
     pub(crate) fn new(limit: usize) -> Self {
-        let slots =
-            Slots { closed: false, slots: Vec::new(), free: Vec::new(), live: 0, ids: 0..0 };
+        let slots = Slots {
+            closed: false,
+            ending: false,
+            slots: Vec::new(),
+            free: Vec::new(),
+            live: 0,
+            ids: 0..0,
+        };
         let limit = limit.min(u32::MAX as usize);
         Self { limit, live: AtomicUsize::new(0), slots: Mutex::new(slots) }
     }
@@ -97,24 +105,29 @@ impl Registry {
         Ok((TaskId::new(id), Key { index, generation }))
     }
 
-    /// Notes the task for which `key` was reserved.
+    /// Notes the task for which `key` was reserved. A task that comes too late for
+    /// [`abort_all`](Self::abort_all) is told to end here, before its first poll.
     pub(crate) fn enter(&self, key: Key, waker: Waker, meta: &Meta) {
         let live = Live { waker, meta: NonNull::from(meta) };
-        lock(&self.slots).slots[key.index as usize].task = Some(live);
+        let mut slots = lock(&self.slots);
+        if slots.ending {
+            live.tell();
+        }
+        let slot = slots.at(key).expect("a reserved slot keeps its generation");
+        slot.task = Some(live);
     }
 
-    /// Forgets a task whose future is gone.
-    pub(crate) fn retire(&self, key: Key) {
+    /// Forgets a task whose future is gone. The waker comes back because it may be the last thing
+    /// that keeps the task's memory.
+    pub(crate) fn retire(&self, key: Key) -> Option<Waker> {
         let mut slots = lock(&self.slots);
-        let Some(slot) = slots.at(key) else { return };
+        let slot = slots.at(key)?;
         slot.generation = slot.generation.wrapping_add(1);
         let task = slot.task.take();
         slots.free.push(key.index);
         slots.live -= 1;
         self.live.store(slots.live, Ordering::Relaxed);
-        drop(slots);
-        // Outside of the lock: the waker may be the last thing that keeps the task's memory.
-        drop(task);
+        task.map(|live| live.waker)
     }
 
     /// Asks a task to end before its next poll, and wakes it; a task that is gone is left alone.
@@ -143,11 +156,13 @@ impl Registry {
         lock(&self.slots).closed = true;
     }
 
-    /// Asks every task to end. Those of them that run or wait come to a last poll, in which their
-    /// future is dropped.
+    /// Takes no more tasks and asks every one to end. Those of them that run or wait come to a last
+    /// poll, in which their future is dropped.
     pub(crate) fn abort_all(&self) {
         let wakers: Vec<Waker> = {
-            let slots = lock(&self.slots);
+            let mut slots = lock(&self.slots);
+            slots.closed = true;
+            slots.ending = true;
             slots.slots.iter().filter_map(|slot| slot.task.as_ref()).map(Live::abort).collect()
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -156,13 +171,18 @@ impl Registry {
 
 impl Live {
     fn abort(&self) -> Waker {
+        self.tell();
+        self.waker.clone()
+    }
+
+    fn tell(&self) {
         // SAFETY:
         // - the waker beside the pointer keeps the task's allocation alive, and the metadata in it
         //   is dropped with the allocation only.
         let meta = unsafe { self.meta.as_ref() };
-        // Relaxed: pairs with nothing; the wake below synchronises with the poll that reads it.
+        // Relaxed: pairs with nothing; the wake that follows, or the first scheduling, synchronises
+        // with the poll that reads it.
         meta.aborted.store(true, Ordering::Relaxed);
-        self.waker.clone()
     }
 }
 
