@@ -9,7 +9,8 @@ use self::sealed::Wanted;
 ///
 /// Implemented for [`SocketAddr`] and its two versions, for pairs of an IP address or a host and a
 /// port, for text of the form `host:port`, and for slices of addresses. Text with an IP address in
-/// it (`127.0.0.1:80`, `[::1]:80`) is taken as it is; other hosts are [looked up](super::lookup_host).
+/// it (`127.0.0.1:80`, `[::1]:80`) is taken as it is; other hosts are [looked
+/// up](super::lookup_host).
 ///
 /// Sealed: implemented for these types only.
 ///

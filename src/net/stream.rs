@@ -17,24 +17,25 @@ use crate::primitive::Arc;
 
 /// A connected stream socket; [`TcpStream`](super::TcpStream) is the one for TCP.
 ///
-/// It is `Clone`: the clones are one stream, which closes when the last of them is gone. All methods
-/// take `&self`, so one task can read while another writes.
+/// It is `Clone`: the clones are one stream, which closes when the last of them is gone. All
+/// methods take `&self`, so one task can read while another writes.
 ///
 /// # Order
 ///
-/// One reader and one writer at a time. Several concurrent reads (or writes) are sound, but which of
-/// them gets which bytes (or goes first, whole or in parts) is not defined.
+/// One reader and one writer at a time. Several concurrent reads (or writes) are sound, but which
+/// of them gets which bytes (or goes first, whole or in parts) is not defined.
 ///
 /// # Cancel safety
 ///
 /// [`read`](Self::read) loses nothing when its future is dropped. A receive that is in flight then
-/// stays with the stream, with its buffer, and the next read takes its bytes first. So a read with a
-/// time limit in a loop is fine, and costs no cancellation. The other methods say what they lose.
+/// stays with the stream, with its buffer, and the next read takes its bytes first. So a read with
+/// a time limit in a loop is fine, and costs no cancellation. The other methods say what they lose.
 ///
 /// # Closing
 ///
-/// When the last clone is dropped, a receive that stayed with the stream is cancelled and the socket
-/// is closed: the peer reads to the end. [`shutdown`](Self::shutdown) ends one direction before that.
+/// When the last clone is dropped, a receive that stayed with the stream is cancelled and the
+/// socket is closed: the peer reads to the end. [`shutdown`](Self::shutdown) ends one direction
+/// before that.
 pub struct Stream<F: Family> {
     socket: Arc<Socket>,
     family: PhantomData<fn() -> F>,
@@ -118,9 +119,9 @@ impl<F: Family> Stream<F> {
     ///
     /// # Cancel safety
     ///
-    /// No byte is lost when the future is dropped, at whatever stage. A receive in flight stays with
-    /// the stream together with the buffer, and the next read takes its bytes first, as many as it
-    /// has room for.
+    /// No byte is lost when the future is dropped, at whatever stage. A receive in flight stays
+    /// with the stream together with the buffer, and the next read takes its bytes first, as many
+    /// as it has room for.
     ///
     /// # Examples
     ///
@@ -192,8 +193,8 @@ impl<F: Family> Stream<F> {
         (Ok(()), buf)
     }
 
-    /// Sends some bytes of the buffer: as many as the socket has room for, at least one. Waits until
-    /// there is room. That they are sent does not say that the peer got them.
+    /// Sends some bytes of the buffer: as many as the socket has room for, at least one. Waits
+    /// until there is room. That they are sent does not say that the peer got them.
     ///
     /// An empty buffer is sent at once, without a system call: the answer is `Ok(0)`.
     ///

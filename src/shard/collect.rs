@@ -75,7 +75,8 @@ impl<A: Assembly> Shard<A> {
 
     /// Puts an operation on the ring.
     pub(super) fn submit_here(&self, charge: Charge) -> Result<(), (SubmitError, Charge)> {
-        if self.failure.borrow().is_some() {
+        // What comes after the others were cancelled would not be.
+        if self.leaving.get() || self.failure.borrow().is_some() {
             return Err((SubmitError::Closed, charge));
         }
         let token = {

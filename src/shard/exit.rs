@@ -28,8 +28,8 @@ impl<A: Assembly> Shard<A> {
             self.core.wake_all();
         }
         self.end_tasks();
-        let reaped = self.end_operations();
         self.leaving.set(true);
+        let reaped = self.end_operations();
         let everybody = self.await_others();
         let public = self.public();
         public.gate.close();
