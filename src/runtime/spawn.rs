@@ -125,7 +125,6 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
         let (runnable, handle) = task::spawn(owner, home, future)
             .map_err(|(refusal, future)| TrySpawnError { error: refusal.into(), future })?;
-        self.core().public(home.shard).spawned.add_shared(1);
         if home.pinned || here == Some(home.shard) {
             runnable.schedule();
         } else {
@@ -180,7 +179,6 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         // - the output is `Send`.
         let spawned = unsafe { task::spawn_unchecked(owner, home, future) };
         let (runnable, handle) = spawned.map_err(|(refusal, _)| RuntimeError::from(refusal))?;
-        self.core().public(shard).spawned.add_shared(1);
         runnable.schedule();
         Ok(handle)
     }

@@ -6,5 +6,6 @@ mod support;
 
 mod fair;
 mod parts;
+mod shutdown;
 mod spawn;
 mod steal;
