@@ -4,8 +4,14 @@
 
 mod support;
 
+mod auto_traits;
+mod builder;
+mod entries;
 mod fair;
+mod idle;
 mod parts;
+mod refused;
 mod shutdown;
 mod spawn;
+mod stats;
 mod steal;
