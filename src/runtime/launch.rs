@@ -152,8 +152,13 @@ impl<A: Assembly> Start<A> {
         let Self { core, lane, exits, setup, roll, shard, queue } = self;
         let answer = Answer(Some(roll));
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            let opened = pin_thread(&core.options.thread_affinity, shard)
-                .and_then(|()| Shard::open(Arc::clone(&core), shard, lane, queue, &setup));
+            let open = || {
+                pin_thread(&core.options.thread_affinity, shard)?;
+                Shard::open(Arc::clone(&core), shard, lane, queue, &setup)
+            };
+            // A part that panics as it opens is a part that does not open; the hook has said why.
+            let opened = catch_unwind(AssertUnwindSafe(open))
+                .unwrap_or_else(|_| Err(io::Error::other("a part panicked as it was opened")));
             match opened {
                 Ok(opened) => {
                     answer.give(None);
@@ -167,9 +172,7 @@ impl<A: Assembly> Start<A> {
             }
         }));
         if ended.is_err() {
-            // Others must not wait for a shard that a panic took.
-            core.close();
-            core.wake_all();
+            core.lost_shard();
         }
         exits.gone(shard, ended);
     }

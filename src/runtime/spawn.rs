@@ -125,7 +125,6 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
         let (runnable, handle) = task::spawn(owner, home, future)
             .map_err(|(refusal, future)| TrySpawnError { error: refusal.into(), future })?;
-        self.core().public(home.shard).spawned.add_shared(1);
         if home.pinned || here == Some(home.shard) {
             runnable.schedule();
         } else {
@@ -172,7 +171,6 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
         let make = move || make(ShardCtx::new(lane));
         let (runnable, handle) = task::spawn_confined(owner, shard, make)?;
-        self.core().public(shard).spawned.add_shared(1);
         runnable.schedule();
         Ok(handle)
     }

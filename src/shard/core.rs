@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 use std::sync::{Arc as StdArc, OnceLock, Weak as StdWeak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
@@ -68,8 +68,6 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) ringer: OnceLock<RingerOf<A>>,
     pub(crate) registry: Registry,
     pub(crate) counters: CachePadded<Counters>,
-    /// Tasks spawned through this shard, by whoever did.
-    pub(crate) spawned: Counter,
     /// Doorbells coalesced, by whoever did.
     pub(crate) coalesced: Counter,
     /// Doorbells rung by threads outside of the runtime.
@@ -114,7 +112,6 @@ impl<A: Assembly> Core<A> {
                 ringer: OnceLock::new(),
                 registry: Registry::new(options.max_tasks),
                 counters: CachePadded::new(Counters::default()),
-                spawned: Counter::default(),
                 coalesced: Counter::default(),
                 rung_from_outside: Counter::default(),
             });
@@ -181,6 +178,15 @@ impl<A: Assembly> Core<A> {
         self.close();
         self.quiet.arrive();
         self.wake_all();
+    }
+
+    /// A panic of ours, or of a part, took a shard: a runtime without it would lose wakes, and others
+    /// must not wait for what it can no longer do.
+    pub(crate) fn lost_shard(&self) {
+        /// How long the others have for their own end.
+        const GRACE: Duration = Duration::from_secs(1);
+        self.limit(Instant::now() + GRACE);
+        self.never_started();
     }
 
     /// Whether a shard takes a task from elsewhere: it must not have too many waiting.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
 use crate::shard::outpost::refuse;
-use crate::shard::{Phase, Shard};
+use crate::shard::{Letter, Phase, Shard};
 
 /// How often a shard that is ending looks whether the others have ended.
 const PACE: Duration = Duration::from_micros(500);
@@ -33,8 +33,7 @@ impl<A: Assembly> Shard<A> {
         let everybody = self.await_others();
         let public = self.public();
         public.gate.close();
-        public.mailbox.close().into_iter().for_each(refuse);
-        self.inbox.take().into_iter().for_each(refuse);
+        self.close_mail();
         let mut wakers = Vec::new();
         self.wheel.borrow_mut().advance(u64::MAX, |waker| wakers.push(waker));
         drop(wakers);
@@ -46,19 +45,52 @@ impl<A: Assembly> Shard<A> {
         let live = self.public().registry.len();
         self.core.dropped.fetch_add(live, StdOrdering::Relaxed);
         self.public().registry.abort_all();
-        while self.core.live_tasks() > 0 && !self.is_late() {
+        let mut told_all = false;
+        while self.core.live_tasks() > 0 {
+            if self.is_late() && !told_all {
+                told_all = true;
+                // A shard that is stuck has not told its tasks, and some of them may run here.
+                self.core.shards.iter().for_each(|public| public.registry.abort_all());
+            }
             self.fire_timers();
             self.read_letters();
             self.run_tasks();
             self.serve_ring();
-            if !self.has_work() && !self.steal() && self.core.live_tasks() > 0 {
+            if self.has_work() || self.steal() {
+                // Also after the deadline: who awaits these tasks waits for nothing else.
+                continue;
+            }
+            if self.is_late() || self.failure.borrow().is_some() {
+                break;
+            }
+            if self.core.live_tasks() > 0 {
                 // A task may have been reserved but not yet entered when all were aborted.
                 self.public().registry.abort_all();
                 self.pause();
             }
-            if self.failure.borrow().is_some() {
-                break;
+        }
+    }
+
+    /// Takes no more letters. Those that were not read are tasks of this shard, which is their
+    /// place to be dropped, and what ended with the shard.
+    fn close_mail(&self) {
+        let unread = self.public().mailbox.close();
+        for letter in self.inbox.take().into_iter().chain(unread) {
+            match letter {
+                Letter::Task(runnable) => drop(runnable),
+                other => refuse(other),
             }
+        }
+    }
+
+    /// A panic went through the shard: what can still be ended is ended, on the thread where it
+    /// belongs. The ring and the operations are left as they are, because the kernel uses them.
+    pub(super) fn abandon(&self) {
+        self.core.close();
+        self.close_mail();
+        self.public().registry.abort_all();
+        while let Some(runnable) = self.next_task() {
+            drop(runnable);
         }
     }
 

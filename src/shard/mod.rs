@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -161,13 +163,22 @@ impl<A: Assembly> Shard<A> {
     /// Takes turns until the runtime closes, then ends what is left. Returns what made the driver
     /// useless, if anything did.
     pub(crate) fn run(self) -> io::Result<()> {
-        let finished = on_shard(&self, || {
-            while self.core.phase() == Phase::Running && self.failure.borrow().is_none() {
-                self.turn();
-            }
-            self.wind_down()
+        // A panic must not drop what the kernel uses (I1).
+        let shard = ManuallyDrop::new(self);
+        let finished = on_shard(&*shard, || {
+            let turns = || {
+                while shard.core.phase() == Phase::Running && shard.failure.borrow().is_none() {
+                    shard.turn();
+                }
+                shard.wind_down()
+            };
+            catch_unwind(AssertUnwindSafe(turns)).unwrap_or_else(|panic| {
+                // The part that panicked may do it again.
+                drop(catch_unwind(AssertUnwindSafe(|| shard.abandon())));
+                resume_unwind(panic)
+            })
         });
-        self.leave(finished)
+        ManuallyDrop::into_inner(shard).leave(finished)
     }
 
     /// One turn: timers, letters, tasks, the ring; and sleep if there is nothing to do.

@@ -36,6 +36,8 @@ pub(crate) struct Registry {
     limit: usize,
     /// Written under the lock; read by everybody for statistics.
     live: AtomicUsize,
+    /// How many there ever were; written and read as `live`.
+    spawned: AtomicU64,
     slots: Mutex<Slots>,
 }
 
@@ -79,7 +81,12 @@ impl Registry {
             ids: 0..0,
         };
         let limit = limit.min(u32::MAX as usize);
-        Self { limit, live: AtomicUsize::new(0), slots: Mutex::new(slots) }
+        Self {
+            limit,
+            live: AtomicUsize::new(0),
+            spawned: AtomicU64::new(0),
+            slots: Mutex::new(slots),
+        }
     }
 
     /// Takes a place for a task, which [`enter`](Self::enter) then fills.
@@ -93,6 +100,7 @@ impl Registry {
         }
         slots.live += 1;
         self.live.store(slots.live, Ordering::Relaxed);
+        self.spawned.store(self.spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let id = slots.ids.next().unwrap_or_else(|| slots.next_block());
         let index = match slots.free.pop() {
             Some(index) => index,
@@ -149,6 +157,11 @@ impl Registry {
     /// How many tasks are alive.
     pub(crate) fn len(&self) -> usize {
         self.live.load(Ordering::Relaxed)
+    }
+
+    /// How many tasks there have been, those alive included.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.spawned.load(Ordering::Relaxed)
     }
 
     /// Takes no more tasks from now on.

@@ -4,10 +4,17 @@
 
 mod support;
 
+mod auto_traits;
+mod builder;
+mod entries;
 mod fair;
 mod fs;
+mod idle;
 mod net;
 mod parts;
+mod refused;
+mod shutdown;
 mod spawn;
+mod stats;
 mod steal;
 mod time;

@@ -6,6 +6,7 @@ use std::fs;
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -38,6 +39,12 @@ impl Watch {
         let handle = handle.clone();
         let describe = move || format!("{handle:?}\n{}", handle.stats_snapshot());
         self.0.lock().unwrap().push(Box::new(describe));
+    }
+
+    /// A number that no other test of this process has.
+    pub(crate) fn number(&self) -> usize {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
     fn describe(&self) -> String {
@@ -229,6 +236,6 @@ pub(crate) struct Tell(pub(crate) Sender<thread::ThreadId>);
 impl Drop for Tell {
     fn drop(&mut self) {
         // Whoever listened may be gone.
-        drop(self.0.send(thread::current().id()));
+        let _ = self.0.send(thread::current().id()); // Nobody may be listening any more.
     }
 }
