@@ -173,6 +173,7 @@ pub(crate) fn enter<R>(port: &(dyn Port + 'static), body: impl FnOnce() -> R) ->
 }
 
 /// Calls `body` with the port of this thread, or with `None` on a thread that is no shard.
+#[inline]
 pub(crate) fn with<R>(body: impl FnOnce(Option<&dyn Port>) -> R) -> R {
     // try_with: a destructor of another thread-local may come here after ours is gone.
     match CURRENT.try_with(Cell::get).ok().flatten() {

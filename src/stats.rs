@@ -12,22 +12,26 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Adds; for the one writer only.
+    #[inline]
     pub(crate) fn add(&self, amount: u64) {
         // One writer: a load and a store are enough, and cost no locked instruction.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
     /// Sets; for the one writer only.
+    #[inline]
     pub(crate) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
     /// Adds from any thread.
+    #[inline]
     pub(crate) fn add_shared(&self, amount: u64) {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
     /// The count.
+    #[inline]
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -59,6 +63,7 @@ macro_rules! shard_stats {
 
         impl ShardStats {
             /// Adds the numbers of another shard.
+            #[inline]
             fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }

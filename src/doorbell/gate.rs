@@ -50,6 +50,7 @@ impl Gate {
     }
 
     /// For a waker on a shard of the same runtime, after it has published its work.
+    #[inline]
     pub(crate) fn post(&self) -> Post {
         // W2 of README.md; pairs with S2.
         fence(Ordering::SeqCst);
@@ -94,6 +95,7 @@ impl Gate {
 
     /// The shard says that it is about to sleep. After this it looks once more at everything that
     /// can be published to it, then sleeps or withdraws.
+    #[inline]
     pub(crate) fn announce(&self) {
         // S1. Release pairs with W4: who rings sees the doorbell. The order towards the look that
         // follows comes from the fence.
@@ -104,17 +106,20 @@ impl Gate {
 
     /// The shard is awake again. Whether it was rung, or will be. It looks at everything that can
     /// be published to it after this, not before.
+    #[inline]
     pub(crate) fn withdraw(&self) -> bool {
         // S5. Acquire pairs with W4: what the waker published is seen by the drain that follows.
         self.word.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
     }
 
     /// Whether the shard sleeps and nobody has rung yet. A hint.
+    #[inline]
     pub(crate) fn is_parked(&self) -> bool {
         self.word.load(Ordering::Relaxed) == PARKED
     }
 
     /// Whether the shard is gone.
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.word.load(Ordering::Relaxed) == CLOSED
     }

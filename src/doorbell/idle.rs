@@ -42,6 +42,7 @@ impl Idle {
         }
     }
 
+    #[inline]
     fn word(&self, shard: ShardId) -> (&AtomicU64, u64) {
         (&self.words[shard.index() / 64], 1 << (shard.index() % 64))
     }
@@ -49,6 +50,7 @@ impl Idle {
     /// The shard says that it is about to sleep, after it has announced that at its gate: who
     /// claims it then finds the gate parked and rings. It looks at every backlog once more after
     /// this.
+    #[inline]
     pub(crate) fn announce(&self, shard: ShardId) {
         let (word, bit) = self.word(shard);
         // P1. Relaxed: the fence S2 of the gate comes before it, and W2 comes after the claim K4 that
@@ -61,6 +63,7 @@ impl Idle {
     /// The shard, which has [announced](Self::announce) itself, is awake again. Whether it had
     /// been claimed: then it counts as a searcher and must look for work, and
     /// [`end_search`](Self::end_search) afterwards.
+    #[inline]
     pub(crate) fn withdraw(&self, shard: ShardId) -> bool {
         let (word, bit) = self.word(shard);
         // P5. Acquire pairs with K4 (and K2 before it): the backlog that it was claimed for is seen.
@@ -68,11 +71,13 @@ impl Idle {
     }
 
     /// Whether any shard sleeps unclaimed. A hint.
+    #[inline]
     pub(crate) fn any(&self) -> bool {
         self.words.iter().any(|word| word.load(Ordering::Relaxed) != 0)
     }
 
     /// Whether this shard sleeps unclaimed. A hint.
+    #[inline]
     pub(crate) fn is_idle(&self, shard: ShardId) -> bool {
         let (word, bit) = self.word(shard);
         word.load(Ordering::Relaxed) & bit != 0
@@ -128,6 +133,7 @@ impl Idle {
     }
 
     /// The shard looks for work from now on.
+    #[inline]
     pub(crate) fn begin_search(&self) {
         // Relaxed: it promises a look that comes later.
         self.searching.fetch_add(1, Ordering::Relaxed);

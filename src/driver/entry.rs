@@ -47,22 +47,26 @@ impl Token {
     pub const MAX_GENERATION: u32 = (1 << Self::GENERATION_BITS) - 1;
 
     /// Joins the parts; bits of the generation above [`Token::MAX_GENERATION`] are cut off.
+    #[inline]
     pub const fn new(class: Class, generation: u32, index: u32) -> Self {
         let generation = (generation & Self::MAX_GENERATION) as u64;
         Self((class as u64) << 60 | generation << 32 | index as u64)
     }
 
     /// The token as it travels in `user_data`.
+    #[inline]
     pub const fn bits(self) -> u64 {
         self.0
     }
 
     /// A token as it came back; its class may be unknown.
+    #[inline]
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
     /// What the token speaks for; `None` if no part of ours made it.
+    #[inline]
     pub const fn class(self) -> Option<Class> {
         Some(match self.0 >> 60 {
             1 => Class::Op,
@@ -76,11 +80,13 @@ impl Token {
     }
 
     /// Which use of the slot.
+    #[inline]
     pub const fn generation(self) -> u32 {
         (self.0 >> 32) as u32 & Self::MAX_GENERATION
     }
 
     /// Which slot.
+    #[inline]
     pub const fn index(self) -> u32 {
         self.0 as u32
     }
@@ -139,6 +145,7 @@ const _: () = assert!(std::mem::offset_of!(Sqe, token) == 32);
 
 impl Sqe {
     /// An entry of this operation on this fd with everything else 0.
+    #[inline]
     pub const fn new(opcode: Opcode, fd: RawFd) -> Self {
         Self {
             opcode: opcode.get(),

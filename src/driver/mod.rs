@@ -79,6 +79,9 @@ pub unsafe trait Driver: Sized + 'static {
     /// Finishes the operation now if that is possible without blocking; the result has the
     /// meaning of [`Cqe::result`]. `None`: push it.
     ///
+    /// The caller does not try a read of a file that was opened for direct I/O: no flag keeps the
+    /// kernel from sleeping in it.
+    ///
     /// # Safety
     ///
     /// The memory and the fd that the entry names are valid for the length of the call.

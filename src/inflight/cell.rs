@@ -262,6 +262,7 @@ unsafe fn take_and_free<T: Operation>(cell: NonNull<Cell<T>>) -> T {
 }
 
 impl<T: Operation> Claim<T> {
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY:
         // - the cell lives until the last party frees it, and the claim is a party.
@@ -437,6 +438,7 @@ impl<T: Operation> fmt::Debug for Claim<T> {
 }
 
 impl Charge {
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY:
         // - the cell lives until the last party frees it, and the charge is a party.
@@ -454,6 +456,7 @@ impl Charge {
     ///
     /// Until the entry is pushed and completed, or [`finish`](Self::finish) is called, the
     /// operation must not be moved; it lies in the cell, so it is not.
+    #[inline]
     pub(crate) fn submit(self, token: Token) -> Option<(Self, Sqe)> {
         let header = self.header();
         header.token.with_mut(|slot| {
@@ -487,6 +490,7 @@ impl Charge {
     ///
     /// If the future is gone, the operation is abandoned here. That runs destructors of the
     /// user's, so nothing of the shard may be borrowed.
+    #[inline]
     pub(crate) fn finish(self, outcome: Outcome) -> Finished {
         let header = self.header();
         header.outcome.with_mut(|slot| {

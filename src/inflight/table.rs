@@ -52,6 +52,7 @@ impl Table {
 
     /// Takes a slot, to be filled with [`fill`](Self::fill) or given back with
     /// [`release`](Self::release). `None` at the limit.
+    #[inline]
     pub(crate) fn reserve(&mut self) -> Option<Token> {
         if self.live == self.limit {
             return None;
@@ -71,6 +72,7 @@ impl Table {
     }
 
     /// Notes the operation that was pushed with this token.
+    #[inline]
     pub(crate) fn fill(&mut self, token: Token, opcode: Opcode, charge: Charge) {
         let slot = self.reserved(token);
         slot.opcode = opcode;
@@ -84,6 +86,7 @@ impl Table {
     }
 
     /// Sorts a completion of class [`Class::Op`]; one of another class is as good as stale.
+    #[inline]
     pub(crate) fn complete(&mut self, cqe: Cqe) -> Completed {
         let outcome = Outcome { result: cqe.result, flags: cqe.flags };
         let index = cqe.token.index();
@@ -105,6 +108,7 @@ impl Table {
     }
 
     /// Whether the token names an operation in flight.
+    #[inline]
     pub(crate) fn is_in_flight(&self, token: Token) -> bool {
         let slot = self.slots.get(token.index() as usize);
         slot.is_some_and(|slot| slot.is_of(token) && matches!(slot.state, State::Busy(_)))
@@ -120,6 +124,7 @@ impl Table {
     }
 
     /// How many operations are in flight, slots that are reserved for one included.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.live
     }
@@ -135,10 +140,12 @@ impl Table {
     }
 
     /// How many completions were refused because their slot was not theirs.
+    #[inline]
     pub(crate) fn stale(&self) -> u64 {
         self.stale
     }
 
+    #[inline]
     fn busy(&mut self, token: Token) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(token.index() as usize)?;
         (slot.is_of(token) && matches!(slot.state, State::Busy(_))).then_some(slot)
@@ -152,6 +159,7 @@ impl Table {
         slot
     }
 
+    #[inline]
     fn vacate(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
         slot.generation = (slot.generation + 1) & Token::MAX_GENERATION;

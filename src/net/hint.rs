@@ -47,7 +47,8 @@ impl RecvHint {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// The kernel says, or a full buffer suggests, that more is there already.
+    /// The kernel says that more is there already. (A buffer that was filled says nothing: one who
+    /// reads a message of known length fills it always.)
     pub(super) fn more_waits(&self) {
         let word = self.0.load(Ordering::Relaxed);
         self.0.store(word & !Self::LEFT, Ordering::Relaxed);

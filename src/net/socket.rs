@@ -153,11 +153,10 @@ impl<B: IoBufMut> Complete for RecvOp<B> {
     }
 
     fn finish(mut self, outcome: io::Result<Outcome>) -> Received<B> {
-        let room = self.buf.bytes_total() - self.from;
         let mut more_waits = false;
         let result = outcome.map(|outcome| {
             let count = outcome.bytes();
-            more_waits = outcome.flags & cqe_flags::SOCK_NONEMPTY != 0 || count == room;
+            more_waits = outcome.flags & cqe_flags::SOCK_NONEMPTY != 0;
             // SAFETY:
             // - the kernel wrote `count` bytes from `from` on, and no more than there is room.
             // - the `from` bytes before were initialised by earlier receives.

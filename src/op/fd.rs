@@ -26,11 +26,13 @@ impl Fd {
     }
 
     /// Where operations go that are started away from shards.
+    #[inline]
     pub(crate) fn lane(&self) -> &Arc<dyn Lane> {
         &self.0.lane
     }
 
     /// The number, for an entry of an operation that holds a clone of this.
+    #[inline]
     pub(crate) fn number(&self) -> RawFd {
         self.0.fd.as_raw_fd()
     }

@@ -14,17 +14,29 @@ use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::Arc;
 
+/// Whether the file was opened for direct I/O. Asked once: `RWF_NOWAIT` does not keep such a read
+/// from sleeping (0.15 to 6 ms measured), and asking before each read costs a system call.
+fn is_direct(fd: &OwnedFd) -> bool {
+    // SAFETY:
+    // - the call takes no memory and changes nothing.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+    flags >= 0 && flags & libc::O_DIRECT != 0
+}
+
 /// What the handles of one open file and the operations on it share.
 #[derive(Debug)]
 pub(crate) struct FileFd {
     pub(crate) fd: Fd,
     reads: Predictor,
+    /// Reads go past the page cache, and a direct call would sleep until the device has answered.
+    is_direct: bool,
 }
 
 impl FileFd {
     /// Shares a descriptor. Operations on it that start away from shards go to `lane`.
     pub(crate) fn new(fd: OwnedFd, lane: Arc<dyn Lane>) -> Self {
-        Self { fd: Fd::new(fd, lane), reads: Predictor::default() }
+        let is_direct = is_direct(&fd);
+        Self { fd: Fd::new(fd, lane), reads: Predictor::default(), is_direct }
     }
 
     /// The descriptor, if neither a handle nor an operation uses it besides.
@@ -33,8 +45,8 @@ impl FileFd {
     ///
     /// The share comes back.
     pub(crate) fn into_owned(self: Arc<Self>) -> Result<OwnedFd, Arc<Self>> {
-        let Self { fd, reads } = Arc::try_unwrap(self)?;
-        fd.into_owned().map_err(|fd| Arc::new(Self { fd, reads }))
+        let Self { fd, reads, is_direct } = Arc::try_unwrap(self)?;
+        fd.into_owned().map_err(|fd| Arc::new(Self { fd, reads, is_direct }))
     }
 
     /// Writes by `pwrite(2)`, which may block, and goes on when it is interrupted.
@@ -125,7 +137,7 @@ impl<B: IoBufMut> Complete for ReadAt<B> {
     type Output = BufResult<usize, B>;
 
     fn inline(&self) -> Inline {
-        self.file.reads.next()
+        if self.file.is_direct { Inline::Never } else { self.file.reads.next() }
     }
 
     fn attempted(&self, finished: bool) {

@@ -59,11 +59,13 @@ impl<M> Mailbox<M> {
     }
 
     /// Whether there is nothing to take. A hint, exact after the fences of the parking protocol.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many letters there are. A hint.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }

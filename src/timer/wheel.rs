@@ -123,16 +123,19 @@ impl<W> Wheel<W> {
     ///
     /// The bound is exact unless a timer of the first slot was removed or reset; then one
     /// [`advance`](Self::advance) to the bound makes it exact. `None`: the wheel is empty.
+    #[inline]
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         self.occupied.first().map(|place| self.slots[place.index()].earliest_ns)
     }
 
     /// How many timers wait.
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.slab.len()
     }
 
     /// Whether no timer waits.
+    #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.len() == 0
     }

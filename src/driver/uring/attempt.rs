@@ -1,7 +1,6 @@
 //! Operations finished at once by a direct system call that cannot block.
 
 use std::ffi::c_long;
-use std::os::fd::RawFd;
 use std::ptr;
 
 use crate::driver::entry::Sqe;
@@ -58,7 +57,7 @@ unsafe fn read(sqe: &Sqe) -> Option<i32> {
     // With the file's own cursor (-1) a short answer would already have moved it, and whoever
     // shares it would see that; it is left to the ring like every other negative offset.
     let offset = i64::try_from(sqe.off).ok()?;
-    if sqe.op_flags != 0 || may_be_direct(sqe.fd, sqe.len, offset) {
+    if sqe.op_flags != 0 {
         return None;
     }
     let part = libc::iovec { iov_base: address(sqe).cast_mut(), iov_len: sqe.len as usize };
@@ -76,21 +75,6 @@ unsafe fn read(sqe: &Sqe) -> Option<i32> {
         Some(failed) if failed == -libc::ENOSYS || failed == -libc::EPERM => None,
         other => other,
     }
-}
-
-/// Whether the read might go to the device, past the page cache. `RWF_NOWAIT` does not help there:
-/// the call starts the transfer and sleeps until it is done, milliseconds for a large one.
-///
-/// A direct read has to be aligned to the blocks of its device, which are at least this large, so
-/// that all other reads are spared the question.
-fn may_be_direct(fd: RawFd, len: u32, offset: i64) -> bool {
-    const BLOCK: i64 = 512;
-    if (i64::from(len) | offset) % BLOCK != 0 {
-        return false;
-    }
-    // SAFETY: the call takes no memory and changes nothing.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    flags >= 0 && flags & libc::O_DIRECT != 0
 }
 
 /// # Safety

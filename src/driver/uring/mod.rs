@@ -183,15 +183,18 @@ unsafe impl Driver for Uring {
         Ok(Self { gate, completions, ring, caps, clock, polled, _thread: PhantomData })
     }
 
+    #[inline]
     fn caps(&self) -> &Caps {
         &self.caps
     }
 
     #[inline]
+    #[inline]
     fn now(&self) -> Instant {
         Instant::now()
     }
 
+    #[inline]
     #[inline]
     unsafe fn push(&mut self, sqe: Sqe) -> Result<(), SqFull> {
         const _: () = assert!(size_of::<Sqe>() == size_of::<squeue::Entry>());
@@ -211,6 +214,7 @@ unsafe impl Driver for Uring {
         unsafe { attempt::attempt(sqe) }
     }
 
+    #[inline]
     #[inline]
     fn queued(&self) -> usize {
         self.view().len()
@@ -257,6 +261,7 @@ unsafe impl Driver for Uring {
     }
 
     #[inline]
+    #[inline]
     fn pending(&self) -> bool {
         if !self.completions.is_empty() {
             return true;
@@ -265,6 +270,7 @@ unsafe impl Driver for Uring {
         view.taskrun() || view.cq_overflow()
     }
 
+    #[inline]
     #[inline]
     fn drain(&mut self, mut sink: impl FnMut(Cqe)) -> usize {
         let mut count = 0;
@@ -276,6 +282,7 @@ unsafe impl Driver for Uring {
         count
     }
 
+    #[inline]
     fn enters(&self) -> u64 {
         self.gate.entered()
     }

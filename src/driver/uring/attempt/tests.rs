@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use crate::driver::Sqe;
@@ -56,28 +55,6 @@ fn o5_a_cached_read_is_finished_at_its_offset() {
     assert_eq!(read(&mut to, 10), Some(0), "the end");
     assert_eq!(read(&mut to, u64::MAX), None, "the file's own cursor");
     assert_eq!(read(&mut to, 1 << 63), None, "no offset of a file");
-}
-
-#[test]
-fn o5_a_read_past_the_page_cache_is_left_because_it_would_sleep() {
-    const BLOCK: usize = 4096;
-    #[repr(align(4096))]
-    struct Aligned([u8; BLOCK]);
-    let cached = cached_file(&[7u8; 2 * BLOCK]);
-    // What is not yet on the device would be a reason of its own not to read it there.
-    cached.sync_all().unwrap();
-    let direct = File::options()
-        .read(true)
-        .custom_flags(libc::O_DIRECT)
-        .open(format!("/proc/self/fd/{}", cached.as_raw_fd()));
-    // A file system may know no direct reads.
-    let Ok(direct) = direct else { return };
-    let mut to = Aligned([0u8; BLOCK]);
-    let mut read =
-        |fd, offset| try_now(Sqe::read(fd, to.0.as_mut_ptr(), BLOCK as u32, offset as u64));
-    assert_eq!(read(direct.as_raw_fd(), BLOCK), None);
-    assert_ne!(read(cached.as_raw_fd(), BLOCK), Some(0));
-    assert_eq!(read(NO_FD, BLOCK), Some(-libc::EBADF));
 }
 
 #[test]
