@@ -109,7 +109,7 @@ impl Gate {
     #[inline]
     pub(crate) fn withdraw(&self) -> bool {
         // S5. Acquire pairs with W4: what the waker published is seen by the drain that follows.
-        self.word.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
+        self.word.swap(AWAKE, Ordering::Acquire) == NOTIFIED
     }
 
     /// Whether the shard sleeps and nobody has rung yet. A hint.
@@ -129,7 +129,7 @@ impl Gate {
     pub(crate) fn close(&self) {
         // A swap, because a plain store would not read W4. Acquire pairs with W4: a foreign thread
         // that took the duty before this is counted below. After this nobody takes it.
-        self.word.swap(CLOSED, Ordering::AcqRel);
+        self.word.swap(CLOSED, Ordering::Acquire);
         // Acquire pairs with `ForeignDuty::drop`: the doorbell is used no more.
         while self.foreign.load(Ordering::Acquire) != 0 {
             pause();
