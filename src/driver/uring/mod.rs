@@ -189,12 +189,10 @@ unsafe impl Driver for Uring {
     }
 
     #[inline]
-    #[inline]
     fn now(&self) -> Instant {
         Instant::now()
     }
 
-    #[inline]
     #[inline]
     unsafe fn push(&mut self, sqe: Sqe) -> Result<(), SqFull> {
         const _: () = assert!(size_of::<Sqe>() == size_of::<squeue::Entry>());
@@ -214,7 +212,6 @@ unsafe impl Driver for Uring {
         unsafe { attempt::attempt(sqe) }
     }
 
-    #[inline]
     #[inline]
     fn queued(&self) -> usize {
         self.view().len()
@@ -261,7 +258,6 @@ unsafe impl Driver for Uring {
     }
 
     #[inline]
-    #[inline]
     fn pending(&self) -> bool {
         if !self.completions.is_empty() {
             return true;
@@ -270,7 +266,6 @@ unsafe impl Driver for Uring {
         view.taskrun() || view.cq_overflow()
     }
 
-    #[inline]
     #[inline]
     fn drain(&mut self, mut sink: impl FnMut(Cqe)) -> usize {
         let mut count = 0;
