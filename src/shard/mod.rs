@@ -376,10 +376,8 @@ impl<A: Assembly> Shard<A> {
             return;
         }
         if !self.polling.get() || yielded {
+            // A task that yields ends its poll now: what waits with it has been offered before.
             self.queue.borrow_mut().push(runnable);
-            if self.polling.get() {
-                self.offer_backlog();
-            }
             return;
         }
         let pointer = runnable.into_raw().as_ptr();
