@@ -15,6 +15,7 @@ mod inflight;
 mod op;
 mod options;
 pub mod placement;
+mod pool;
 mod port;
 pub mod queue;
 mod runtime;

@@ -109,10 +109,16 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 /// Serves until Ctrl-C or a termination signal.
-fn listen(runtime: &Runtime, address: SocketAddr, directory: PathBuf) -> Result<(), Box<dyn Error>> {
+fn listen(
+    runtime: &Runtime,
+    address: SocketAddr,
+    directory: PathBuf,
+) -> Result<(), Box<dyn Error>> {
     let stop = Stop::default();
-    let mut signals =
-        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])?;
+    let mut signals = signal_hook::iterator::Signals::new([
+        signal_hook::consts::SIGINT,
+        signal_hook::consts::SIGTERM,
+    ])?;
     let on_signal = stop.clone();
     std::thread::spawn(move || {
         if signals.forever().next().is_some() {
@@ -162,8 +168,8 @@ fn measure(runtime: &Runtime, load: Load, directory: PathBuf) -> Result<(), Box<
     let ingest = (began.0.elapsed(), cpu_time() - began.1);
     let stats = runtime.stats_snapshot();
     let began = (Instant::now(), cpu_time());
-    let verified =
-        runtime.block_on(runtime.handle().spawn_stealable(verify::verify(load, server.stored()))?)??;
+    let verified = runtime
+        .block_on(runtime.handle().spawn_stealable(verify::verify(load, server.stored()))?)??;
     let verify = (began.0.elapsed(), cpu_time() - began.1);
     report(load, sent, ingest, verify, &stats);
     if verified != load.bytes() {
@@ -199,10 +205,7 @@ fn report(
         );
     }
     let [half, most, all] = latencies.quantiles([0.5, 0.99, 1.0]);
-    println!(
-        "{} requests: p50 {half:.0?}, p99 {most:.0?}, slowest {all:.0?}",
-        latencies.count()
-    );
+    println!("{} requests: p50 {half:.0?}, p99 {most:.0?}, slowest {all:.0?}", latencies.count());
     print!("{stats}");
 }
 

@@ -66,7 +66,8 @@ impl Server {
     }
 
     async fn connection(&self, stream: TcpStream) -> io::Result<()> {
-        let Some(hello) = self.stop.unless_stopped(Hello::receive(&stream)).await.transpose()?.flatten()
+        let Some(hello) =
+            self.stop.unless_stopped(Hello::receive(&stream)).await.transpose()?.flatten()
         else {
             return Ok(());
         };

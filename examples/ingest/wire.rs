@@ -51,8 +51,7 @@ impl Ack {
     }
 
     pub(crate) async fn receive(from: &TcpStream) -> io::Result<Self> {
-        let [written, checksum] =
-            receive(from).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let [written, checksum] = receive(from).await?.ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok(Self { written, checksum })
     }
 }

@@ -69,8 +69,6 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) ringer: OnceLock<RingerOf<A>>,
     pub(crate) registry: Registry,
     pub(crate) counters: CachePadded<Counters>,
-    /// Tasks spawned through this shard, by whoever did.
-    pub(crate) spawned: Counter,
     /// Doorbells coalesced, by whoever did.
     pub(crate) coalesced: Counter,
     /// Doorbells rung by threads outside of the runtime.
@@ -115,7 +113,6 @@ impl<A: Assembly> Core<A> {
                 ringer: OnceLock::new(),
                 registry: Registry::new(options.max_tasks),
                 counters: CachePadded::new(Counters::default()),
-                spawned: Counter::default(),
                 coalesced: Counter::default(),
                 rung_from_outside: Counter::default(),
             });

@@ -10,7 +10,7 @@ use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
 use crate::primitive::Ordering;
 use crate::shard::outpost::refuse;
-use crate::shard::{Phase, Shard};
+use crate::shard::Shard;
 
 /// How often a shard that is ending looks whether the others have ended.
 const PACE: Duration = Duration::from_micros(500);
@@ -21,9 +21,10 @@ impl<A: Assembly> Shard<A> {
     /// Ends tasks and operations. Whether the kernel uses nothing of ours any more and nobody will
     /// ring this shard.
     pub(super) fn wind_down(&self) -> bool {
-        if self.core.phase() == Phase::Running {
+        // Also when somebody else has begun to close: from here on no registry takes a task, so the
+        // count of live tasks only falls.
+        if self.core.close() {
             // The driver failed. A runtime without this shard would lose wakes, so it closes.
-            self.core.close();
             self.core.wake_all();
         }
         self.end_tasks();
@@ -51,8 +52,6 @@ impl<A: Assembly> Shard<A> {
             self.run_tasks();
             self.serve_ring();
             if !self.has_work() && !self.steal() && self.core.live_tasks() > 0 {
-                // A task may have been reserved but not yet entered when all were aborted.
-                self.public().registry.abort_all();
                 self.pause();
             }
             if self.failure.borrow().is_some() {

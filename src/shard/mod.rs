@@ -161,6 +161,7 @@ impl<A: Assembly> Shard<A> {
     fn turn(&self) {
         self.fire_timers();
         self.read_letters();
+        self.public().registry.settle();
         self.run_tasks();
         self.serve_ring();
         if !self.has_work() {

@@ -1,13 +1,14 @@
-//! Memory for completion cells: a few free blocks per thread, so that an operation in steady state
-//! allocates nothing.
+//! Memory for tasks and completion cells: a few free blocks per thread, so that neither a spawn nor
+//! an operation in steady state allocates anything.
 
 use std::ptr::NonNull;
 
 #[cfg(not(loom))]
 use imp::{allocate_raw, free_raw};
 
-/// Moves `value` to memory of its own.
+/// Moves `value`, which is not of size 0, to memory of its own.
 pub(crate) fn allocate<T>(value: T) -> NonNull<T> {
+    const { assert!(size_of::<T>() > 0, "memory of size 0 is not allocated") };
     #[cfg(not(loom))]
     {
         let memory = allocate_raw(std::alloc::Layout::new::<T>()).cast::<T>();
@@ -44,6 +45,26 @@ pub(crate) unsafe fn free<T>(memory: NonNull<T>) -> T {
     }
 }
 
+/// Takes the memory back, and leaves alone what lies in it.
+///
+/// # Safety
+///
+/// The pointer came from [`allocate`] and is not used afterwards.
+pub(crate) unsafe fn deallocate<T>(memory: NonNull<T>) {
+    #[cfg(not(loom))]
+    {
+        // SAFETY:
+        // - the memory came from `allocate_raw` with the same layout.
+        unsafe { free_raw(memory.cast(), std::alloc::Layout::new::<T>()) };
+    }
+    #[cfg(loom)]
+    {
+        // SAFETY:
+        // - `allocate` made the pointer from a box; `MaybeUninit` has the same layout.
+        drop(unsafe { Box::from_raw(memory.as_ptr().cast::<std::mem::MaybeUninit<T>>()) });
+    }
+}
+
 #[cfg(not(loom))]
 mod imp {
     use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -55,7 +76,7 @@ mod imp {
     /// Larger blocks come from the allocator each time.
     const CLASSES: usize = 6;
     /// How many free blocks of a size a thread keeps; more go back to the allocator.
-    const KEPT: usize = 1024;
+    pub(super) const KEPT: usize = 1024;
 
     struct Pool([Vec<NonNull<u8>>; CLASSES]);
 
@@ -89,7 +110,7 @@ mod imp {
             return kept;
         }
         // SAFETY:
-        // - no cell is of size 0: it holds at least its word.
+        // - the layout is not of size 0: `allocate` refuses such types when they are compiled.
         let memory = unsafe { alloc(layout) };
         NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout))
     }
@@ -120,6 +141,12 @@ mod imp {
         unsafe { dealloc(memory.as_ptr(), layout) };
     }
 
+    /// How many free blocks this thread keeps for a layout.
+    #[cfg(test)]
+    pub(super) fn kept(layout: Layout) -> usize {
+        class_of(layout).map_or(0, |(class, _)| POOL.with(|pool| pool.borrow().0[class].len()))
+    }
+
     impl Drop for Pool {
         fn drop(&mut self) {
             for (class, list) in self.0.iter_mut().enumerate() {
@@ -132,3 +159,7 @@ mod imp {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

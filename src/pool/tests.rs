@@ -1,0 +1,97 @@
+use std::alloc::Layout;
+use std::thread;
+
+use super::{allocate, free, imp};
+
+#[test]
+fn a_value_comes_back_as_it_was() {
+    let memory = allocate([1_u64, 2, 3]);
+    // SAFETY:
+    // - it was allocated above and is freed once.
+    assert_eq!(unsafe { free(memory) }, [1, 2, 3]);
+}
+
+#[test]
+fn the_block_that_was_freed_last_is_used_next() {
+    let first = allocate([0_u8; 100]);
+    // SAFETY:
+    // - it was allocated above and is freed once.
+    unsafe { free(first) };
+    // The same class, another type.
+    let second = allocate([0_u64; 16]);
+    assert_eq!(first.cast::<u8>(), second.cast::<u8>());
+    // SAFETY:
+    // - as above.
+    unsafe { free(second) };
+}
+
+#[test]
+fn blocks_of_different_classes_are_kept_apart() {
+    let small = allocate([1_u8; 64]);
+    let large = allocate([2_u8; 65]);
+    // SAFETY:
+    // - both were allocated above and are freed once.
+    unsafe { free(small) };
+    // SAFETY:
+    // - as above.
+    unsafe { free(large) };
+    let again = allocate([3_u8; 65]);
+    assert_eq!(again.cast::<u8>(), large.cast::<u8>());
+    // SAFETY:
+    // - as above.
+    unsafe { free(again) };
+}
+
+#[test]
+fn memory_freed_on_another_thread_stays_there() {
+    let memory = allocate([7_u8; 128]);
+    let address = memory.addr();
+    struct Sent(std::ptr::NonNull<[u8; 128]>);
+    // SAFETY: the block has one owner at a time.
+    unsafe impl Send for Sent {}
+    let sent = Sent(memory);
+    let reused = thread::spawn(move || {
+        let Sent(memory) = { sent };
+        // SAFETY:
+        // - it was allocated by the other thread, which has given it away.
+        assert_eq!(unsafe { free(memory) }, [7; 128]);
+        let again = allocate([8_u8; 128]);
+        let reused = again.addr();
+        // SAFETY:
+        // - it was allocated above and is freed once.
+        unsafe { free(again) };
+        reused
+    });
+    assert_eq!(reused.join().unwrap(), address, "the thread that freed it uses it again");
+}
+
+#[test]
+fn values_larger_or_stricter_than_a_block_come_from_the_allocator() {
+    #[repr(align(256))]
+    struct Strict(u8);
+    let large = allocate([5_u8; 4096]);
+    let strict = allocate(Strict(6));
+    assert_eq!(strict.addr().get() % 256, 0);
+    // SAFETY:
+    // - both were allocated above and are freed once.
+    assert_eq!(unsafe { free(large) }, [5; 4096]);
+    // SAFETY:
+    // - as above.
+    assert_eq!(unsafe { free(strict) }.0, 6);
+}
+
+#[test]
+fn more_blocks_than_are_kept_go_back_to_the_allocator() {
+    let layout = Layout::from_size_align(64, 64).expect("a block is a layout");
+    thread::spawn(move || {
+        let blocks: Vec<_> = (0..imp::KEPT + 1).map(|_| imp::allocate_raw(layout)).collect();
+        for memory in blocks {
+            // SAFETY:
+            // - each was allocated above with this layout and is freed once.
+            unsafe { imp::free_raw(memory, layout) };
+        }
+        assert_eq!(imp::kept(layout), imp::KEPT);
+    })
+    .join()
+    .unwrap();
+}
