@@ -280,8 +280,8 @@ where
 {
     lane.admit()?;
     let home = Home { shard: lane.shard(), pinned: false, confined: false };
-    let (runnable, handle) = task::spawn(lane, home, future)
-        .map_err(|(refusal, _)| RuntimeError::from(refusal))?;
+    let (runnable, handle) =
+        task::spawn(lane, home, future).map_err(|(refusal, _)| RuntimeError::from(refusal))?;
     runnable.schedule();
     Ok(handle)
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
 use crate::primitive::Ordering;
-use crate::shard::outpost::refuse;
 use crate::shard::Shard;
+use crate::shard::outpost::refuse;
 
 /// How often a shard that is ending looks whether the others have ended.
 const PACE: Duration = Duration::from_micros(500);

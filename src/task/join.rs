@@ -110,7 +110,7 @@ impl<T> JoinHandle<T> {
                 // SAFETY:
                 // - the slot was filled by this handle. Whoever completes the task reads it, which
                 //   this does too, and only compares.
-                unsafe { (*slot).assume_init_ref() }.will_wake(waker)
+                unsafe { &*slot.cast::<Waker>() }.will_wake(waker)
             });
             if same {
                 // If the task has completed meanwhile, this waker is or was woken.
@@ -128,7 +128,7 @@ impl<T> JoinHandle<T> {
         header.join_waker.with_mut(|slot| {
             // SAFETY:
             // - only the handle touches the slot now.
-            unsafe { (*slot).write(waker) };
+            unsafe { slot.cast::<Waker>().write(waker) };
         });
         let waiting = header.state.wait();
         if waiting == Joining::Complete {
@@ -174,7 +174,7 @@ impl<T> JoinHandle<T> {
             header.join_waker.with(|slot| {
                 // SAFETY:
                 // - the slot was filled by this handle; whoever completes the task only reads it.
-                ManuallyDrop::new(unsafe { (*slot).assume_init_read() })
+                ManuallyDrop::new(unsafe { slot.cast::<Waker>().read() })
             })
         });
         let detached = header.state.detach();
@@ -196,7 +196,7 @@ unsafe fn empty_slot(header: &Header) {
     let waker = header.join_waker.with_mut(|slot| {
         // SAFETY:
         // - passed on to the caller; it is moved out once.
-        unsafe { (*slot).assume_init_read() }
+        unsafe { slot.cast::<Waker>().read() }
     });
     drop(waker);
 }
@@ -213,12 +213,13 @@ impl<T> Future for JoinHandle<T> {
         // - the handle has a part of the task.
         let header = unsafe { task.as_ref() };
         let seen = header.state.look();
-        // SAFETY:
-        // - the handle is borrowed exclusively, and the word was read above.
-        if !seen.is_complete()
-            && unsafe { Self::wait(header, seen, cx.waker()) } == Joining::Done
-        {
-            return Poll::Pending;
+        if !seen.is_complete() {
+            // SAFETY:
+            // - the handle is borrowed exclusively, and the word was read above.
+            let waiting = unsafe { Self::wait(header, seen, cx.waker()) };
+            if waiting == Joining::Done {
+                return Poll::Pending;
+            }
         }
         self.task = None;
         // SAFETY:
@@ -234,10 +235,13 @@ impl<T> Drop for JoinHandle<T> {
         // - the handle's part is given up below.
         let header = unsafe { task.as_ref() };
         let seen = header.state.look();
-        // SAFETY:
-        // - the handle is dropped, and the word was read above.
-        if !seen.is_complete() && unsafe { Self::detach(header, seen) } == Joining::Done {
-            return;
+        if !seen.is_complete() {
+            // SAFETY:
+            // - the handle is dropped, and the word was read above.
+            let detached = unsafe { Self::detach(header, seen) };
+            if detached == Joining::Done {
+                return;
+            }
         }
         if !header.state.look().is_leaked() {
             // SAFETY:

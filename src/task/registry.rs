@@ -17,8 +17,9 @@
 //! only, each of which empties the stack first: so it is bounded by the limit.
 //!
 //! - **Nothing is lost.** A push to the stack is followed by a look whether there is an owner, and
-//!   disowning by a look at the stack, all four sequentially consistent: one of the two sees the
-//!   other, and settles.
+//!   disowning by a read-modify-write of the stack. If that comes after the push it sees the task;
+//!   if before, the push acquires it and the look says that there is no owner. One of the two
+//!   settles.
 //! - **Closing is exact.** Other threads spawn under the lock that `close` takes. For the owner the
 //!   flag is enough: a spawn that begins after `close` returned (in the sense of happens-before)
 //!   cannot miss it, and one that does not begin after it may be taken to have come before it. As
@@ -216,8 +217,8 @@ impl Registry {
 
     /// Makes this thread the owner. Whether it is.
     pub(super) fn own(&self) -> bool {
-        // Acquire pairs with `disown`; SeqCst: see the head of the module.
-        !self.owned.swap(true, Ordering::SeqCst)
+        // Acquire pairs with `disown`.
+        !self.owned.swap(true, Ordering::Acquire)
     }
 
     /// Ends what [`own`](Self::own) began, on the same thread.
@@ -226,9 +227,13 @@ impl Registry {
             // SAFETY:
             // - this is the owner's thread, and nothing of it is lent.
             unsafe { self.with_own(|own| self.unlink_ended(own)) };
-            // SeqCst, both: pairs with `hand_over`.
-            self.owned.store(false, Ordering::SeqCst);
-            if self.ended.load(Ordering::SeqCst).is_null() || !self.own() {
+            // Release pairs with `own`, and by way of the exchange below with `hand_over`.
+            self.owned.store(false, Ordering::Release);
+            let null = std::ptr::null_mut();
+            // AcqRel: a push that this does not see acquires it. An exchange rather than a load,
+            // because it sees the last push, or is seen by the next.
+            let none = self.ended.compare_exchange(null, null, Ordering::AcqRel, Ordering::Relaxed);
+            if none.is_ok() || !self.own() {
                 return;
             }
         }
@@ -353,11 +358,12 @@ impl Registry {
             // SAFETY:
             // - the task is listed, which keeps it until the exchange below succeeds.
             unsafe { task.as_ref() }.next_ended.store(first, Ordering::Relaxed);
-            // The release of SeqCst pairs with the swap of `unlink_ended`; SeqCst: with `disown`.
+            // AcqRel: the release pairs with the swap of `unlink_ended`, the acquire with the
+            // exchange of `disown`.
             let swap = self.ended.compare_exchange_weak(
                 first,
                 task.as_ptr(),
-                Ordering::SeqCst,
+                Ordering::AcqRel,
                 Ordering::Relaxed,
             );
             match swap {
@@ -365,7 +371,8 @@ impl Registry {
                 Err(now) => first = now,
             }
         }
-        if !self.owned.load(Ordering::SeqCst) && self.own() {
+        // Relaxed: if `disown` did not see the push, the push saw `disown`.
+        if !self.owned.load(Ordering::Relaxed) && self.own() {
             self.disown();
         }
     }

@@ -262,7 +262,7 @@ unsafe fn take_join_waker(header: &Header) -> Waker {
         // SAFETY:
         // - the slot is filled, and became the caller's when it completed the task; nobody reads
         //   it as a waker again.
-        unsafe { (*slot).assume_init_read() }
+        unsafe { slot.cast::<Waker>().read() }
     })
 }
 

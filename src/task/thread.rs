@@ -118,10 +118,7 @@ impl Here {
 
 /// Makes `scheduler` that of this thread, and this thread the owner of its registry, for as long
 /// as `body` runs.
-pub(super) fn enter<R>(
-    scheduler: &(dyn LocalScheduler + 'static),
-    body: impl FnOnce() -> R,
-) -> R {
+pub(super) fn enter<R>(scheduler: &(dyn LocalScheduler + 'static), body: impl FnOnce() -> R) -> R {
     struct Restore<'a>(Option<NonNull<Here>>, Option<&'a Registry>);
     impl Drop for Restore<'_> {
         fn drop(&mut self) {
