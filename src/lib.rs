@@ -12,6 +12,7 @@ mod error;
 pub mod fs;
 mod id;
 mod inflight;
+pub mod net;
 mod op;
 mod options;
 pub mod placement;

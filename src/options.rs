@@ -62,7 +62,8 @@ impl Default for SpinOptions {
 /// Everything the scheduler is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) shards: usize,
+    /// `None`: as many as this process may use CPUs.
+    pub(crate) shards: Option<usize>,
     pub(crate) thread_prefix: String,
     pub(crate) thread_affinity: Vec<usize>,
     pub(crate) stealable_queue_capacity: usize,
@@ -77,11 +78,19 @@ pub(crate) struct Options {
     pub(crate) spin: SpinOptions,
 }
 
+impl Options {
+    /// How many shards there are to be.
+    pub(crate) fn shard_count(&self) -> usize {
+        // Counts the affinity mask and the cgroup quota; 1 if the system does not say. Reading the
+        // quota costs a dozen system calls, so it is asked for only when it decides.
+        self.shards.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
-            // Counts the affinity mask and the cgroup quota; 1 if the system does not say.
-            shards: std::thread::available_parallelism().map_or(1, usize::from),
+            shards: None,
             thread_prefix: "spargio-shard".to_owned(),
             thread_affinity: Vec::new(),
             stealable_queue_capacity: 1 << 16,

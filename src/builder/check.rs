@@ -10,8 +10,10 @@ use crate::options::{MAX_SPIN, Options};
 /// The first knob that has a value it cannot have.
 pub(super) fn options(options: &Options) -> Result<(), BuildError> {
     let most = ShardId::MAX_SHARDS;
-    if options.shards == 0 || options.shards > most {
-        return Err(BuildError::invalid("shards", options.shards, format!("from 1 to {most}")));
+    if let Some(shards) = options.shards
+        && (shards == 0 || shards > most)
+    {
+        return Err(BuildError::invalid("shards", shards, format!("from 1 to {most}")));
     }
     if let Some(at) = options.thread_prefix.bytes().position(|byte| byte == 0) {
         let value = format!("{:?}", options.thread_prefix);

@@ -114,7 +114,7 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     /// How many shards, 1 to 65,535. Default: the CPUs that this process may use, by its affinity
     /// and its cgroup.
     pub fn shards(mut self, shards: usize) -> Self {
-        self.options.shards = shards;
+        self.options.shards = Some(shards);
         self
     }
 

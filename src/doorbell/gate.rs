@@ -26,7 +26,7 @@ pub(crate) struct Gate {
 pub(crate) enum Post {
     /// The shard is awake; it looks again before it sleeps.
     Awake,
-    /// Another waker has the duty to ring.
+    /// Another waker has the duty to ring, or has rung.
     Coalesced,
     /// The caller has the duty to ring.
     Ring,
@@ -38,7 +38,7 @@ pub(crate) struct ForeignDuty<'a>(&'a Gate);
 
 impl Drop for ForeignDuty<'_> {
     fn drop(&mut self) {
-        // Release pairs with the load in `close`: the ring is used no more.
+        // Release pairs with the load in `close`: the doorbell is used no more.
         self.0.foreign.fetch_sub(1, Ordering::Release);
     }
 }
@@ -54,10 +54,11 @@ impl Gate {
         // W2 of README.md; pairs with S2.
         fence(Ordering::SeqCst);
         // W3
-        if self.word.load(Ordering::Relaxed) != PARKED {
-            return Post::Awake;
+        match self.word.load(Ordering::Relaxed) {
+            PARKED => self.take_duty(),
+            NOTIFIED => Post::Coalesced,
+            _ => Post::Awake,
         }
-        self.take_duty()
     }
 
     /// For a waker on any other thread, after it has published its work. The answer `Some` is the
@@ -66,11 +67,14 @@ impl Gate {
         // W2 of README.md; pairs with S2.
         fence(Ordering::SeqCst);
         // W3
-        if self.word.load(Ordering::Relaxed) != PARKED {
-            return (Post::Awake, None);
+        match self.word.load(Ordering::Relaxed) {
+            PARKED => {}
+            NOTIFIED => return (Post::Coalesced, None),
+            _ => return (Post::Awake, None),
         }
-        // SeqCst pairs with `close`: either it sees the count, or we see CLOSED.
-        self.foreign.fetch_add(1, Ordering::SeqCst);
+        // Relaxed: the Release of W4 makes it visible to the `close` that comes after W4. If
+        // `close` came first, W4 fails and nobody rings.
+        self.foreign.fetch_add(1, Ordering::Relaxed);
         let duty = ForeignDuty(self);
         match self.take_duty() {
             Post::Ring => (Post::Ring, Some(duty)),
@@ -79,8 +83,9 @@ impl Gate {
     }
 
     fn take_duty(&self) -> Post {
-        // W4. SeqCst on success: one of the total order in which `close` lies.
-        match self.word.compare_exchange(PARKED, NOTIFIED, Ordering::SeqCst, Ordering::Relaxed) {
+        // W4. Acquire pairs with S1: the doorbell that the shard opened is seen. Release pairs with
+        // S5 and with `close`: the shard sees what was published, and that a foreign thread rings.
+        match self.word.compare_exchange(PARKED, NOTIFIED, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => Post::Ring,
             Err(NOTIFIED) => Post::Coalesced,
             Err(_) => Post::Awake,
@@ -90,13 +95,15 @@ impl Gate {
     /// The shard says that it is about to sleep. After this it looks once more at everything that
     /// can be published to it, then sleeps or withdraws.
     pub(crate) fn announce(&self) {
-        // S1. Relaxed: the fence orders it.
-        self.word.store(PARKED, Ordering::Relaxed);
+        // S1. Release pairs with W4: who rings sees the doorbell. The order towards the look that
+        // follows comes from the fence.
+        self.word.store(PARKED, Ordering::Release);
         // S2 of README.md; pairs with W2.
         fence(Ordering::SeqCst);
     }
 
-    /// The shard is awake again. Whether it was rung, or will be.
+    /// The shard is awake again. Whether it was rung, or will be. It looks at everything that can
+    /// be published to it after this, not before.
     pub(crate) fn withdraw(&self) -> bool {
         // S5. Acquire pairs with W4: what the waker published is seen by the drain that follows.
         self.word.swap(AWAKE, Ordering::AcqRel) == NOTIFIED
@@ -112,11 +119,14 @@ impl Gate {
         self.word.load(Ordering::Relaxed) == CLOSED
     }
 
-    /// The shard is gone; waits until no foreign thread is ringing it.
+    /// The shard is gone; waits until no foreign thread is ringing it. That other shards ring it
+    /// no more is for the caller to know.
     pub(crate) fn close(&self) {
-        self.word.store(CLOSED, Ordering::SeqCst);
-        // SeqCst pairs with `post_foreign`; includes the Acquire of `ForeignDuty::drop`.
-        while self.foreign.load(Ordering::SeqCst) != 0 {
+        // A swap, because a plain store would not read W4. Acquire pairs with W4: a foreign thread
+        // that took the duty before this is counted below. After this nobody takes it.
+        self.word.swap(CLOSED, Ordering::AcqRel);
+        // Acquire pairs with `ForeignDuty::drop`: the doorbell is used no more.
+        while self.foreign.load(Ordering::Acquire) != 0 {
             pause();
         }
     }
@@ -133,3 +143,11 @@ fn pause() {
     spin_loop();
     loom::thread::yield_now();
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "gate/loom.rs"]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

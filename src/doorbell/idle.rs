@@ -1,4 +1,5 @@
-//! Which shards sleep, and who looks for work: at most one is woken for a local backlog.
+//! Which shards sleep, and who looks for work: at most one is woken for a local backlog. The
+//! kicker's and the parker's halves of the parking protocol in `README.md`.
 
 use crossbeam_utils::CachePadded;
 
@@ -12,7 +13,8 @@ pub(crate) struct Idle {
     words: Box<[CachePadded<AtomicU64>]>,
     /// How many shards look for work, those that were claimed and are still waking included.
     searching: CachePadded<AtomicUsize>,
-    /// A sleeping shard comes back by itself after a short while to look at the backlogs.
+    /// A shard sleeps that comes back by itself after a short while to look at the backlogs. Down
+    /// before that shard runs a task.
     sentinel: CachePadded<AtomicBool>,
     /// Somebody had a backlog since the sentinel looked last.
     wanted: CachePadded<AtomicBool>,
@@ -44,21 +46,25 @@ impl Idle {
         (&self.words[shard.index() / 64], 1 << (shard.index() % 64))
     }
 
-    /// The shard announces that it sleeps. It then fences and looks at every backlog once more.
+    /// The shard says that it is about to sleep, after it has announced that at its gate: who
+    /// claims it then finds the gate parked and rings. It looks at every backlog once more after
+    /// this.
     pub(crate) fn announce(&self, shard: ShardId) {
         let (word, bit) = self.word(shard);
-        // P1 of README.md.
+        // P1. Relaxed: the fence S2 of the gate comes before it, and W2 comes after the claim K4 that
+        // reads it, so W3 finds the gate parked.
         word.fetch_or(bit, Ordering::Relaxed);
         // P2; pairs with K2.
         fence(Ordering::SeqCst);
     }
 
-    /// The shard is awake again. Whether it had been claimed: then it counts as a searcher and
-    /// must look for work, and [`end_search`](Self::end_search) afterwards.
+    /// The shard, which has [announced](Self::announce) itself, is awake again. Whether it had
+    /// been claimed: then it counts as a searcher and must look for work, and
+    /// [`end_search`](Self::end_search) afterwards.
     pub(crate) fn withdraw(&self, shard: ShardId) -> bool {
         let (word, bit) = self.word(shard);
-        // Acquire pairs with K4: the backlog that it was claimed for is seen.
-        word.fetch_and(!bit, Ordering::AcqRel) & bit == 0
+        // P5. Acquire pairs with K4 (and K2 before it): the backlog that it was claimed for is seen.
+        word.fetch_and(!bit, Ordering::Acquire) & bit == 0
     }
 
     /// Whether any shard sleeps unclaimed. A hint.
@@ -88,9 +94,10 @@ impl Idle {
                 }
                 return Help::NotNeeded;
             }
-            // Only one caller reserves: a single searcher for all of them.
+            // Only one caller reserves: a single searcher for all of them. Relaxed: what counts is
+            // the order of the changes of this one word, and the fences around them.
             let reserved =
-                self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::Relaxed);
+                self.searching.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
             if reserved.is_err() {
                 return Help::NotNeeded;
             }
@@ -103,14 +110,14 @@ impl Idle {
         }
     }
 
-    /// K4: takes the lowest sleeping shard out of the set; low numbers stay warm.
+    /// Takes the lowest sleeping shard out of the set; low numbers stay warm.
     fn claim(&self) -> Option<ShardId> {
         for (index, word) in self.words.iter().enumerate() {
             let mut bits = word.load(Ordering::Relaxed);
             while bits != 0 {
                 let bit = bits & bits.wrapping_neg();
-                // AcqRel: pairs with `withdraw` of the claimed shard.
-                let before = word.fetch_and(!bit, Ordering::AcqRel);
+                // K4. Relaxed: the fence K2 before it makes it a release, which pairs with P5.
+                let before = word.fetch_and(!bit, Ordering::Relaxed);
                 if before & bit != 0 {
                     return Some(ShardId::from_index(index * 64 + bit.trailing_zeros() as usize));
                 }
@@ -122,37 +129,56 @@ impl Idle {
 
     /// The shard looks for work from now on.
     pub(crate) fn begin_search(&self) {
-        self.searching.fetch_add(1, Ordering::SeqCst);
+        // Relaxed: it promises a look that comes later.
+        self.searching.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The shard has found work, or gives up. Whether it was the last searcher: then who found
-    /// work sees whether there is more, and who gave up looks once more before it sleeps.
+    /// The shard has found work and will run it next, or gives up. Whether it was the last
+    /// searcher: then, having found work, it sees whether there is more and calls for help; having
+    /// given up, it looks once more before it sleeps.
     pub(crate) fn end_search(&self) -> bool {
-        // SeqCst: pairs with K3 through the fence of the look that follows.
-        self.searching.fetch_sub(1, Ordering::SeqCst) == 1
+        // Q1. Relaxed: the fence orders it.
+        let before = self.searching.fetch_sub(1, Ordering::Relaxed);
+        debug_assert_ne!(before, 0, "a search ends as often as it begins");
+        if before != 1 {
+            return false;
+        }
+        // Q2; pairs with K2: the kicker that counted on this search is seen in the look (Q3).
+        fence(Ordering::SeqCst);
+        true
     }
 
     /// How many shards look for work. A hint.
+    #[cfg(test)]
     pub(crate) fn searchers(&self) -> usize {
         self.searching.load(Ordering::Relaxed)
     }
 
-    /// Makes the caller the sentinel if there is none.
+    /// Makes the caller the sentinel if there is none. It is to sleep next, and not for long.
     pub(crate) fn become_sentinel(&self) -> bool {
         !self.sentinel.load(Ordering::Relaxed)
             && self
                 .sentinel
-                .compare_exchange(false, true, Ordering::SeqCst, Ordering::Relaxed)
+                .compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 
-    /// The sentinel goes off duty. After that it must look once more, as before any sleep.
-    pub(crate) fn resign_sentinel(&self) {
-        self.sentinel.store(false, Ordering::SeqCst);
-    }
-
-    /// Whether somebody had a backlog since this was asked last; for the sentinel.
-    pub(crate) fn take_wanted(&self) -> bool {
+    /// The sentinel goes off duty, because it is awake: what it runs next may take long. Whether
+    /// somebody had a backlog meanwhile. After this it looks at every backlog, as after the last
+    /// search.
+    pub(crate) fn resign_sentinel(&self) -> bool {
+        // Q1
+        self.sentinel.store(false, Ordering::Relaxed);
+        // Q2; pairs with K2: the kicker that left it to the sentinel is seen in the look (Q3).
+        fence(Ordering::SeqCst);
         self.wanted.swap(false, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "idle/loom.rs"]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

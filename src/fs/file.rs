@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::fs::predict::Predictor;
-use crate::fs::{OpenOptions, ReadAt, WriteAt, close, read, sync, write};
-use crate::op::Fd;
+use crate::fs::{OpenOptions, ReadAt, WriteAt, read, write};
+use crate::op::Op;
+use crate::op::file::{self, FileFd, Fsync};
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
 
@@ -35,19 +35,14 @@ use crate::primitive::Arc;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct File(Arc<Handle>);
-
-/// What clones of a file and operations on it share.
-pub(super) struct Handle {
-    pub(super) fd: Fd,
-    pub(super) reads: Predictor,
+pub struct File {
+    pub(super) shared: Arc<FileFd>,
     pub(super) blocking_writes: bool,
 }
 
 impl File {
     pub(super) fn new(fd: OwnedFd, lane: Arc<dyn Lane>, blocking_writes: bool) -> Self {
-        let (fd, reads) = (Fd::new(fd, lane), Predictor::default());
-        Self(Arc::new(Handle { fd, reads, blocking_writes }))
+        Self { shared: Arc::new(FileFd::new(fd, lane)), blocking_writes }
     }
 
     /// Opens a file for reading.
@@ -63,7 +58,7 @@ impl File {
     pub async fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let recipe = OpenOptions::new().read(true).recipe(path.as_ref())?;
         drop(path);
-        crate::fs::open::open(recipe, port::ambient_lane("File::open_on")?).await
+        recipe.open(port::ambient_lane("File::open_on")?).await
     }
 
     /// As [`open`](Self::open), from any thread and any executor, with a shard that is named.
@@ -89,7 +84,7 @@ impl File {
     pub async fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let recipe = Self::creation().recipe(path.as_ref())?;
         drop(path);
-        crate::fs::open::open(recipe, port::ambient_lane("File::create_on")?).await
+        recipe.open(port::ambient_lane("File::create_on")?).await
     }
 
     /// As [`create`](Self::create), from any thread and any executor, with a shard that is named.
@@ -146,7 +141,7 @@ impl File {
     /// Dropping the future cancels the read and gives the buffer up. The file has no cursor, so
     /// nothing is lost.
     pub fn read_at<B: IoBufMut>(&self, buf: B, offset: u64) -> ReadAt<'_, B> {
-        ReadAt::new(&self.0, buf, offset)
+        ReadAt::new(self, buf, offset)
     }
 
     /// Writes the initialised bytes of the buffer at `offset`, and says how many were written: up
@@ -170,7 +165,7 @@ impl File {
     /// Dropping the future cancels the write and gives the buffer up; the write may or may not have
     /// been carried out, in whole or in part.
     pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> WriteAt<'_, B> {
-        WriteAt::new(&self.0, buf, offset)
+        WriteAt::new(self, buf, offset)
     }
 
     /// Reads from `offset` on until all [`bytes_total`](IoBuf::bytes_total) bytes of the buffer are
@@ -192,7 +187,7 @@ impl File {
         buf: B,
         offset: u64,
     ) -> impl Future<Output = BufResult<(), B>> + Send {
-        read::read_exact_at(&self.0, buf, offset)
+        read::read_exact_at(self, buf, offset)
     }
 
     /// Writes all initialised bytes of the buffer from `offset` on, in as many writes as it takes.
@@ -210,7 +205,7 @@ impl File {
         buf: B,
         offset: u64,
     ) -> impl Future<Output = BufResult<(), B>> + Send {
-        write::write_all_at(&self.0, buf, offset)
+        write::write_all_at(self, buf, offset)
     }
 
     /// Flushes what was written, and all metadata, to the device (`fsync(2)`): what was written by
@@ -227,7 +222,7 @@ impl File {
     ///
     /// Dropping the future leaves it open whether the data was flushed.
     pub async fn sync_all(&self) -> io::Result<()> {
-        sync::sync(&self.0, false).await
+        self.sync(false).await
     }
 
     /// As [`sync_all`](Self::sync_all), without metadata that reading back does not need, such as
@@ -237,7 +232,7 @@ impl File {
     ///
     /// As for [`sync_all`](Self::sync_all).
     pub async fn sync_data(&self) -> io::Result<()> {
-        sync::sync(&self.0, true).await
+        self.sync(true).await
     }
 
     /// Closes the file and reports what the file system answers: for NFS and quotas this is where
@@ -254,15 +249,15 @@ impl File {
     ///
     /// The file is closed also if the future is dropped, before its first poll or after.
     pub async fn close(self) -> io::Result<()> {
-        let lane = Arc::clone(self.0.fd.lane());
+        let lane = Arc::clone(self.shared.fd.lane());
         match self.into_owned() {
-            Ok(fd) => close::close(fd, lane).await,
+            Ok(fd) => file::close(fd, lane).await,
             Err(shared) => Err(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 format!(
                     "descriptor {} stays open: other handles or operations use it ({} in all)",
                     shared.as_raw_fd(),
-                    Arc::strong_count(&shared.0) - 1,
+                    Arc::strong_count(&shared.shared) - 1,
                 ),
             )),
         }
@@ -278,27 +273,31 @@ impl File {
         self.into_owned().map(std::fs::File::from)
     }
 
+    async fn sync(&self, data_only: bool) -> io::Result<()> {
+        let fsync = Fsync { file: Arc::clone(&self.shared), data_only };
+        Op::new(fsync, self.shared.fd.lane()).await
+    }
+
     fn into_owned(self) -> Result<OwnedFd, Self> {
-        let handle = Arc::try_unwrap(self.0).map_err(Self)?;
-        // Nobody but the handle has the fd: operations hold the handle.
-        handle.fd.into_owned().map_err(|fd| Self(Arc::new(Handle { fd, ..handle })))
+        let blocking_writes = self.blocking_writes;
+        self.shared.into_owned().map_err(|shared| Self { shared, blocking_writes })
     }
 }
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.fd.as_fd()
+        self.shared.fd.as_fd()
     }
 }
 
 impl AsRawFd for File {
     fn as_raw_fd(&self) -> RawFd {
-        self.0.fd.number()
+        self.shared.fd.number()
     }
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("File").field("fd", &self.0.fd.number()).finish_non_exhaustive()
+        f.debug_struct("File").field("fd", &self.shared.fd.number()).finish_non_exhaustive()
     }
 }

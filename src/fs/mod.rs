@@ -14,13 +14,9 @@
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) when its shard has as many operations in flight
 //! as it may, and with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe) when the runtime shuts down.
 
-mod close;
 mod file;
-mod open;
 mod options;
-mod predict;
 mod read;
-mod sync;
 mod write;
 
 pub use file::File;

@@ -6,8 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::fs::File;
-use crate::fs::open::{self, Recipe};
-use crate::port::{self, ToLane};
+use crate::op::Op;
+use crate::op::file::OpenAt;
+use crate::port::{self, Lane, ToLane};
+use crate::primitive::Arc;
 
 /// How a file is opened: the options of [`std::fs::OpenOptions`] with the same meaning, and one
 /// more, [`blocking_writes`](Self::blocking_writes).
@@ -156,8 +158,7 @@ impl OpenOptions {
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let recipe = self.recipe(path.as_ref())?;
         drop(path);
-        let lane = port::ambient_lane("OpenOptions::open_on")?;
-        open::open(recipe, lane).await
+        recipe.open(port::ambient_lane("OpenOptions::open_on")?).await
     }
 
     /// As [`open`](Self::open), from any thread and any executor, with a shard that is named.
@@ -168,13 +169,13 @@ impl OpenOptions {
     pub async fn open_on(&self, lane: &impl ToLane, path: impl AsRef<Path>) -> io::Result<File> {
         let recipe = self.recipe(path.as_ref())?;
         drop(path);
-        open::open(recipe, lane.to_lane().0).await
+        recipe.open(lane.to_lane().0).await
     }
 
     pub(super) fn recipe(&self, path: &Path) -> io::Result<Recipe> {
-        let flags = self.flags()?;
-        let (mode, blocking_writes) = (self.mode, self.blocking_writes);
-        Ok(Recipe { path: c_path(path)?, flags, mode, blocking_writes })
+        let (flags, mode) = (self.flags()?, self.mode);
+        let open = OpenAt { path: c_path(path)?, flags, mode };
+        Ok(Recipe { open, blocking_writes: self.blocking_writes })
     }
 
     fn flags(&self) -> io::Result<i32> {
@@ -225,6 +226,20 @@ impl OpenOptions {
 impl Default for OpenOptions {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Options and a path that fit together.
+pub(super) struct Recipe {
+    open: OpenAt,
+    blocking_writes: bool,
+}
+
+impl Recipe {
+    /// Opens a file whose operations go to `lane` when they start away from shards.
+    pub(super) async fn open(self, lane: Arc<dyn Lane>) -> io::Result<File> {
+        let fd = Op::new(self.open, &lane).await?;
+        Ok(File::new(fd, lane, self.blocking_writes))
     }
 }
 

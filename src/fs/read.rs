@@ -6,11 +6,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::buf::{BufResult, IoBufMut, transfer_len};
-use crate::driver::Sqe;
-use crate::fs::checked_offset;
-use crate::fs::file::Handle;
-use crate::op::{Complete, Inline, Op, Operation, Outcome};
+use crate::buf::{BufResult, IoBufMut};
+use crate::fs::{File, checked_offset};
+use crate::op::{Op, file};
 use crate::primitive::Arc;
 
 /// The future of [`File::read_at`](crate::fs::File::read_at).
@@ -18,7 +16,7 @@ use crate::primitive::Arc;
 pub struct ReadAt<'f, B: IoBufMut>(State<'f, B>);
 
 enum State<'f, B: IoBufMut> {
-    Op(Op<'f, Read<B>>),
+    Op(Op<'f, file::ReadAt<B>>),
     /// Known without the kernel; `None` once it was said.
     Known(Option<BufResult<usize, B>>),
 }
@@ -27,13 +25,14 @@ enum State<'f, B: IoBufMut> {
 impl<B: IoBufMut> Unpin for ReadAt<'_, B> {}
 
 impl<'f, B: IoBufMut> ReadAt<'f, B> {
-    pub(super) fn new(handle: &'f Arc<Handle>, buf: B, offset: u64) -> Self {
+    pub(super) fn new(file: &'f File, buf: B, offset: u64) -> Self {
         Self(match checked_offset(offset) {
             Err(error) => State::Known(Some((Err(error), buf))),
             Ok(_) if buf.bytes_total() == 0 => State::Known(Some((Ok(0), buf))),
             Ok(offset) => {
-                let read = Read { handle: Arc::clone(handle), buf, offset };
-                State::Op(Op::new(read, handle.fd.lane()))
+                let shared = Arc::clone(&file.shared);
+                let read = file::ReadAt { file: shared, buf, offset };
+                State::Op(Op::new(read, file.shared.fd.lane()))
             }
         })
     }
@@ -58,49 +57,9 @@ impl<B: IoBufMut> fmt::Debug for ReadAt<'_, B> {
     }
 }
 
-struct Read<B> {
-    handle: Arc<Handle>,
-    buf: B,
-    offset: u64,
-}
-
-// SAFETY:
-// - I1: the buffer is owned by `self`, and its address and its first `bytes_total` bytes stay
-//   (O1, O2 and O5 of the buffer traits); the fd is kept open by the handle.
-unsafe impl<B: IoBufMut> Operation for Read<B> {
-    fn entry(&mut self) -> Sqe {
-        let len = transfer_len(self.buf.bytes_total());
-        Sqe::read(self.handle.fd.number(), self.buf.stable_mut_ptr(), len, self.offset)
-    }
-}
-
-impl<B: IoBufMut> Complete for Read<B> {
-    type Output = BufResult<usize, B>;
-
-    fn inline(&self) -> Inline {
-        self.handle.reads.next()
-    }
-
-    fn attempted(&self, finished: bool) {
-        self.handle.reads.note(finished);
-    }
-
-    fn finish(mut self, outcome: io::Result<Outcome>) -> BufResult<usize, B> {
-        let read = outcome.map(|outcome| {
-            let count = outcome.bytes();
-            // SAFETY:
-            // - the kernel wrote `count` bytes from the start of the buffer, and was given room for
-            //   no more than `bytes_total`.
-            unsafe { self.buf.set_init(count) };
-            count
-        });
-        (read, self.buf)
-    }
-}
-
 /// Reads until the buffer is full.
 pub(super) async fn read_exact_at<B: IoBufMut>(
-    handle: &Arc<Handle>,
+    file: &File,
     mut buf: B,
     offset: u64,
 ) -> BufResult<(), B> {
@@ -109,7 +68,7 @@ pub(super) async fn read_exact_at<B: IoBufMut>(
     while done < total {
         // Saturated is beyond every file, and refused as such.
         let at = offset.saturating_add(done as u64);
-        let (read, rest) = ReadAt::new(handle, buf.slice(done..total), at).await;
+        let (read, rest) = ReadAt::new(file, buf.slice(done..total), at).await;
         buf = rest.into_inner();
         match read {
             Ok(0) => return (Err(too_short(offset, done, total)), buf),

@@ -3,16 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use crate::buf::{BufResult, IoBuf, transfer_len};
-use crate::driver::Sqe;
-use crate::fs::checked_offset;
-use crate::fs::file::Handle;
-use crate::op::{Complete, Op, Operation, Outcome};
-use crate::port;
+use crate::buf::{BufResult, IoBuf};
+use crate::fs::{File, checked_offset};
+use crate::op::{Op, file};
+use crate::port::{self, Port};
 use crate::primitive::Arc;
 
 /// The future of [`File::write_at`](crate::fs::File::write_at).
@@ -20,10 +17,10 @@ use crate::primitive::Arc;
 pub struct WriteAt<'f, B: IoBuf>(State<'f, B>);
 
 enum State<'f, B: IoBuf> {
-    Op(Op<'f, Write<B>>),
+    Op(Op<'f, file::WriteAt<B>>),
     /// To be done by a call that may block.
     Blocking {
-        handle: &'f Arc<Handle>,
+        file: &'f File,
         buf: B,
         offset: u64,
     },
@@ -36,19 +33,19 @@ enum State<'f, B: IoBuf> {
 impl<B: IoBuf> Unpin for WriteAt<'_, B> {}
 
 impl<'f, B: IoBuf> WriteAt<'f, B> {
-    pub(super) fn new(handle: &'f Arc<Handle>, buf: B, offset: u64) -> Self {
+    pub(super) fn new(file: &'f File, buf: B, offset: u64) -> Self {
         Self(match checked_offset(offset) {
             Err(error) => State::Known((Err(error), buf)),
             Ok(_) if buf.bytes_init() == 0 => State::Known((Ok(0), buf)),
-            Ok(offset) if handle.blocking_writes => State::Blocking { handle, buf, offset },
-            Ok(offset) => on_the_ring(handle, buf, offset),
+            Ok(offset) if file.blocking_writes => State::Blocking { file, buf, offset },
+            Ok(offset) => on_the_ring(file, buf, offset),
         })
     }
 }
 
-fn on_the_ring<B: IoBuf>(handle: &Arc<Handle>, buf: B, offset: u64) -> State<'_, B> {
-    let write = Write { handle: Arc::clone(handle), buf, offset };
-    State::Op(Op::new(write, handle.fd.lane()))
+fn on_the_ring<B: IoBuf>(file: &File, buf: B, offset: u64) -> State<'_, B> {
+    let write = file::WriteAt { file: Arc::clone(&file.shared), buf, offset };
+    State::Op(Op::new(write, file.shared.fd.lane()))
 }
 
 impl<B: IoBuf> Future for WriteAt<'_, B> {
@@ -58,17 +55,17 @@ impl<B: IoBuf> Future for WriteAt<'_, B> {
         if let State::Op(op) = &mut self.0 {
             return Pin::new(op).poll(cx);
         }
-        if !port::with(|port| port.is_none_or(|port| port.consume_budget())) {
+        if !port::with(|port| port.is_none_or(Port::consume_budget)) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         match std::mem::replace(&mut self.0, State::Done) {
             State::Known(known) => Poll::Ready(known),
-            State::Blocking { handle, buf, offset } => {
-                match write_now(handle.fd.number(), buf.as_init(), offset) {
+            State::Blocking { file, buf, offset } => {
+                match file.shared.write_now(buf.as_init(), offset) {
                     // A pipe has no offset for this call; the ring ignores the offset.
                     Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => {
-                        self.0 = on_the_ring(handle, buf, offset);
+                        self.0 = on_the_ring(file, buf, offset);
                         self.poll(cx)
                     }
                     written => Poll::Ready((written, buf)),
@@ -85,50 +82,9 @@ impl<B: IoBuf> fmt::Debug for WriteAt<'_, B> {
     }
 }
 
-/// Writes by a call that may block, and is not interrupted.
-fn write_now(fd: RawFd, bytes: &[u8], offset: u64) -> io::Result<usize> {
-    let offset = i64::try_from(offset).expect("the offset was checked when the future was made");
-    loop {
-        // SAFETY:
-        // - the pointer and the length are those of one slice, borrowed during the call.
-        let count = unsafe { libc::pwrite64(fd, bytes.as_ptr().cast(), bytes.len(), offset) };
-        if let Ok(count) = usize::try_from(count) {
-            return Ok(count);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
-        }
-    }
-}
-
-struct Write<B> {
-    handle: Arc<Handle>,
-    buf: B,
-    offset: u64,
-}
-
-// SAFETY:
-// - I1: the buffer is owned by `self`, and its address and its first `bytes_init` bytes stay (O1,
-//   O2 and O3 of the buffer traits); the fd is kept open by the handle.
-unsafe impl<B: IoBuf> Operation for Write<B> {
-    fn entry(&mut self) -> Sqe {
-        let len = transfer_len(self.buf.bytes_init());
-        Sqe::write(self.handle.fd.number(), self.buf.stable_ptr(), len, self.offset)
-    }
-}
-
-impl<B: IoBuf> Complete for Write<B> {
-    type Output = BufResult<usize, B>;
-
-    fn finish(self, outcome: io::Result<Outcome>) -> BufResult<usize, B> {
-        (outcome.map(Outcome::bytes), self.buf)
-    }
-}
-
 /// Writes until nothing is left.
 pub(super) async fn write_all_at<B: IoBuf>(
-    handle: &Arc<Handle>,
+    file: &File,
     mut buf: B,
     offset: u64,
 ) -> BufResult<(), B> {
@@ -137,7 +93,7 @@ pub(super) async fn write_all_at<B: IoBuf>(
     while done < total {
         // Saturated is beyond every file, and refused as such.
         let at = offset.saturating_add(done as u64);
-        let (written, rest) = WriteAt::new(handle, buf.slice(done..total), at).await;
+        let (written, rest) = WriteAt::new(file, buf.slice(done..total), at).await;
         buf = rest.into_inner();
         match written {
             Ok(0) => return (Err(none_taken(offset, done, total)), buf),

@@ -4,16 +4,16 @@
 //! whatever thread polls or drops it) and the *home* (the shard on whose ring the operation is).
 //!
 //! ```text
-//!              future polls             future has stored its waker
-//!   PENDING ----------------> LOCKED ----------------------------> WAITING --.
-//!      |                       |  ^----------- future polls again ----'      | home completes
-//!      | home                  | home completes                              v
-//!      | completes             v                   home has the waker     FINISHING
-//!      '-------------------> DONE <-------------------------------------------'
-//!
-//!   PENDING | LOCKED --- the future is dropped --> ORPHAN
+//!             future polls, or is dropped
+//!   WAITING ------------------------------> LOCKED ---- future is dropped ----> ORPHAN
+//!    |   ^                                  |    |
+//!    |   '---- future stored its waker -----'    | home completes
+//!    | home completes                            v
+//!    '------------> FINISHING ----------------> DONE
+//!                     home has taken the waker
 //! ```
 //!
+//! - A cell is born `WAITING`: it is made in the poll that wants to wait for it.
 //! - From `DONE` the future takes the operation and the outcome, and frees the cell.
 //! - From `ORPHAN` the home abandons the operation with its outcome, and frees the cell.
 //! - `SUBMITTED` says that the token is there and the kernel may know of the operation. A future
@@ -23,11 +23,14 @@
 //! The party that moves last frees, so the cell is freed exactly once. The waker is written and
 //! taken by the future in `LOCKED` and by the home in `FINISHING`, never by both. Why the home
 //! does not go from `WAITING` to `DONE` in one step: a future that polls again at that moment
-//! would take the result and free the cell under the home's hands.
+//! would take the result and free the cell under the home's hands. Why the future does not go
+//! from `WAITING` to `ORPHAN` in one step: the home could free the cell before the future has
+//! taken its waker out.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::task::{Poll, Waker};
 
@@ -56,6 +59,9 @@ pub(crate) unsafe trait Operation: Send + 'static {
 
     /// Takes back what nobody waits for any more. An fd in the outcome is closed or passed on.
     /// `None`: the operation was never submitted.
+    ///
+    /// It drops what the user gave, so it may panic: in the future's hands that is the panic of
+    /// who drops the future, in the home's it goes no further.
     fn abandon(self, outcome: Option<Outcome>)
     where
         Self: Sized,
@@ -81,8 +87,6 @@ impl Outcome {
 }
 
 const PHASE: u32 = 0b111;
-/// No waker is stored.
-const PENDING: u32 = 0;
 /// The future writes or takes the waker.
 const LOCKED: u32 = 1;
 /// A waker is stored.
@@ -111,7 +115,7 @@ struct Header {
 #[repr(C)]
 struct Cell<T> {
     header: Header,
-    /// Belongs to the home from the submission to `DONE`; before and after to the future.
+    /// Belongs to the home up to `DONE`, then to the future.
     operation: UnsafeCell<ManuallyDrop<T>>,
 }
 
@@ -123,17 +127,23 @@ struct Vtable {
 }
 
 /// The future's side of a cell.
-pub(crate) struct Claim<T: Operation> {
+///
+/// It has no destructor, because giving it up may leave something to be done: see
+/// [`abandon`](Self::abandon).
+#[must_use = "a claim that is dropped leaks its cell, and nobody cancels the operation"]
+pub(crate) struct Claim<T> {
     cell: NonNull<Cell<T>>,
     owns: PhantomData<T>,
 }
 
 // SAFETY: the claim is one of the two parties of the protocol above, which hands the fields from
-// one to the other through the word; the operation itself is `Send`.
-unsafe impl<T: Operation> Send for Claim<T> {}
+// one to the other through the word; the operation itself is `Send`. (Not asked of the operation
+// is `Operation`: within an async block the compiler forgets that a buffer was `&'static`, and
+// would find none.)
+unsafe impl<T: Send> Send for Claim<T> {}
 
 // SAFETY: a shared claim gives access to nothing but the word and what is constant.
-unsafe impl<T: Operation> Sync for Claim<T> {}
+unsafe impl<T: Send> Sync for Claim<T> {}
 
 /// The home's side of a cell.
 ///
@@ -218,7 +228,12 @@ unsafe fn abandon_and_free<T: Operation>(header: NonNull<Header>, outcome: Optio
     // SAFETY:
     // - passed on to the caller.
     let operation = unsafe { take_and_free(header.cast::<Cell<T>>()) };
-    operation.abandon(outcome);
+    // The task that the panic of a user's destructor would end is gone, and the shard has no part
+    // in it. The panic hook has reported it.
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| operation.abandon(outcome))) {
+        // A payload may panic in its turn; what that one panicked with is leaked.
+        let _ = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    }
 }
 
 /// # Safety
@@ -228,12 +243,22 @@ unsafe fn take_and_free<T: Operation>(cell: NonNull<Cell<T>>) -> T {
     // SAFETY:
     // - the cell came from `pool::allocate` and the caller is the last to hold it.
     let Cell { header, operation } = unsafe { pool::free(cell) };
-    drop(header);
-    operation.with_mut(|operation| {
+    let operation = operation.with_mut(|operation| {
         // SAFETY:
-        // - the operation is taken once: its cell is gone.
-        unsafe { ManuallyDrop::take(&mut *operation) }
-    })
+        // - the operation belongs to the caller.
+        let operation = unsafe { &mut *operation };
+        // SAFETY:
+        // - it is taken once: its cell is gone.
+        unsafe { ManuallyDrop::take(operation) }
+    });
+    let waker = header.waker.with_mut(|slot| {
+        // SAFETY:
+        // - the caller is the last party.
+        unsafe { (*slot).take() }
+    });
+    // Last, because the waker of a future that was not woken may panic when it is dropped.
+    drop(waker);
+    operation
 }
 
 impl<T: Operation> Claim<T> {
@@ -249,14 +274,12 @@ impl<T: Operation> Claim<T> {
     }
 
     /// Whether the outcome is there. A hint: it may be there a moment later.
+    #[cfg(test)]
     pub(crate) fn is_done(&self) -> bool {
         self.header().word.load(Ordering::Relaxed) & PHASE == DONE
     }
 
-    /// Takes the operation and its outcome if they are there, else leaves the waker.
-    ///
-    /// Must not be called again after it was ready; the claim is then to be forgotten with
-    /// [`Claim::spent`].
+    /// Leaves the waker unless the outcome is there. `Ready`: the phase is DONE, read with Acquire.
     fn poll_inner(&self, waker: &Waker) -> Poll<()> {
         let header = self.header();
         // Acquire pairs with the Release of DONE in `Charge::finish`.
@@ -314,6 +337,8 @@ impl<T: Operation> Claim<T> {
 
     /// Takes the operation and its outcome if they are there, else leaves the waker and hands the
     /// claim back.
+    ///
+    /// If cloning the waker panics, the cell is leaked: the kernel may still use the operation.
     pub(crate) fn poll(self, waker: &Waker) -> Result<(T, Outcome), Self> {
         if self.poll_inner(waker).is_pending() {
             return Err(self);
@@ -339,7 +364,7 @@ impl<T: Operation> Claim<T> {
     }
 
     /// Gives the claim up. The operation goes on until it is cancelled or completes; its memory
-    /// stays with its home meanwhile.
+    /// stays with its home meanwhile. Runs [`Operation::abandon`] if it has completed already.
     pub(crate) fn abandon(self) -> Abandoned {
         let header = self.header();
         let mut word = header.word.load(Ordering::Acquire);
@@ -424,7 +449,8 @@ impl Charge {
     }
 
     /// The entry to push under `token`, or `None` if the future is gone: then the operation is
-    /// abandoned without ever being submitted.
+    /// abandoned without ever being submitted. That runs destructors of the user's, so nothing of
+    /// the shard may be borrowed.
     ///
     /// Until the entry is pushed and completed, or [`finish`](Self::finish) is called, the
     /// operation must not be moved; it lies in the cell, so it is not.
@@ -458,6 +484,9 @@ impl Charge {
     }
 
     /// Publishes the final outcome. From here on the kernel does not touch the operation.
+    ///
+    /// If the future is gone, the operation is abandoned here. That runs destructors of the
+    /// user's, so nothing of the shard may be borrowed.
     pub(crate) fn finish(self, outcome: Outcome) -> Finished {
         let header = self.header();
         header.outcome.with_mut(|slot| {
@@ -514,3 +543,11 @@ fn pause() {
     spin_loop();
     loom::thread::yield_now();
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "cell/loom.rs"]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

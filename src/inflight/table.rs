@@ -72,20 +72,18 @@ impl Table {
 
     /// Notes the operation that was pushed with this token.
     pub(crate) fn fill(&mut self, token: Token, opcode: Opcode, charge: Charge) {
-        let slot = &mut self.slots[token.index() as usize];
-        assert!(matches!(slot.state, State::Reserved), "invariant I3: {token:?} was reserved");
+        let slot = self.reserved(token);
         slot.opcode = opcode;
         slot.state = State::Busy(charge);
     }
 
     /// Gives a reserved slot back.
     pub(crate) fn release(&mut self, token: Token) {
-        let slot = &mut self.slots[token.index() as usize];
-        assert!(matches!(slot.state, State::Reserved), "invariant I3: {token:?} was reserved");
+        self.reserved(token);
         self.vacate(token.index());
     }
 
-    /// Sorts a completion of class [`Class::Op`].
+    /// Sorts a completion of class [`Class::Op`]; one of another class is as good as stale.
     pub(crate) fn complete(&mut self, cqe: Cqe) -> Completed {
         let outcome = Outcome { result: cqe.result, flags: cqe.flags };
         let index = cqe.token.index();
@@ -109,9 +107,7 @@ impl Table {
     /// Whether the token names an operation in flight.
     pub(crate) fn is_in_flight(&self, token: Token) -> bool {
         let slot = self.slots.get(token.index() as usize);
-        slot.is_some_and(|slot| {
-            slot.generation == token.generation() && matches!(slot.state, State::Busy(_))
-        })
+        slot.is_some_and(|slot| slot.is_of(token) && matches!(slot.state, State::Busy(_)))
     }
 
     /// The operations in flight.
@@ -123,7 +119,7 @@ impl Table {
         })
     }
 
-    /// How many operations are in flight.
+    /// How many operations are in flight, slots that are reserved for one included.
     pub(crate) fn len(&self) -> usize {
         self.live
     }
@@ -133,6 +129,11 @@ impl Table {
         self.limit
     }
 
+    /// Counts a completion whose token no part of ours made.
+    pub(crate) fn refuse(&mut self) {
+        self.stale += 1;
+    }
+
     /// How many completions were refused because their slot was not theirs.
     pub(crate) fn stale(&self) -> u64 {
         self.stale
@@ -140,8 +141,15 @@ impl Table {
 
     fn busy(&mut self, token: Token) -> Option<&mut Slot> {
         let slot = self.slots.get_mut(token.index() as usize)?;
-        let is_theirs = slot.generation == token.generation();
-        (is_theirs && matches!(slot.state, State::Busy(_))).then_some(slot)
+        (slot.is_of(token) && matches!(slot.state, State::Busy(_))).then_some(slot)
+    }
+
+    #[track_caller]
+    fn reserved(&mut self, token: Token) -> &mut Slot {
+        let slot = &mut self.slots[token.index() as usize];
+        let is_reserved = slot.is_of(token) && matches!(slot.state, State::Reserved);
+        assert!(is_reserved, "invariant I3: {token:?} was reserved");
+        slot
     }
 
     fn vacate(&mut self, index: u32) {
@@ -152,3 +160,15 @@ impl Table {
         self.live -= 1;
     }
 }
+
+impl Slot {
+    /// Whether the token names the present use of this slot. A request to cancel has the same
+    /// generation and index as the operation that it cancels, so the class counts as well.
+    fn is_of(&self, token: Token) -> bool {
+        token == Token::new(Class::Op, self.generation, token.index())
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

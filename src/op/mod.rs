@@ -11,7 +11,9 @@ use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
 mod fd;
+pub(crate) mod file;
 mod inline;
+mod predict;
 
 pub(crate) use crate::inflight::{Claim, Operation, Outcome};
 pub(crate) use fd::{Fd, close};
@@ -145,7 +147,8 @@ impl<'l, T: Complete> Op<'l, T> {
         }
     }
 
-    fn take_idle(&mut self) -> Option<T> {
+    /// Takes the operation out of its future if it has not started.
+    pub(crate) fn take_idle(&mut self) -> Option<T> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Idle(operation) => Some(operation),
             other => {

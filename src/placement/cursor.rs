@@ -14,6 +14,13 @@ use crate::primitive::{AtomicUsize, Ordering};
 #[derive(Default, Debug)]
 pub(super) struct Cursor(CachePadded<AtomicUsize>);
 
+impl Clone for Cursor {
+    /// A cursor of its own, left at the same position.
+    fn clone(&self) -> Self {
+        Self(CachePadded::new(AtomicUsize::new(self.0.load(Ordering::Relaxed))))
+    }
+}
+
 impl Cursor {
     /// A cursor that was left at `position`, below the number of shards or not.
     #[cfg(all(test, not(loom)))]

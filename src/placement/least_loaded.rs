@@ -39,7 +39,7 @@ const NEAR_MARGIN: usize = 8;
 /// assert_eq!(rule.place(Wish::Near(ShardId::new(0)), &loads), ShardId::new(0));
 /// assert_eq!(rule.place(Wish::Near(ShardId::new(2)), &loads), ShardId::new(1));
 /// ```
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct LeastLoaded {
     any: Cursor,
     spread: Cursor,

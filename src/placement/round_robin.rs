@@ -25,7 +25,7 @@ use crate::id::ShardId;
 /// assert_eq!(turns, [0, 1, 2, 0]);
 /// assert_eq!(rule.place(Wish::Near(ShardId::new(2)), &loads), ShardId::new(2));
 /// ```
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct RoundRobin {
     any: Cursor,
     spread: Cursor,

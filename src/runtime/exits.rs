@@ -32,7 +32,7 @@ pub struct ShutdownReport {
     pub shards_panicked: usize,
     /// What made a shard's driver useless, if that happened.
     pub failures: Vec<(ShardId, io::Error)>,
-    /// How long the runtime was up.
+    /// From the start until the last shard was gone, or until now.
     pub uptime: Duration,
 }
 
@@ -63,6 +63,8 @@ pub(super) struct Exits {
 #[derive(Debug)]
 struct State {
     running: usize,
+    /// When the last one went.
+    ended: Option<Instant>,
     panicked: usize,
     failures: Vec<Failure>,
     waiting: Vec<Waker>,
@@ -70,8 +72,13 @@ struct State {
 
 impl Exits {
     pub(super) fn new(shards: usize) -> Self {
-        let state =
-            State { running: shards, panicked: 0, failures: Vec::new(), waiting: Vec::new() };
+        let state = State {
+            running: shards,
+            ended: None,
+            panicked: 0,
+            failures: Vec::new(),
+            waiting: Vec::new(),
+        };
         Self { state: StdMutex::new(state), changed: Condvar::new() }
     }
 
@@ -88,11 +95,14 @@ impl Exits {
             Ok(Err(error)) => state.failures.push((shard, error)),
             Err(_) => state.panicked += 1,
         }
-        let wakers =
-            if state.running == 0 { std::mem::take(&mut state.waiting) } else { Vec::new() };
+        if state.running > 0 {
+            return;
+        }
+        state.ended = Some(Instant::now());
+        let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.changed.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Waits until all shards are gone.
@@ -110,10 +120,14 @@ impl Exits {
         .await;
     }
 
-    /// Blocks until all shards are gone, or the time is over. Whether they are.
-    pub(super) fn block_until(&self, deadline: Instant) -> bool {
+    /// Blocks until all shards are gone, or the time is over, if it ever is. Whether they are.
+    pub(super) fn block_until(&self, deadline: Option<Instant>) -> bool {
         let mut state = self.lock();
         while state.running > 0 {
+            let Some(deadline) = deadline else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -134,7 +148,7 @@ impl Exits {
             shards_stuck: state.running,
             shards_panicked: state.panicked,
             failures: failures.collect(),
-            uptime: started.elapsed(),
+            uptime: state.ended.unwrap_or_else(Instant::now) - started,
         }
     }
 }

@@ -77,7 +77,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
             let mut stats = public.counters.snapshot();
             stats.doorbells_coalesced = public.coalesced.get();
             stats.doorbells_sent += public.rung_from_outside.get();
-            stats.spawned += public.registry.spawned();
+            stats.spawned = public.registry.spawned();
             stats.live_tasks = public.registry.len() as u64;
             stats.queued = self.core.load(ShardId::from_index(index)).queued as u64;
             if index == 0 {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -45,8 +45,7 @@ fn start_all<A: Assembly>(
     locals: Vec<LocalOf<A>>,
     setup: &<A::Driver as Driver>::Setup,
 ) -> Result<(), BuildError> {
-    let (report, reports) = mpsc::channel();
-    let mut first_error = None;
+    let roll = Arc::new(Roll::new(locals.len()));
     for (index, queue) in locals.into_iter().enumerate() {
         let shard = ShardId::from_index(index);
         let start = Start {
@@ -54,7 +53,7 @@ fn start_all<A: Assembly>(
             lane: Arc::clone(&runtime.outposts[index]) as Arc<dyn Lane>,
             exits: Arc::clone(&runtime.exits),
             setup: setup.clone(),
-            report: report.clone(),
+            roll: Arc::clone(&roll),
             shard,
             queue,
         };
@@ -62,22 +61,79 @@ fn start_all<A: Assembly>(
         match thread::Builder::new().name(name).spawn(move || start.main()) {
             Ok(thread) => runtime.threads.push(thread),
             Err(source) => {
-                // This shard and those after it never start; the others must not wait for them.
-                for missing in index..runtime.core.shards.len() {
+                roll.answer(Some(BuildError::ThreadSpawn { shard, source }));
+                runtime.core.never_started();
+                runtime.exits.gone(shard, Ok(Ok(())));
+                // Nor do those after it start; the others must not wait for them.
+                for missing in index + 1..runtime.core.shards.len() {
+                    roll.answer(None);
                     runtime.core.never_started();
                     runtime.exits.gone(ShardId::from_index(missing), Ok(Ok(())));
                 }
-                first_error = Some(BuildError::ThreadSpawn { shard, source });
                 break;
             }
         }
     }
-    drop(report);
-    // Ends when every thread has reported or gone.
-    for error in reports.into_iter().flatten() {
-        first_error.get_or_insert(error);
+    roll.wait()
+}
+
+/// The roll call: each shard answers once, and the launcher is woken by the last.
+struct Roll {
+    state: Mutex<Answers>,
+    complete: Condvar,
+}
+
+struct Answers {
+    missing: usize,
+    first_error: Option<BuildError>,
+}
+
+impl Roll {
+    fn new(shards: usize) -> Self {
+        let answers = Answers { missing: shards, first_error: None };
+        Self { state: Mutex::new(answers), complete: Condvar::new() }
     }
-    first_error.map_or(Ok(()), Err)
+
+    fn lock(&self) -> MutexGuard<'_, Answers> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A shard has opened, or has not.
+    fn answer(&self, error: Option<BuildError>) {
+        let mut answers = self.lock();
+        answers.missing -= 1;
+        if answers.first_error.is_none() {
+            answers.first_error = error;
+        }
+        if answers.missing == 0 {
+            self.complete.notify_one();
+        }
+    }
+
+    fn wait(&self) -> Result<(), BuildError> {
+        let waited = self.complete.wait_while(self.lock(), |answers| answers.missing > 0);
+        let mut answers = waited.unwrap_or_else(PoisonError::into_inner);
+        answers.first_error.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Answers for a shard that a panic takes while it opens.
+struct Answer(Option<Arc<Roll>>);
+
+impl Answer {
+    fn give(mut self, error: Option<BuildError>) {
+        if let Some(roll) = self.0.take() {
+            roll.answer(error);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some(roll) = self.0.take() {
+            roll.answer(None);
+        }
+    }
 }
 
 /// What a shard's thread starts with.
@@ -86,35 +142,37 @@ struct Start<A: Assembly> {
     lane: Arc<dyn Lane>,
     exits: Arc<Exits>,
     setup: <A::Driver as Driver>::Setup,
-    report: mpsc::Sender<Option<BuildError>>,
+    roll: Arc<Roll>,
     shard: ShardId,
     queue: LocalOf<A>,
 }
 
 impl<A: Assembly> Start<A> {
     fn main(self) {
-        let Self { core, lane, exits, setup, report, shard, queue } = self;
+        let Self { core, lane, exits, setup, roll, shard, queue } = self;
+        let answer = Answer(Some(roll));
         let ended = catch_unwind(AssertUnwindSafe(|| {
-            let opened = pin_thread(&core.options.thread_affinity, shard)
-                .and_then(|()| Shard::open(Arc::clone(&core), shard, lane, queue, &setup));
+            let open = || {
+                pin_thread(&core.options.thread_affinity, shard)?;
+                Shard::open(Arc::clone(&core), shard, lane, queue, &setup)
+            };
+            // A part that panics as it opens is a part that does not open; the hook has said why.
+            let opened = catch_unwind(AssertUnwindSafe(open))
+                .unwrap_or_else(|_| Err(io::Error::other("a part panicked as it was opened")));
             match opened {
                 Ok(opened) => {
-                    // The launcher may have given up and gone; then the phase says so.
-                    drop(report.send(None));
-                    drop(report);
+                    answer.give(None);
                     opened.run()
                 }
                 Err(source) => {
                     core.never_started();
-                    drop(report.send(Some(BuildError::Open { shard, source })));
+                    answer.give(Some(BuildError::Open { shard, source }));
                     Ok(())
                 }
             }
         }));
         if ended.is_err() {
-            // Others must not wait for a shard that a panic took.
-            core.close();
-            core.wake_all();
+            core.lost_shard();
         }
         exits.gone(shard, ended);
     }

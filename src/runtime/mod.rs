@@ -140,6 +140,8 @@ impl<A: Assembly> RuntimeOf<A> {
     /// report counts them.
     pub fn shutdown_timeout(mut self, patience: Duration) -> ShutdownReport {
         self.end(patience);
+        // Those that are stuck are left behind: the drop of this value must not wait for them again.
+        self.threads.clear();
         self.report()
     }
 
@@ -151,8 +153,11 @@ impl<A: Assembly> RuntimeOf<A> {
     fn end(&mut self, patience: Duration) {
         let on_own_shard =
             port::with(|port| port.is_some_and(|port| port.runtime() == self.core.runtime()));
-        let deadline = Instant::now() + patience;
-        self.core.limit(deadline);
+        // Patience beyond what the clock can show has no end.
+        let deadline = Instant::now().checked_add(patience);
+        if let Some(deadline) = deadline {
+            self.core.limit(deadline);
+        }
         self.close();
         // A shard cannot wait for its own end.
         if !on_own_shard && self.exits.block_until(deadline) {

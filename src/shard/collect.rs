@@ -21,13 +21,16 @@ impl<A: Assembly> Shard<A> {
                 Some(Class::Bell | Class::BellSent | Class::Watch) => self.answer(cqe),
                 // The operation itself says how it ended; a close that failed has nobody to tell.
                 Some(Class::Cancel | Class::Close) => {}
-                None => self.public().counters.stale_completions.add(1),
+                None => self.table.borrow_mut().refuse(),
             }
         }
         self.batch.replace(batch);
+        let stale = self.table.borrow().stale();
+        self.public().counters.stale_completions.set(stale);
     }
 
-    fn complete(&self, cqe: Cqe) {
+    /// Passes on the completion of an operation, and wakes who waits for it.
+    pub(super) fn complete(&self, cqe: Cqe) {
         let completed = self.table.borrow_mut().complete(cqe);
         match completed {
             Completed::Last(charge, outcome) => {
@@ -41,7 +44,7 @@ impl<A: Assembly> Shard<A> {
                     waker.wake();
                 }
             }
-            Completed::Stale => self.public().counters.stale_completions.add(1),
+            Completed::Stale => {}
         }
     }
 
@@ -72,7 +75,8 @@ impl<A: Assembly> Shard<A> {
 
     /// Puts an operation on the ring.
     pub(super) fn submit_here(&self, charge: Charge) -> Result<(), (SubmitError, Charge)> {
-        if self.failure.borrow().is_some() {
+        // What comes after the others were cancelled would not be.
+        if self.leaving.get() || self.failure.borrow().is_some() {
             return Err((SubmitError::Closed, charge));
         }
         let token = {
@@ -89,7 +93,7 @@ impl<A: Assembly> Shard<A> {
         };
         self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
         self.note_in_flight();
-        self.push(sqe);
+        self.arm(sqe);
         Ok(())
     }
 
@@ -109,6 +113,9 @@ impl<A: Assembly> Shard<A> {
 
     /// Asks the kernel to end an operation of this shard, if it is still in flight.
     pub(super) fn cancel_here(&self, token: Token) {
+        if self.cancel_deferred(token) {
+            return;
+        }
         if self.table.borrow().is_in_flight(token) {
             let cancel = Token::new(Class::Cancel, token.generation(), token.index());
             self.push(Sqe::cancel(token).token(cancel).flags(sqe_flags::CQE_SKIP_SUCCESS));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
 use std::sync::{Arc as StdArc, OnceLock, Weak as StdWeak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
@@ -15,10 +15,11 @@ use crate::id::ShardId;
 use crate::inflight::Charge;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
-use crate::primitive::{Arc, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
+use crate::primitive::{Arc, AtomicPtr, AtomicU8, AtomicU64, Mutex, Ordering, lock};
 use crate::queue::{SharedQueue, StealQueue};
 use crate::shard::mailbox::Mailbox;
 use crate::shard::outpost::Outpost;
+use crate::shard::quiet::Quiet;
 use crate::stats::{Counter, Counters};
 use crate::task::{Registry, Runnable, RuntimeId};
 use crate::timer::TimerKey;
@@ -35,8 +36,6 @@ pub(crate) type RingerOf<A> =
 pub(crate) enum Letter {
     /// A task that may run on this shard only, or that was woken far from any shard.
     Task(Runnable),
-    /// Something to be done on the shard's thread, such as making a task that is not `Send`.
-    Run(Box<dyn FnOnce() + Send>),
     /// An operation of a future that is polled elsewhere.
     Submit(Charge),
     /// An operation of this shard whose future is gone.
@@ -83,7 +82,7 @@ pub(crate) struct Core<A: Assembly> {
     pub(crate) idle: Idle,
     phase: AtomicU8,
     /// How many shards have nothing in flight any more and will ring nobody.
-    pub(crate) quiet: AtomicUsize,
+    pub(crate) quiet: Quiet,
     /// Operations that were still in flight when the time for their end was over.
     pub(crate) leaked: StdAtomicUsize,
     /// Operations that were cancelled at the end.
@@ -98,7 +97,7 @@ pub(crate) struct Core<A: Assembly> {
 impl<A: Assembly> Core<A> {
     /// The shared state, and the owner's end of each shard's queue.
     pub(crate) fn new(options: Options, placement: A::Placement) -> (Self, Vec<LocalOf<A>>) {
-        let count = options.shards;
+        let count = options.shard_count();
         let mut locals = Vec::with_capacity(count);
         let mut shards = Vec::with_capacity(count);
         for _ in 0..count {
@@ -123,7 +122,7 @@ impl<A: Assembly> Core<A> {
             idle: Idle::new(count),
             options,
             phase: AtomicU8::new(Phase::Running as u8),
-            quiet: AtomicUsize::new(0),
+            quiet: Quiet::default(),
             leaked: StdAtomicUsize::new(0),
             cancelled: StdAtomicUsize::new(0),
             dropped: StdAtomicUsize::new(0),
@@ -177,9 +176,17 @@ impl<A: Assembly> Core<A> {
     /// A shard did not open its parts: others must not wait for it.
     pub(crate) fn never_started(&self) {
         self.close();
-        // AcqRel: as in `await_others`.
-        self.quiet.fetch_add(1, Ordering::AcqRel);
+        self.quiet.arrive();
         self.wake_all();
+    }
+
+    /// A panic of ours, or of a part, took a shard: a runtime without it would lose wakes, and others
+    /// must not wait for what it can no longer do.
+    pub(crate) fn lost_shard(&self) {
+        /// How long the others have for their own end.
+        const GRACE: Duration = Duration::from_secs(1);
+        self.limit(Instant::now() + GRACE);
+        self.never_started();
     }
 
     /// Whether a shard takes a task from elsewhere: it must not have too many waiting.

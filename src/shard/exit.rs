@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
-use crate::primitive::Ordering;
-use crate::shard::Shard;
 use crate::shard::outpost::refuse;
+use crate::shard::{Letter, Shard};
 
 /// How often a shard that is ending looks whether the others have ended.
 const PACE: Duration = Duration::from_micros(500);
+/// How often a shard that waits for the others looks whether the time is over.
+const PATIENCE: Duration = Duration::from_millis(20);
 /// After the deadline cancelled operations still get this long to come back.
 const REAP: Duration = Duration::from_millis(500);
 
@@ -28,13 +29,12 @@ impl<A: Assembly> Shard<A> {
             self.core.wake_all();
         }
         self.end_tasks();
-        let reaped = self.end_operations();
         self.leaving.set(true);
+        let reaped = self.end_operations();
         let everybody = self.await_others();
         let public = self.public();
         public.gate.close();
-        public.mailbox.close().into_iter().for_each(refuse);
-        self.inbox.take().into_iter().for_each(refuse);
+        self.close_mail();
         let mut wakers = Vec::new();
         self.wheel.borrow_mut().advance(u64::MAX, |waker| wakers.push(waker));
         drop(wakers);
@@ -46,22 +46,57 @@ impl<A: Assembly> Shard<A> {
         let live = self.public().registry.len();
         self.core.dropped.fetch_add(live, StdOrdering::Relaxed);
         self.public().registry.abort_all();
-        while self.core.live_tasks() > 0 && !self.is_late() {
+        let mut told_all = false;
+        while self.core.live_tasks() > 0 {
+            if self.is_late() && !told_all {
+                told_all = true;
+                // A shard that is stuck has not told its tasks, and some of them may run here. (What
+                // it spawned itself, it alone can wake for that; it hears of it when it is woken.)
+                self.core.shards.iter().for_each(|public| public.registry.abort_all());
+            }
             self.fire_timers();
             self.read_letters();
             self.run_tasks();
             self.serve_ring();
-            if !self.has_work() && !self.steal() && self.core.live_tasks() > 0 {
-                self.pause();
+            if self.has_work() || self.steal() {
+                // Also after the deadline: who awaits these tasks waits for nothing else.
+                continue;
             }
-            if self.failure.borrow().is_some() {
+            if self.is_late() || self.failure.borrow().is_some() {
                 break;
             }
+            if self.core.live_tasks() > 0 {
+                self.pause();
+            }
+        }
+    }
+
+    /// Takes no more letters. Those that were not read are tasks of this shard, which is their
+    /// place to be dropped, and what ended with the shard.
+    fn close_mail(&self) {
+        let unread = self.public().mailbox.close();
+        for letter in self.inbox.take().into_iter().chain(unread) {
+            match letter {
+                Letter::Task(runnable) => drop(runnable),
+                other => refuse(other),
+            }
+        }
+    }
+
+    /// A panic went through the shard: what can still be ended is ended, on the thread where it
+    /// belongs. The ring and the operations are left as they are, because the kernel uses them.
+    pub(super) fn abandon(&self) {
+        self.core.close();
+        self.close_mail();
+        self.public().registry.abort_all();
+        while let Some(runnable) = self.next_task() {
+            drop(runnable);
         }
     }
 
     /// Cancels every operation in flight and reaps it. Whether none is left.
     fn end_operations(&self) -> bool {
+        self.arm_deferred();
         let tokens: Vec<Token> = self.table.borrow().in_flight().map(|(token, _)| token).collect();
         self.core.cancelled.fetch_add(tokens.len(), StdOrdering::Relaxed);
         for token in tokens {
@@ -91,15 +126,17 @@ impl<A: Assembly> Shard<A> {
 
     /// Waits until no other shard will ring this one. Whether that is so.
     fn await_others(&self) -> bool {
-        // AcqRel: what a shard did before it fell silent happens before who sees all silent.
-        self.core.quiet.fetch_add(1, Ordering::AcqRel);
-        while self.core.quiet.load(Ordering::Acquire) < self.core.shards.len() {
+        self.core.quiet.arrive();
+        let shards = self.core.shards.len();
+        loop {
+            // The deadline may yet be set, or brought forward, by who waits for the runtime.
+            if self.core.quiet.wait(shards, PATIENCE) {
+                return true;
+            }
             if self.is_late() || self.failure.borrow().is_some() {
                 return false;
             }
-            self.pause();
         }
-        true
     }
 
     fn is_late(&self) -> bool {

@@ -21,7 +21,7 @@ impl<A: Assembly> Shard<A> {
         self.core.idle.begin_search();
         let found = self.search();
         // The last searcher that found work sees whether there is more of it (K1..K4 again).
-        if self.core.idle.end_search() && found && self.others_have_backlog() {
+        if self.core.idle.end_search() && found && self.others_need_help() {
             self.core.call_for_help(false);
         }
         if !found {
@@ -32,8 +32,6 @@ impl<A: Assembly> Shard<A> {
     /// Steals, or spins while that may pay. Whether there is something to do.
     fn search(&self) -> bool {
         if self.has_signal() || self.steal() {
-            // An idle time of no length is one that a spin covers.
-            self.spin.borrow_mut().hit();
             return true;
         }
         let window = self.spin.borrow().window();
@@ -94,6 +92,10 @@ impl<A: Assembly> Shard<A> {
             self.wake_up(false);
             return;
         }
+        // Whoever left a task in a slot that is not for taking yet found nobody to call.
+        if self.watchful.get() || self.others_hold_a_task() {
+            self.sentinel.set(self.core.idle.become_sentinel());
+        }
         let began = self.now();
         let mut until = self.next_timer();
         if self.sentinel.get() {
@@ -104,13 +106,12 @@ impl<A: Assembly> Shard<A> {
             public.counters.parks.add(1);
             let result = self.driver.borrow_mut().park(until);
             self.bells_owed.set(false);
-            self.note_driver(result);
+            self.note_enter(result);
             let slept = self.now() - began;
             self.spin.borrow_mut().slept(slept);
             let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
             public.counters.parked_nanos.add(nanos);
         }
-        public.counters.enters.set(self.driver.borrow().enters());
         self.wake_up(true);
     }
 
@@ -118,35 +119,26 @@ impl<A: Assembly> Shard<A> {
     fn wake_up(&self, slept: bool) {
         let rung = self.public().gate.withdraw();
         let claimed = self.core.idle.withdraw(self.me);
+        let watched = self.sentinel.replace(false);
+        // Nobody may rely on a sentinel that is awake: what it runs next may take long.
+        let wanted = watched && self.core.idle.resign_sentinel();
         self.collect();
-        let watched = slept && self.sentinel.get();
         if claimed || watched {
-            if watched && !claimed {
+            if !claimed {
                 self.core.idle.begin_search();
             }
             let found = self.steal();
             let last = self.core.idle.end_search();
-            if found && last && self.others_have_backlog() {
+            if found && last && self.others_need_help() {
                 self.core.call_for_help(false);
             }
-            self.keep_watch(claimed);
+            // A shard that was called comes back by itself for a while, so that a call for help
+            // need not ring each time; when nobody wants it any more it sleeps on.
+            self.watchful.set(claimed || wanted);
             return;
         }
         if slept && !rung {
             self.fold();
-        }
-    }
-
-    /// A shard that was called comes back by itself for a while, so that a call for help need not
-    /// ring each time; when nobody wants it any more it sleeps on.
-    fn keep_watch(&self, claimed: bool) {
-        if self.sentinel.get() {
-            if !claimed && !self.core.idle.take_wanted() {
-                self.sentinel.set(false);
-                self.core.idle.resign_sentinel();
-            }
-        } else if self.core.idle.become_sentinel() {
-            self.sentinel.set(true);
         }
     }
 

@@ -4,8 +4,8 @@ use crate::primitive::{AtomicUsize, Mutex, Ordering, lock};
 
 /// A queue with many writers and one reader, who takes everything at once.
 ///
-/// It does not refuse: a wake must not be lost. What can be refused (a spawn) is refused by the
-/// sender, who looks at [`len`](Self::len) first.
+/// It is never full, because a wake must not be lost; what can be refused (a spawn) is refused by
+/// the sender, who looks at [`len`](Self::len) first. Once closed it hands every letter back.
 #[derive(Debug)]
 pub(crate) struct Mailbox<M> {
     /// How many letters lie in `letters`; a hint for readers that do not hold the lock.
@@ -42,8 +42,8 @@ impl<M> Mailbox<M> {
             return;
         }
         let mut letters = lock(&self.letters);
-        self.len.store(0, Ordering::Relaxed);
         let Some(open) = letters.as_mut() else { return };
+        self.len.store(0, Ordering::Relaxed);
         if to.is_empty() {
             std::mem::swap(open, to);
         } else {
@@ -53,9 +53,9 @@ impl<M> Mailbox<M> {
 
     /// Takes no more letters, and returns those that were not read.
     pub(crate) fn close(&self) -> Vec<M> {
-        let left = lock(&self.letters).take();
+        let mut letters = lock(&self.letters);
         self.len.store(0, Ordering::Relaxed);
-        left.unwrap_or_default()
+        letters.take().unwrap_or_default()
     }
 
     /// Whether there is nothing to take. A hint, exact after the fences of the parking protocol.
@@ -68,3 +68,11 @@ impl<M> Mailbox<M> {
         self.len.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "mailbox/loom.rs"]
+mod loom_tests;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -21,11 +23,13 @@ use crate::timer::Wheel;
 
 mod collect;
 mod core;
+mod defer;
 mod exit;
 mod idle;
 mod mailbox;
 mod outpost;
 mod pack;
+mod quiet;
 mod seam;
 mod spin;
 mod steal;
@@ -34,6 +38,7 @@ pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
 pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};
+use defer::Deferred;
 use pack::Pack;
 use spin::Spin;
 use steal::Victims;
@@ -67,6 +72,8 @@ pub(crate) struct Shard<A: Assembly> {
     wheel: RefCell<Wheel<Waker>>,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
+    /// Receives that wait for a second look before they are armed.
+    deferred: RefCell<Deferred>,
     /// Entries that the submission queue had no room for, in order.
     overflow: RefCell<VecDeque<Sqe>>,
     inbox: RefCell<Vec<Letter>>,
@@ -86,10 +93,14 @@ pub(crate) struct Shard<A: Assembly> {
     made: Cell<u32>,
     lifo_streak: Cell<u32>,
     tick: Cell<u32>,
+    /// The pinned tasks are next to go before the stealable ones.
+    pinned_first: Cell<bool>,
     /// A task that was stolen to be run at once.
     next: Cell<Option<Runnable>>,
-    /// This shard is the sentinel of the runtime.
+    /// This shard sleeps as the sentinel of the runtime.
     sentinel: Cell<bool>,
+    /// This shard is the sentinel when it sleeps next, if there is no other.
+    watchful: Cell<bool>,
     /// Fds are closed by a direct call: the ring takes nothing more.
     leaving: Cell<bool>,
     /// The length of a poll, learned, in nanoseconds.
@@ -112,6 +123,7 @@ impl<A: Assembly> Shard<A> {
         let already = core.public(me).ringer.set(ringer).is_err();
         assert!(!already, "a shard is opened once");
         let options = &core.options;
+        let shards = core.shards.len();
         let shard = Self {
             me,
             lane,
@@ -122,13 +134,14 @@ impl<A: Assembly> Shard<A> {
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
+            deferred: RefCell::new(Deferred::new()),
             overflow: RefCell::new(VecDeque::new()),
             inbox: RefCell::new(Vec::new()),
             batch: RefCell::new(Vec::new()),
             due: RefCell::new(Vec::new()),
-            victims: RefCell::new(Victims::new(me, options.shards, options.steal)),
+            victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
-            pack: RefCell::new(Pack::new(options.packing && options.shards > 1)),
+            pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             polling: Cell::new(false),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
@@ -137,6 +150,8 @@ impl<A: Assembly> Shard<A> {
             tick: Cell::new(0),
             next: Cell::new(None),
             sentinel: Cell::new(false),
+            watchful: Cell::new(false),
+            pinned_first: Cell::new(false),
             leaving: Cell::new(false),
             poll_nanos: Cell::new(1_000),
             failure: RefCell::new(None),
@@ -148,13 +163,22 @@ impl<A: Assembly> Shard<A> {
     /// Takes turns until the runtime closes, then ends what is left. Returns what made the driver
     /// useless, if anything did.
     pub(crate) fn run(self) -> io::Result<()> {
-        let finished = on_shard(&self, || {
-            while self.core.phase() == Phase::Running && self.failure.borrow().is_none() {
-                self.turn();
-            }
-            self.wind_down()
+        // A panic must not drop what the kernel uses (I1).
+        let shard = ManuallyDrop::new(self);
+        let finished = on_shard(&*shard, || {
+            let turns = || {
+                while shard.core.phase() == Phase::Running && shard.failure.borrow().is_none() {
+                    shard.turn();
+                }
+                shard.wind_down()
+            };
+            catch_unwind(AssertUnwindSafe(turns)).unwrap_or_else(|panic| {
+                // The part that panicked may do it again.
+                drop(catch_unwind(AssertUnwindSafe(|| shard.abandon())));
+                resume_unwind(panic)
+            })
         });
-        self.leave(finished)
+        ManuallyDrop::into_inner(shard).leave(finished)
     }
 
     /// One turn: timers, letters, tasks, the ring; and sleep if there is nothing to do.
@@ -163,6 +187,12 @@ impl<A: Assembly> Shard<A> {
         self.read_letters();
         self.public().registry.settle();
         self.run_tasks();
+        if self.has_work() {
+            // A busy shard looks at its ring only.
+            self.arm_deferred();
+        } else if self.look_again() {
+            return;
+        }
         self.serve_ring();
         if !self.has_work() {
             self.idle();
@@ -189,12 +219,13 @@ impl<A: Assembly> Shard<A> {
         self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(|| self.now() + FAR)
     }
 
-    /// Whether a task could run here now.
+    /// Whether there is something to do here without a wake-up.
     fn has_work(&self) -> bool {
         !self.pinned.borrow().is_empty()
             || !self.queue.borrow().is_empty()
             || !self.public().lifo.load(Ordering::Relaxed).is_null()
             || !self.inbox.borrow().is_empty()
+            || !self.overflow.borrow().is_empty()
     }
 
     fn fire_timers(&self) {
@@ -229,7 +260,6 @@ impl<A: Assembly> Shard<A> {
                 self.pinned.borrow_mut().push_back(runnable);
             }
             Letter::Task(runnable) => self.queue.borrow_mut().push(runnable),
-            Letter::Run(job) => job(),
             Letter::Submit(charge) => self.submit_posted(charge),
             Letter::Cancel(token) => self.cancel_here(token),
             Letter::ClearTimer(key) => {
@@ -247,12 +277,13 @@ impl<A: Assembly> Shard<A> {
         self.offer_backlog();
         while polls < options.poll_budget {
             let Some(runnable) = self.next_task() else { break };
-            let start = *start.get_or_insert_with(|| self.now());
-            self.poll(runnable);
-            polls += 1;
+            // Their targets sleep, and this poll may be long.
             if self.bells_owed.get() {
                 self.send_bells();
             }
+            let start = *start.get_or_insert_with(|| self.now());
+            self.poll(runnable);
+            polls += 1;
             // Long polls are watched closely, short ones from time to time.
             let long = self.poll_nanos.get() > 20_000;
             if long || polls % LOOK_EVERY == 0 {
@@ -296,7 +327,8 @@ impl<A: Assembly> Shard<A> {
             return Some(runnable);
         }
         self.lifo_streak.set(0);
-        let pinned_first = tick & 1 == 0;
+        // A turn of its own: the tick beats together with the slot when two tasks wake each other.
+        let pinned_first = self.pinned_first.replace(!self.pinned_first.get());
         let next = if pinned_first { self.pop_pinned() } else { None };
         next.or_else(|| self.queue.borrow_mut().pop())
             .or_else(|| self.pop_pinned())
@@ -368,7 +400,7 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Flushes doorbells at once: their targets sleep, and the task polled next may be long.
+    /// Flushes doorbells at once.
     fn send_bells(&self) {
         self.flush_ring();
         if self.driver.borrow().pending() {
@@ -392,7 +424,12 @@ impl<A: Assembly> Shard<A> {
     fn flush_ring(&self) {
         let result = self.driver.borrow_mut().flush();
         self.bells_owed.set(false);
-        self.note_driver(result.map(drop));
+        self.note_enter(result.map(drop));
+    }
+
+    fn note_enter(&self, result: io::Result<()>) {
+        self.public().counters.enters.set(self.driver.borrow().enters());
+        self.note_driver(result);
     }
 
     fn note_driver(&self, result: io::Result<()>) {

@@ -125,7 +125,6 @@ pub(super) fn refuse(letter: Letter) {
     match letter {
         // Dropping a task that can run no more resolves its handle.
         Letter::Task(runnable) => drop(runnable),
-        Letter::Run(job) => drop(job),
         Letter::Submit(charge) => {
             if let Finished::Wake(waker) = charge.finish(Outcome::error(libc::EPIPE)) {
                 waker.wake();

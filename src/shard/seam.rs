@@ -13,7 +13,7 @@ use crate::port::{Lane, Port, SubmitError, TimersFull};
 use crate::primitive::Arc;
 use crate::shard::{Letter, Shard};
 use crate::task::{LocalScheduler, Registry, Runnable, RuntimeId};
-use crate::timer::TimerKey;
+use crate::timer::{Full, TimerKey};
 
 impl<A: Assembly> LocalScheduler for Shard<A> {
     fn runtime(&self) -> RuntimeId {
@@ -112,7 +112,10 @@ impl<A: Assembly> Port for Shard<A> {
         // Cloned before the wheel is borrowed: a waker may be anybody's code.
         let waker = waker.clone();
         let inserted = self.wheel.borrow_mut().insert(deadline, waker);
-        inserted.map_err(|full| TimersFull { limit: full.limit })
+        inserted.map_err(|Full { payload, limit }| {
+            drop(payload);
+            TimersFull { limit }
+        })
     }
 
     fn clear_timer(&self, home: ShardId, key: TimerKey) {
@@ -168,8 +171,8 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Rings a shard whose gate gave this one the duty. The ring goes out at the end of the present
-    /// poll, or with the next submission.
+    /// Rings a shard whose gate gave this one the duty. From within a poll the ring goes out at once,
+    /// because nobody knows how long the poll still lasts; else before the next poll.
     pub(super) fn ring(&self, target: ShardId) {
         let ringer = self.core.public(target).ringer.get();
         let ringer = ringer.expect("shards run tasks only when all of them have opened");
@@ -177,5 +180,8 @@ impl<A: Assembly> Shard<A> {
         self.public().counters.doorbells_sent.add(1);
         self.bells_owed.set(true);
         self.note_driver(result);
+        if self.polling.get() {
+            self.flush_ring();
+        }
     }
 }

@@ -95,6 +95,22 @@ impl<A: Assembly> Shard<A> {
         others.any(|(index, public)| index != self.me.index() && public.queue.len_hint() > margin)
     }
 
+    /// Whether a shard that polls holds its next task back; if the poll turns out long, somebody
+    /// should take that task.
+    pub(super) fn others_hold_a_task(&self) -> bool {
+        let mut others = self.core.shards.iter().enumerate();
+        others.any(|(index, public)| {
+            index != self.me.index()
+                && !public.lifo.load(Ordering::Relaxed).is_null()
+                && public.poll_count.load(Ordering::Relaxed) % 2 == 1
+        })
+    }
+
+    /// Whether there is work elsewhere that one more searcher might take, now or soon.
+    pub(super) fn others_need_help(&self) -> bool {
+        self.others_have_backlog() || self.others_hold_a_task()
+    }
+
     fn steal_queued(&self, victim: ShardId) -> Option<Runnable> {
         let options = &self.core.options.steal;
         let queue = &self.core.public(victim).queue;
@@ -104,7 +120,8 @@ impl<A: Assembly> Shard<A> {
         }
         let counters = &self.public().counters;
         // Half, rounded up: a lone task behind a long poll is taken too.
-        let most = waiting.div_ceil(2).min(options.batch_size);
+        let spare = waiting - options.locality_margin;
+        let most = waiting.div_ceil(2).min(options.batch_size).min(spare);
         for _ in 0..RETRIES {
             counters.steal_attempts.add(1);
             match self.queue.borrow_mut().steal_from(queue, most) {

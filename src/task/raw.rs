@@ -274,9 +274,9 @@ pub(super) unsafe fn allocate<F: Future>(
 pub(super) unsafe fn take_apart<F: Future>(task: NonNull<Header>) -> F {
     // SAFETY:
     // - passed on to the caller; the value is not used in place afterwards.
-    let stage = unsafe { with_stage::<F, _>(task, |stage| stage.read()) };
+    let stage = unsafe { with_stage::<F, _>(task, |stage| std::ptr::replace(stage, Stage::Gone)) };
     // SAFETY:
-    // - the same; the stage is not dropped in place, and nobody has a part.
+    // - the same; the stage is empty, and nobody has a part.
     unsafe { free::<F>(task) };
     match stage {
         Stage::Future(future) => future,

@@ -97,9 +97,9 @@ impl Links {
 
 /// The live tasks that were spawned through one shard.
 pub(crate) struct Registry {
+    end: End,
     limit: usize,
     few: usize,
-    closed: AtomicBool,
     /// Some thread has the own part.
     owned: AtomicBool,
     own: UnsafeCell<Own>,
@@ -126,6 +126,16 @@ unsafe impl Send for Registry {}
 // - `own` is touched by the owner only, of which `owned` allows one; the rest is atomic or locked.
 unsafe impl Sync for Registry {}
 
+/// How far the registry is on its way down. Every run of a task reads it, so it lies apart from what
+/// is written.
+#[repr(align(128))]
+struct End {
+    /// No task is taken any more.
+    closed: AtomicBool,
+    /// All tasks were asked to end.
+    ending: AtomicBool,
+}
+
 /// What the owner has to itself.
 struct Own {
     list: List,
@@ -146,7 +156,7 @@ impl Registry {
         Self {
             limit,
             few: if limit < FINE { 0 } else { FEW },
-            closed: AtomicBool::new(false),
+            end: End { closed: AtomicBool::new(false), ending: AtomicBool::new(false) },
             owned: AtomicBool::new(false),
             own: UnsafeCell::new(own),
             own_spawned: AtomicUsize::new(0),
@@ -185,15 +195,18 @@ impl Registry {
     pub(crate) fn close(&self) {
         let _shared = lock(&self.shared);
         // Relaxed: others look under the lock; for the owner see the head of the module.
-        self.closed.store(true, Ordering::Relaxed);
+        self.end.closed.store(true, Ordering::Relaxed);
     }
 
     /// Takes no more tasks, and asks every one to end. Those of them that run or wait come to a last
     /// poll, in which their future is dropped.
     ///
-    /// On the owner's thread, or while there is no owner; else the owner's tasks are left out.
+    /// On the owner's thread, or while there is no owner. Else of the owner's tasks only those hear
+    /// of it that run or are woken; the owner tells the others when it comes here.
     pub(crate) fn abort_all(&self) {
         self.close();
+        // Relaxed: as of `closed` for the owner; others may be late.
+        self.end.ending.store(true, Ordering::Relaxed);
         let mut tasks = Vec::new();
         self.as_owner(|own| own.list.for_each(|task| tasks.push(retained(task))));
         lock(&self.shared).list.for_each(|task| tasks.push(retained(task)));
@@ -206,6 +219,11 @@ impl Registry {
             // - the same, and this gives it up.
             unsafe { release_reference(task) };
         }
+    }
+
+    /// Whether all tasks were asked to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.end.ending.load(Ordering::Relaxed)
     }
 
     /// Frees the tasks that ended on other threads. On the owner's thread.
@@ -256,7 +274,7 @@ impl Registry {
             return unsafe { self.with_own(|own| self.enter_own(own, task)) };
         }
         let mut shared = lock(&self.shared);
-        if self.closed.load(Ordering::Relaxed) {
+        if self.end.closed.load(Ordering::Relaxed) {
             return Err(Refusal::Closed);
         }
         if self.take_places(1) == 0 {
@@ -275,7 +293,7 @@ impl Registry {
 
     fn enter_own(&self, own: &mut Own, task: NonNull<Header>) -> Result<(), Refusal> {
         self.unlink_ended(own);
-        if self.closed.load(Ordering::Relaxed) {
+        if self.end.closed.load(Ordering::Relaxed) {
             return Err(Refusal::Closed);
         }
         if own.spare == 0 {

@@ -94,13 +94,10 @@ impl Runnable {
         assert!(self.bind(), "a task that is bound to a thread runs there");
         let this = ManuallyDrop::new(self);
         let (task, header) = (this.task, this.header());
-        match header.state.start() {
-            Start::Poll => {}
-            Start::End => {
-                // SAFETY:
-                // - the `Runnable` is not used any more and not dropped.
-                return unsafe { end(task, Cause::Aborted) };
-            }
+        if header.state.start() == Start::End || header.meta().registry().is_ending() {
+            // SAFETY:
+            // - the `Runnable` is not used any more and not dropped.
+            return unsafe { end(task, Cause::Aborted) };
         }
         let polling = Polling::enter(task);
         // SAFETY:

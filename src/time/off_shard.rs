@@ -8,6 +8,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cpu;
 use crate::timer::{TimerKey, Wheel};
 
 /// The helper ends when it has had no timer for so long.
@@ -121,7 +122,7 @@ fn rouse(state: &State, at: u64) {
 
 /// What the helper does.
 fn help() {
-    sleep_precisely();
+    cpu::sleep_precisely();
     let mut due = Vec::new();
     let mut state = lock();
     loop {
@@ -157,14 +158,4 @@ fn help() {
 fn wake(waker: Waker) {
     // The result says whether it panicked, and nobody is there to be told.
     drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-}
-
-/// Asks the system not to round this thread's sleeps up by its usual 50 us.
-fn sleep_precisely() {
-    const NANOS: libc::c_ulong = 1;
-    // SAFETY:
-    // - this option takes a number and changes nothing but the calling thread's timer slack.
-    let refused = unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, NANOS) };
-    // Without it timers fire a little later, and still never early.
-    debug_assert_eq!(refused, 0, "every Linux that has io_uring knows PR_SET_TIMERSLACK");
 }

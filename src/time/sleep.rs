@@ -112,7 +112,7 @@ impl Sleep {
         let now = port.map_or_else(Instant::now, Port::now);
         if now >= self.deadline {
             if let Some(timer) = self.timer.take() {
-                clear(port, timer.place, true);
+                clear(port, self.deadline, timer.place);
             }
             return Poll::Ready(());
         }
@@ -143,14 +143,13 @@ fn is_home(port: &dyn Port, lane: &Arc<dyn Lane>) -> bool {
     port.shard() == lane.shard() && port.runtime() == lane.runtime()
 }
 
-/// Sets a timer in the best place, in the stead of one for the deadline `before`.
+/// Sets a timer in the best place; in the stead of that in `place`, for the deadline there.
 fn set(
     port: Option<&dyn Port>,
     deadline: Instant,
     waker: Waker,
-    before: Option<(Instant, Place)>,
+    place: Option<(Instant, Place)>,
 ) -> Timer {
-    let mut place = before;
     if let Some(port) = port {
         let key = match &place {
             Some((_, Place::Shard { lane, key })) if is_home(port, lane) => Some(*key),
@@ -161,7 +160,9 @@ fn set(
             let lane = match place {
                 Some((_, Place::Shard { lane, .. })) if key.is_some() => lane,
                 other => {
-                    discard(Some(port), other);
+                    if let Some((deadline, place)) = other {
+                        clear(Some(port), deadline, place);
+                    }
                     Arc::clone(port.lane())
                 }
             };
@@ -174,7 +175,9 @@ fn set(
     {
         return Timer { waker, place: Place::OffShard(key) };
     }
-    discard(port, place.take());
+    if let Some((deadline, place)) = place {
+        clear(port, deadline, place);
+    }
     let place = match off_shard::set(deadline, waker.clone()) {
         Ok(key) => Place::OffShard(key),
         Err(off_shard::NoHelper) => {
@@ -187,21 +190,15 @@ fn set(
     Timer { waker, place }
 }
 
-fn discard(port: Option<&dyn Port>, timer: Option<(Instant, Place)>) {
-    if let Some((deadline, place)) = timer {
-        let now = port.map_or_else(Instant::now, Port::now);
-        clear(port, place, now >= deadline);
-    }
-}
-
-/// Removes a timer. One that is `due` on another shard fires there by itself about now; that costs
-/// less than a letter.
-fn clear(port: Option<&dyn Port>, place: Place, due: bool) {
+/// Removes the timer for `deadline`.
+fn clear(port: Option<&dyn Port>, deadline: Instant, place: Place) {
     match place {
         Place::Shard { lane, key } => match port {
-            Some(port) if due && !is_home(port, &lane) => {}
+            Some(port) if is_home(port, &lane) => port.clear_timer(lane.shard(), key),
+            // One that is due on another shard fires there by itself about now; that costs less
+            // than a letter.
+            _ if now() >= deadline => {}
             Some(port) if port.runtime() == lane.runtime() => port.clear_timer(lane.shard(), key),
-            _ if due => {}
             _ => lane.clear_timer(lane.shard(), key),
         },
         Place::OffShard(key) => off_shard::clear(key),
@@ -227,7 +224,7 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(timer) = self.timer.take() {
-            port::with(|port| discard(port, Some((self.deadline, timer.place))));
+            port::with(|port| clear(port, self.deadline, timer.place));
         }
     }
 }

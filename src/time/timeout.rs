@@ -53,14 +53,15 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
     Timeout { future: future.into_future(), deadline: sleep_until(deadline) }
 }
 
-/// The future of [`timeout`] and [`timeout_at`].
-#[must_use = "a timeout does nothing until it is polled"]
-#[derive(Debug)]
-pub struct Timeout<F> {
-    // Pinned with the timeout: never moved once that is pinned. There is no `Drop` and no
-    // `repr(packed)`, and `Unpin` is left to the compiler, which asks it of the future.
-    future: F,
-    deadline: Sleep,
+pin_project_lite::pin_project! {
+    /// The future of [`timeout`] and [`timeout_at`].
+    #[must_use = "a timeout does nothing until it is polled"]
+    #[derive(Debug)]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        deadline: Sleep,
+    }
 }
 
 impl<F> Timeout<F> {
@@ -89,19 +90,13 @@ impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, TimeoutError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY:
-        // - neither field is moved out of the reference: the future is pinned again at once, and
-        //   `Sleep` is `Unpin`.
-        let Self { future, deadline } = unsafe { self.get_unchecked_mut() };
-        // SAFETY:
-        // - the future is pinned together with the timeout (see the field).
-        let future = unsafe { Pin::new_unchecked(future) };
-        if let Poll::Ready(output) = future.poll(cx) {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
         // Not counted against the task's ready operations: a future that uses them all up at each
         // poll would never run out of time.
-        deadline.poll_deadline(cx).map(|()| Err(TimeoutError(())))
+        this.deadline.poll_deadline(cx).map(|()| Err(TimeoutError(())))
     }
 }
 

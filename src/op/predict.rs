@@ -21,11 +21,11 @@ const LONGEST_REST: u8 = 248;
 /// makes the guess worse for a few reads and nothing else, so all accesses are relaxed and none is
 /// a locked instruction.
 #[derive(Debug, Default)]
-pub(super) struct Predictor(AtomicU16);
+pub(crate) struct Predictor(AtomicU16);
 
 impl Predictor {
     /// How the read that starts now should be done. To be asked once for each.
-    pub(super) fn next(&self) -> Inline {
+    pub(crate) fn next(&self) -> Inline {
         let [misses, rest] = self.load();
         if rest == 0 {
             return Inline::Try;
@@ -35,7 +35,7 @@ impl Predictor {
     }
 
     /// Notes whether a direct call finished its read.
-    pub(super) fn note(&self, finished: bool) {
+    pub(crate) fn note(&self, finished: bool) {
         let [misses, _] = self.load();
         match (finished, misses) {
             // The common case writes nothing, so that the line stays shared.
@@ -66,3 +66,6 @@ fn rest_after(misses: u8) -> u8 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

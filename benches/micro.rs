@@ -1,0 +1,45 @@
+//! The workloads as criterion groups, for regressions from change to change.
+//!
+//! `cargo bench --bench micro -- [FILTER]`. For numbers beside those of others use `compare`,
+//! which measures by turns.
+
+#[expect(dead_code, reason = "criterion reports times alone; the goals are for the comparison")]
+mod workloads;
+
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+
+use crate::workloads::Role;
+
+fn benchmarks(criterion: &mut Criterion) {
+    for workload in workloads::all() {
+        let mut group = criterion.benchmark_group(workload.group);
+        for contender in &workload.contenders {
+            if contender.role == Role::Other {
+                continue;
+            }
+            let id = BenchmarkId::new(workload.name, contender.name);
+            // The session is opened when its benchmark is run, and closed before the next one.
+            group.bench_function(id, |bencher| {
+                let mut session = (contender.open)();
+                bencher.iter_custom(|times| {
+                    let start = Instant::now();
+                    session(times);
+                    start.elapsed()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group! {
+    name = groups;
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(500))
+        .sample_size(20);
+    targets = benchmarks
+}
+criterion_main!(groups);

@@ -1,0 +1,128 @@
+use super::{Help, Idle};
+use crate::id::ShardId;
+
+fn shard(number: u16) -> ShardId {
+    ShardId::new(number)
+}
+
+#[test]
+fn nobody_is_called_while_all_are_awake() {
+    let idle = Idle::new(4);
+    assert!(!idle.any());
+    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert_eq!(idle.searchers(), 0);
+}
+
+#[test]
+fn the_lowest_sleeper_is_called_first() {
+    let idle = Idle::new(8);
+    for number in [6, 3, 5] {
+        idle.announce(shard(number));
+    }
+    for number in [3, 5, 6] {
+        assert_eq!(idle.call_for_help(true), Help::Claimed(shard(number)));
+        assert_eq!(idle.searchers(), 1);
+        assert!(idle.withdraw(shard(number)), "it was claimed");
+        assert!(idle.end_search(), "it was the last searcher");
+    }
+    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+}
+
+#[test]
+fn one_searcher_is_enough() {
+    let idle = Idle::new(4);
+    idle.announce(shard(1));
+    idle.announce(shard(2));
+    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(1)));
+    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert!(idle.withdraw(shard(1)));
+    assert_eq!(idle.call_for_help(true), Help::NotNeeded, "the claimed shard is still searching");
+    assert!(idle.end_search());
+    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(2)));
+}
+
+#[test]
+fn who_searches_by_itself_counts_as_well() {
+    let idle = Idle::new(4);
+    idle.announce(shard(3));
+    idle.begin_search();
+    idle.begin_search();
+    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert!(!idle.end_search(), "another one searches");
+    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert!(idle.end_search());
+    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(3)));
+}
+
+#[test]
+fn who_wakes_unclaimed_has_no_duty() {
+    let idle = Idle::new(4);
+    idle.announce(shard(0));
+    assert!(idle.is_idle(shard(0)));
+    assert!(!idle.withdraw(shard(0)));
+    assert!(!idle.is_idle(shard(0)));
+    assert_eq!(idle.searchers(), 0);
+    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+}
+
+#[test]
+fn a_claimed_shard_is_no_longer_idle() {
+    let idle = Idle::new(4);
+    idle.announce(shard(2));
+    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(2)));
+    assert!(!idle.is_idle(shard(2)));
+    assert!(!idle.any());
+}
+
+#[test]
+fn shards_beyond_one_word_sleep_and_are_called() {
+    let idle = Idle::new(130);
+    for number in [129, 128, 127, 64, 63] {
+        idle.announce(shard(number));
+        assert!(idle.is_idle(shard(number)));
+    }
+    assert!(!idle.is_idle(shard(126)));
+    assert!(!idle.withdraw(shard(64)));
+    for number in [63, 127, 128, 129] {
+        assert_eq!(idle.call_for_help(true), Help::Claimed(shard(number)));
+        assert!(idle.withdraw(shard(number)));
+        assert!(idle.end_search());
+    }
+    assert!(!idle.any());
+}
+
+#[test]
+fn sixty_four_shards_fill_one_word_and_the_next_needs_another() {
+    for count in [64, 65] {
+        let idle = Idle::new(count);
+        let last = ShardId::from_index(count - 1);
+        idle.announce(last);
+        assert_eq!(idle.call_for_help(true), Help::Claimed(last));
+    }
+}
+
+#[test]
+fn what_is_not_urgent_is_left_to_the_sentinel() {
+    let idle = Idle::new(4);
+    idle.announce(shard(0));
+    assert!(idle.become_sentinel());
+    assert!(!idle.become_sentinel(), "there is one already");
+    assert!(!idle.resign_sentinel(), "nobody wanted it");
+    assert!(idle.become_sentinel());
+    assert_eq!(idle.call_for_help(false), Help::NotNeeded);
+    assert!(idle.resign_sentinel(), "somebody wanted it");
+    assert!(idle.become_sentinel());
+    assert!(!idle.resign_sentinel(), "that was said already");
+    assert!(idle.become_sentinel());
+    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(0)), "the urgent is not left to it");
+}
+
+#[test]
+fn without_a_sentinel_somebody_is_called_for_everything() {
+    let idle = Idle::new(4);
+    idle.announce(shard(0));
+    assert!(idle.become_sentinel());
+    assert!(!idle.resign_sentinel());
+    assert_eq!(idle.call_for_help(false), Help::Claimed(shard(0)));
+    assert!(idle.become_sentinel(), "another one may take the duty");
+}

@@ -1,0 +1,217 @@
+//! Listening sockets of any family.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use socket2::SockRef;
+
+use crate::net::backlog::{Backlog, Ticket};
+use crate::net::family::Family;
+use crate::net::options::default_accept_ahead;
+use crate::net::stream::Stream;
+use crate::op::Fd;
+use crate::port::{self, Lane, Port, ToLane};
+use crate::primitive::Arc;
+
+/// A listening socket; [`TcpListener`](super::TcpListener) is the one for TCP.
+///
+/// It is `Clone`, and any number of tasks may [`accept`](Self::accept) at the same time; they are
+/// served in the order they came.
+///
+/// From the first `accept` on, the listener takes connections from the kernel ahead of time, with
+/// one operation for many, on the ring of the shard that polled that `accept`; how many is set by
+/// [`ListenOptions::accept_ahead`](super::ListenOptions::accept_ahead).
+///
+/// # Closing
+///
+/// When the last clone is dropped, connections that nobody accepted are closed, and the address
+/// becomes free a moment later, when the shard has let go of it; [`close`](Self::close) waits for
+/// that.
+pub struct Listener<F: Family> {
+    shared: Arc<Shared>,
+    family: PhantomData<fn() -> F>,
+}
+
+struct Shared {
+    fd: Fd,
+    backlog: Closing,
+}
+
+/// Closes the backlog when it goes.
+struct Closing(Arc<Backlog>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl<F: Family> Listener<F> {
+    /// A listener on a socket that listens and has its options.
+    pub(super) fn new(fd: OwnedFd, lane: Arc<dyn Lane>, accept_ahead: usize) -> Self {
+        let backlog = Backlog::new(Arc::clone(&lane), accept_ahead);
+        let shared = Shared { fd: Fd::new(fd, lane), backlog: Closing(backlog) };
+        Self { shared: Arc::new(shared), family: PhantomData }
+    }
+
+    /// Takes a listener of the standard library over. It becomes non-blocking, and connections get
+    /// the options that those of a listener made here have (for TCP: no delay of small writes).
+    ///
+    /// # Errors
+    ///
+    /// On a thread without a runtime, see [`from_std_on`](Self::from_std_on); else what the system
+    /// answers.
+    pub fn from_std(listener: F::StdListener) -> io::Result<Self> {
+        Self::adopt(listener, port::ambient_lane("Listener::from_std_on")?)
+    }
+
+    /// As [`from_std`](Self::from_std), for any thread: a listener of this runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub fn from_std_on(lane: &impl ToLane, listener: F::StdListener) -> io::Result<Self> {
+        Self::adopt(listener, lane.to_lane().0)
+    }
+
+    fn adopt(listener: F::StdListener, lane: Arc<dyn Lane>) -> io::Result<Self> {
+        let fd: OwnedFd = listener.into();
+        let socket = SockRef::from(&fd);
+        socket.set_nonblocking(true)?;
+        F::prepare(&socket)?;
+        Ok(Self::new(fd, lane, default_accept_ahead()))
+    }
+
+    /// The next connection, and the address of its other end.
+    ///
+    /// A connection that its peer reset before it was accepted is passed over.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers, such as at the limit of open files of the process; the next
+    /// `accept` tries again. `WouldBlock` at the limit of operations in flight.
+    ///
+    /// # Cancel safety
+    ///
+    /// No connection is lost when the future is dropped: the next `accept` gets it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spargio::net::TcpListener;
+    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let _client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    /// let (stream, peer) = listener.accept().await?;
+    /// assert_eq!(stream.peer_addr()?, peer);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn accept(&self) -> Accept<'_, F> {
+        Accept { listener: self, ticket: None }
+    }
+
+    /// Closes the listener and waits until its address is free. If there are clones, the last of
+    /// them closes it, and this does not wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped the listener closes all the same.
+    pub async fn close(self) {
+        let Ok(Shared { fd, backlog }) = Arc::try_unwrap(self.shared) else {
+            return;
+        };
+        backlog.0.close();
+        poll_fn(|cx| backlog.0.poll_closed(cx)).await;
+        // A direct call, because the close through the ring would come later.
+        drop(fd.into_owned());
+    }
+
+    /// The address it listens on.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub fn local_addr(&self) -> io::Result<F::Addr> {
+        F::from_sock_addr(SockRef::from(&self.shared.fd).local_addr()?)
+    }
+}
+
+impl<F: Family> Clone for Listener<F> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), family: PhantomData }
+    }
+}
+
+impl<F: Family> AsFd for Listener<F> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.fd.as_fd()
+    }
+}
+
+impl<F: Family> AsRawFd for Listener<F> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.shared.fd.number()
+    }
+}
+
+impl<F: Family> fmt::Debug for Listener<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("fd", &self.as_raw_fd())
+            .field("local", &self.local_addr().ok())
+            .field("backlog", &self.shared.backlog.0)
+            .finish()
+    }
+}
+
+/// The future of [`Listener::accept`].
+#[must_use = "an accept does nothing until it is polled"]
+pub struct Accept<'l, F: Family> {
+    listener: &'l Listener<F>,
+    ticket: Option<Ticket>,
+}
+
+impl<F: Family> Accept<'_, F> {
+    fn connection(&self, fd: OwnedFd) -> io::Result<(Stream<F>, F::Addr)> {
+        let addr = F::from_sock_addr(SockRef::from(&fd).peer_addr()?)?;
+        Ok((Stream::from_fd(fd, Arc::clone(self.listener.shared.fd.lane())), addr))
+    }
+}
+
+impl<F: Family> Future for Accept<'_, F> {
+    type Output = io::Result<(Stream<F>, F::Addr)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !port::with(|port| port.is_none_or(Port::consume_budget)) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let shared = &self.listener.shared;
+        loop {
+            let fd = ready!(shared.backlog.0.poll_accept(&shared.fd, &mut self.ticket, cx))?;
+            match self.connection(fd) {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
+                connection => return Poll::Ready(connection),
+            }
+        }
+    }
+}
+
+impl<F: Family> Drop for Accept<'_, F> {
+    fn drop(&mut self) {
+        self.listener.shared.backlog.0.leave(&mut self.ticket);
+    }
+}
+
+impl<F: Family> fmt::Debug for Accept<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accept").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}

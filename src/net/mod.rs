@@ -1,0 +1,70 @@
+//! Sockets: streams and listeners whose operations run on the ring of the shard that polls them.
+//!
+//! [`TcpListener`] accepts [`TcpStream`]s, and [`TcpStream::connect`] makes them. Both are `Clone`,
+//! `Send` and `Sync`, and all their methods take `&self`: a task that was stolen goes on using its
+//! sockets, and its next operation goes to the ring of the shard that polls it then.
+//!
+//! # Buffers
+//!
+//! Reads and writes own their buffer while the kernel uses it and hand it back with the result, as
+//! a [`BufResult`](crate::BufResult).
+//!
+//! # Dropped futures
+//!
+//! Every future of this module may be dropped at any moment. Each method says what that means for
+//! the bytes and connections it was about to deliver; [`Stream::read`] and [`Listener::accept`]
+//! lose none.
+//!
+//! # Where it works
+//!
+//! `bind` and `connect` belong to the runtime of the thread they run on; `bind_on` and `connect_on`
+//! take the runtime as an argument and work on every thread and executor. A socket works anywhere:
+//! on a thread that is no shard of its runtime, operations go to the shard it was made on.
+//!
+//! # Examples
+//!
+//! ```
+//! use spargio::net::{TcpListener, TcpStream};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = spargio::Runtime::builder().shards(1).build()?;
+//! runtime.block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let client = TcpStream::connect(listener.local_addr()?).await?;
+//!     let (server, _) = listener.accept().await?;
+//!
+//!     client.write_all("hello").await.0?;
+//!     let (read, buf) = server.read(Vec::with_capacity(64)).await;
+//!     assert_eq!((read?, &buf[..]), (5, &b"hello"[..]));
+//!     std::io::Result::Ok(())
+//! })?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod address;
+mod backlog;
+mod family;
+mod hint;
+mod listener;
+mod lookup;
+mod options;
+mod socket;
+mod stash;
+mod stream;
+mod tcp;
+mod transfer;
+
+pub use address::ToAddrs;
+pub use family::{Family, Tcp};
+pub use listener::{Accept, Listener};
+pub use lookup::lookup_host;
+pub use options::ListenOptions;
+pub use stream::Stream;
+pub use transfer::{Read, Write};
+
+/// A TCP connection.
+pub type TcpStream = Stream<Tcp>;
+
+/// A TCP socket that waits for connections.
+pub type TcpListener = Listener<Tcp>;

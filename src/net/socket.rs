@@ -1,0 +1,278 @@
+//! The one owner of socket operations: a connected socket, and the entries that work on sockets.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use socket2::SockAddr;
+
+use crate::buf::{IoBuf, IoBufMut, transfer_len};
+use crate::driver::{Sqe, cqe_flags, ioprio};
+use crate::net::hint::{RecvHint, SendHint};
+use crate::net::stash::Stash;
+use crate::op::{Complete, Fd, Inline, Op, Operation, Outcome};
+use crate::port::Lane;
+use crate::primitive::Arc;
+
+/// Flags of every socket that accepting makes.
+pub(super) const NEW_SOCKET: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+
+/// A connected socket: its fd, what it has learned, and the receives that their futures gave up.
+pub(super) struct Socket {
+    fd: Fd,
+    recv_hint: RecvHint,
+    send_hint: SendHint,
+    pub(super) stash: Stash,
+}
+
+impl Socket {
+    pub(super) fn new(fd: OwnedFd, lane: Arc<dyn Lane>) -> Self {
+        Self {
+            fd: Fd::new(fd, lane),
+            recv_hint: RecvHint::default(),
+            send_hint: SendHint::default(),
+            stash: Stash::default(),
+        }
+    }
+
+    pub(super) fn fd(&self) -> &Fd {
+        &self.fd
+    }
+
+    pub(super) fn lane(&self) -> &Arc<dyn Lane> {
+        self.fd.lane()
+    }
+
+    /// Receives into the buffer from byte `from` on.
+    pub(super) fn recv<B: IoBufMut>(&self, buf: B, from: usize) -> Op<'_, RecvOp<B>> {
+        let inline = self.recv_hint.predict();
+        let recv = RecvOp { fd: self.fd.clone(), buf, from, inline, entries: 0 };
+        self.start_recv(recv)
+    }
+
+    /// A receive that has not started.
+    pub(super) fn start_recv<B: IoBufMut>(&self, recv: RecvOp<B>) -> Op<'_, RecvOp<B>> {
+        Op::new(recv, self.lane())
+    }
+
+    /// Learns from a receive.
+    pub(super) fn note_received<B>(&self, received: &Received<B>) {
+        if received.tried_in_vain {
+            self.recv_hint.found_nothing();
+        } else if received.inline == Inline::Try && received.result.is_ok() {
+            self.recv_hint.found_some();
+        }
+        if received.more_waits {
+            self.recv_hint.more_waits();
+        }
+    }
+
+    /// Sends the buffer from byte `from` on. With `whole`, the ring goes on until everything is
+    /// sent.
+    pub(super) fn send<B: IoBuf>(&self, buf: B, from: usize, whole: bool) -> Op<'_, SendOp<B>> {
+        let inline = if whole { Inline::Never } else { self.send_hint.predict() };
+        let send = SendOp { fd: self.fd.clone(), buf, from, inline, whole, entries: 0 };
+        Op::new(send, self.lane())
+    }
+
+    /// Whether the last send had to wait for room.
+    pub(super) fn is_send_blocked(&self) -> bool {
+        self.send_hint.predict() == Inline::Never
+    }
+
+    /// Learns from a send.
+    pub(super) fn note_sent<B>(&self, sent: &Sent<B>) {
+        self.send_hint.note(sent.blocked);
+    }
+
+    /// The fd, if nothing but this uses it and no receive is with the stream.
+    pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
+        if self.stash.is_filled() {
+            return Err(self);
+        }
+        let Self { fd, recv_hint, send_hint, stash } = self;
+        fd.into_owned().map_err(|fd| Self { fd, recv_hint, send_hint, stash })
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("fd", &self.fd).field("stash", &self.stash).finish()
+    }
+}
+
+/// One receive.
+#[derive(Debug)]
+pub(super) struct RecvOp<B> {
+    fd: Fd,
+    pub(super) buf: B,
+    pub(super) from: usize,
+    inline: Inline,
+    /// How many entries were made: the second is for the ring after a direct call in vain.
+    entries: u8,
+}
+
+/// What came of a receive.
+#[derive(Debug)]
+pub(super) struct Received<B> {
+    /// How many bytes came.
+    pub(super) result: io::Result<usize>,
+    pub(super) buf: B,
+    /// Where in the buffer they begin.
+    pub(super) from: usize,
+    inline: Inline,
+    tried_in_vain: bool,
+    more_waits: bool,
+}
+
+// SAFETY: I1:
+// - the address is into memory of `buf`, which `self` owns, and which stays where it is while
+//   `self` is not moved or dropped (O2 of `IoBuf`); `from` is at most `bytes_total`.
+// - `self.fd` keeps the fd open.
+unsafe impl<B: IoBufMut> Operation for RecvOp<B> {
+    fn entry(&mut self) -> Sqe {
+        let room = self.buf.bytes_total() - self.from;
+        // SAFETY:
+        // - `from <= bytes_total`, so by O5 the result is in the buffer or at its end.
+        let to = unsafe { self.buf.stable_mut_ptr().add(self.from) };
+        let mut sqe = Sqe::recv(self.fd.number(), to, transfer_len(room), 0);
+        if self.inline == Inline::Never || self.entries > 0 {
+            // Nothing is expected to be there, so arming first saves the kernel a look.
+            sqe.ioprio = ioprio::RECVSEND_POLL_FIRST;
+        }
+        self.entries += 1;
+        sqe
+    }
+}
+
+impl<B: IoBufMut> Complete for RecvOp<B> {
+    type Output = Received<B>;
+
+    fn inline(&self) -> Inline {
+        self.inline
+    }
+
+    fn finish(mut self, outcome: io::Result<Outcome>) -> Received<B> {
+        let room = self.buf.bytes_total() - self.from;
+        let mut more_waits = false;
+        let result = outcome.map(|outcome| {
+            let count = outcome.bytes();
+            more_waits = outcome.flags & cqe_flags::SOCK_NONEMPTY != 0 || count == room;
+            // SAFETY:
+            // - the kernel wrote `count` bytes from `from` on, and no more than there is room.
+            // - the `from` bytes before were initialised by earlier receives.
+            unsafe { self.buf.set_init(self.from + count) };
+            count
+        });
+        Received {
+            result,
+            buf: self.buf,
+            from: self.from,
+            inline: self.inline,
+            tried_in_vain: self.entries > 1,
+            more_waits,
+        }
+    }
+}
+
+/// One send.
+#[derive(Debug)]
+pub(super) struct SendOp<B> {
+    fd: Fd,
+    buf: B,
+    from: usize,
+    inline: Inline,
+    whole: bool,
+    entries: u8,
+}
+
+/// What came of a send.
+#[derive(Debug)]
+pub(super) struct Sent<B> {
+    /// How many bytes went.
+    pub(super) result: io::Result<usize>,
+    pub(super) buf: B,
+    /// The socket had no room for all of it at once.
+    blocked: bool,
+}
+
+// SAFETY: I1:
+// - the address is into memory of `buf`, which `self` owns, and which stays where it is while
+//   `self` is not moved or dropped (O2 of `IoBuf`); `from` is at most `bytes_init`.
+// - `self.fd` keeps the fd open.
+unsafe impl<B: IoBuf> Operation for SendOp<B> {
+    fn entry(&mut self) -> Sqe {
+        let left = self.buf.bytes_init() - self.from;
+        // SAFETY:
+        // - `from <= bytes_init`, so by O1 the result is in the buffer or at its end.
+        let bytes = unsafe { self.buf.stable_ptr().add(self.from) };
+        let whole = if self.whole { libc::MSG_WAITALL } else { 0 };
+        let flags = libc::MSG_NOSIGNAL | whole;
+        let mut sqe = Sqe::send(self.fd.number(), bytes, transfer_len(left), flags);
+        if self.entries > 0 {
+            // A direct call has just found no room.
+            sqe.ioprio = ioprio::RECVSEND_POLL_FIRST;
+        }
+        self.entries += 1;
+        sqe
+    }
+}
+
+impl<B: IoBuf> Complete for SendOp<B> {
+    type Output = Sent<B>;
+
+    fn inline(&self) -> Inline {
+        self.inline
+    }
+
+    fn finish(self, outcome: io::Result<Outcome>) -> Sent<B> {
+        let left = self.buf.bytes_init() - self.from;
+        let result = outcome.map(Outcome::bytes);
+        let is_short = result.as_ref().is_ok_and(|count| *count < left);
+        Sent { result, buf: self.buf, blocked: is_short || self.entries > 1 }
+    }
+}
+
+/// One connect.
+pub(super) struct Connect {
+    fd: Fd,
+    addr: SockAddr,
+}
+
+impl Connect {
+    pub(super) fn new(fd: Fd, addr: SockAddr) -> Self {
+        Self { fd, addr }
+    }
+}
+
+// SAFETY: I1:
+// - the address is in `self`, which is not moved.
+// - `self.fd` keeps the fd open.
+unsafe impl Operation for Connect {
+    fn entry(&mut self) -> Sqe {
+        Sqe::connect(self.fd.number(), self.addr.as_ptr().cast(), self.addr.len())
+    }
+}
+
+impl Complete for Connect {
+    type Output = io::Result<()>;
+
+    fn finish(self, outcome: io::Result<Outcome>) -> io::Result<()> {
+        outcome.map(drop)
+    }
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+/// The fd of a new socket in an outcome of an accept; `None` for an error.
+pub(super) fn new_socket(outcome: Outcome) -> Option<OwnedFd> {
+    (outcome.result >= 0).then(|| {
+        // SAFETY:
+        // - the kernel made the fd for this completion, and a completion is handled once.
+        unsafe { OwnedFd::from_raw_fd(outcome.result) }
+    })
+}

@@ -1,0 +1,151 @@
+//! Receives whose futures were dropped: they stay with their stream, and the next read takes their
+//! bytes first.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::task::{Poll, Waker};
+
+use crate::buf::IoBufMut;
+use crate::net::socket::{Received, RecvOp};
+use crate::op::{self, Claim, Complete};
+use crate::port::Lane;
+use crate::primitive::{Arc, AtomicBool, Mutex, Ordering, lock};
+
+/// The receives that were given up, in the order of their bytes.
+///
+/// One reader at a time leaves one receive at most; several concurrent readers leave one each.
+#[derive(Default)]
+pub(super) struct Stash {
+    is_filled: AtomicBool,
+    given: Mutex<VecDeque<Box<dyn Given>>>,
+}
+
+impl Stash {
+    /// Whether there is a receive; all that a read costs when there is none.
+    pub(super) fn is_filled(&self) -> bool {
+        // Acquire pairs with the Release of whoever put one there: a reader that was told of the
+        // drop sees it.
+        self.is_filled.load(Ordering::Acquire)
+    }
+
+    /// Puts a receive behind the others.
+    pub(super) fn give(&self, given: Box<dyn Given>) {
+        let mut all = lock(&self.given);
+        all.push_back(given);
+        self.is_filled.store(true, Ordering::Release);
+    }
+
+    /// Puts a receive that was taken back before the others.
+    pub(super) fn give_back(&self, given: Box<dyn Given>) {
+        let mut all = lock(&self.given);
+        all.push_front(given);
+        self.is_filled.store(true, Ordering::Release);
+    }
+
+    /// Takes the first receive.
+    pub(super) fn take(&self) -> Option<Box<dyn Given>> {
+        let mut all = lock(&self.given);
+        let first = all.pop_front();
+        self.is_filled.store(!all.is_empty(), Ordering::Release);
+        first
+    }
+
+    /// Keeps a receive in flight.
+    pub(super) fn give_claim<B: IoBufMut>(&self, claim: Claim<RecvOp<B>>, lane: &Arc<dyn Lane>) {
+        self.give(Box::new(GivenRecv { state: State::InFlight(claim), lane: Arc::clone(lane) }));
+    }
+}
+
+impl fmt::Debug for Stash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stash").field("is_filled", &self.is_filled()).finish_non_exhaustive()
+    }
+}
+
+/// A receive that was given up. Dropping it cancels it.
+pub(super) trait Given: Send {
+    /// Whether its outcome is there; else leaves the waker.
+    fn poll(&mut self, waker: &Waker) -> Poll<()>;
+
+    /// Moves as many of its bytes as there is room for, and says whether it has more. Only after
+    /// it was polled ready.
+    fn take(&mut self, room: &mut [MaybeUninit<u8>]) -> (io::Result<usize>, Left);
+}
+
+/// What a receive has left after its bytes were taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum Left {
+    Nothing,
+    Bytes,
+}
+
+struct GivenRecv<B: IoBufMut> {
+    state: State<B>,
+    lane: Arc<dyn Lane>,
+}
+
+enum State<B: IoBufMut> {
+    InFlight(Claim<RecvOp<B>>),
+    /// Bytes that came and are not taken yet.
+    Bytes(B, Range<usize>),
+    Failed(io::Error),
+    Spent,
+}
+
+impl<B: IoBufMut> State<B> {
+    fn done(received: Received<B>) -> Self {
+        let Received { result, buf, from, .. } = received;
+        match result {
+            Ok(count) => Self::Bytes(buf, from..from + count),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl<B: IoBufMut> Given for GivenRecv<B> {
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let ready = match std::mem::replace(&mut self.state, State::Spent) {
+            State::InFlight(claim) => match claim.poll(waker) {
+                Ok((recv, outcome)) => State::done(recv.finish(outcome.check())),
+                Err(claim) => {
+                    self.state = State::InFlight(claim);
+                    return Poll::Pending;
+                }
+            },
+            ready => ready,
+        };
+        self.state = ready;
+        Poll::Ready(())
+    }
+
+    fn take(&mut self, room: &mut [MaybeUninit<u8>]) -> (io::Result<usize>, Left) {
+        match std::mem::replace(&mut self.state, State::Spent) {
+            State::Bytes(buf, range) => {
+                let count = range.len().min(room.len());
+                let bytes = &buf.as_init()[range.start..range.start + count];
+                room[..count].write_copy_of_slice(bytes);
+                if count == range.len() {
+                    return (Ok(count), Left::Nothing);
+                }
+                self.state = State::Bytes(buf, range.start + count..range.end);
+                (Ok(count), Left::Bytes)
+            }
+            State::Failed(error) => (Err(error), Left::Nothing),
+            State::InFlight(_) | State::Spent => {
+                panic!("a receive is taken once, after it was polled ready")
+            }
+        }
+    }
+}
+
+impl<B: IoBufMut> Drop for GivenRecv<B> {
+    fn drop(&mut self) {
+        if let State::InFlight(claim) = std::mem::replace(&mut self.state, State::Spent) {
+            op::cancel(claim, &self.lane);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The futures of one read and one write.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::net::socket::{RecvOp, SendOp, Socket};
+use crate::net::stash::{Given, Left};
+use crate::op::Op;
+
+/// The future of [`Stream::read`](super::Stream::read).
+#[must_use = "a read does nothing until it is polled"]
+pub struct Read<'s, B: IoBufMut> {
+    socket: &'s Socket,
+    state: ReadState<'s, B>,
+}
+
+enum ReadState<'s, B: IoBufMut> {
+    /// A receive of our own.
+    Receiving(Op<'s, RecvOp<B>>),
+    /// An earlier receive that is to be taken to the buffer, from this byte on.
+    Adopting(B, usize, Box<dyn Given>),
+    /// A buffer without room.
+    Full(B),
+    Done,
+}
+
+// Nothing is pinned: buffers that the kernel uses lie in cells of their operations.
+impl<B: IoBufMut> Unpin for Read<'_, B> {}
+
+impl<'s, B: IoBufMut> Read<'s, B> {
+    /// Receives into the buffer from byte `from` on.
+    pub(super) fn new(socket: &'s Socket, buf: B, from: usize) -> Self {
+        let state = if buf.bytes_total() == from {
+            ReadState::Full(buf)
+        } else {
+            ReadState::Receiving(socket.recv(buf, from))
+        };
+        Self { socket, state }
+    }
+
+    /// Turns a receive that has not started into the adoption of an earlier one, if there is one.
+    fn adopt(&self, mut op: Op<'s, RecvOp<B>>) -> ReadState<'s, B> {
+        let Some(recv) = op.take_idle() else { return ReadState::Receiving(op) };
+        match self.socket.stash.take() {
+            Some(given) => ReadState::Adopting(recv.buf, recv.from, given),
+            None => ReadState::Receiving(self.socket.start_recv(recv)),
+        }
+    }
+}
+
+impl<B: IoBufMut> Future for Read<'_, B> {
+    type Output = BufResult<usize, B>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = std::mem::replace(&mut self.state, ReadState::Done);
+        if let ReadState::Receiving(op) = state {
+            state = if self.socket.stash.is_filled() {
+                self.adopt(op)
+            } else {
+                ReadState::Receiving(op)
+            };
+        }
+        match state {
+            ReadState::Receiving(mut op) => match Pin::new(&mut op).poll(cx) {
+                Poll::Ready(received) => {
+                    self.socket.note_received(&received);
+                    Poll::Ready((received.result, received.buf))
+                }
+                Poll::Pending => {
+                    self.state = ReadState::Receiving(op);
+                    Poll::Pending
+                }
+            },
+            ReadState::Adopting(mut buf, from, mut given) => {
+                if given.poll(cx.waker()).is_pending() {
+                    self.state = ReadState::Adopting(buf, from, given);
+                    return Poll::Pending;
+                }
+                let (result, left) = take_given(&mut *given, &mut buf, from);
+                if left == Left::Bytes {
+                    self.socket.stash.give_back(given);
+                }
+                Poll::Ready((result, buf))
+            }
+            ReadState::Full(buf) => Poll::Ready((Ok(0), buf)),
+            ReadState::Done => panic!("a read is not polled after it was ready"),
+        }
+    }
+}
+
+/// Moves bytes of an earlier receive to the buffer.
+fn take_given<B: IoBufMut>(
+    given: &mut dyn Given,
+    buf: &mut B,
+    from: usize,
+) -> (io::Result<usize>, Left) {
+    let (start, total) = (buf.stable_mut_ptr().cast::<MaybeUninit<u8>>(), buf.bytes_total());
+    // SAFETY:
+    // - O5: these are `total` writable bytes; O6: nothing else uses them while `buf` is borrowed.
+    let room = unsafe { std::slice::from_raw_parts_mut(start, total) };
+    let (result, left) = given.take(&mut room[from..]);
+    if let Ok(count) = result {
+        // SAFETY:
+        // - `take` wrote `count` bytes from `from` on, within the room.
+        // - the `from` bytes before were initialised by earlier receives.
+        unsafe { buf.set_init(from + count) };
+    }
+    (result, left)
+}
+
+impl<B: IoBufMut> Drop for Read<'_, B> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.state, ReadState::Done) {
+            ReadState::Receiving(mut op) => {
+                if let Some(claim) = op.take_claim() {
+                    self.socket.stash.give_claim(claim, self.socket.lane());
+                }
+            }
+            ReadState::Adopting(_, _, given) => self.socket.stash.give_back(given),
+            ReadState::Full(_) | ReadState::Done => {}
+        }
+    }
+}
+
+impl<B: IoBufMut> fmt::Debug for Read<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+/// The future of [`Stream::write`](super::Stream::write).
+#[must_use = "a write does nothing until it is polled"]
+pub struct Write<'s, B: IoBuf> {
+    socket: &'s Socket,
+    state: WriteState<'s, B>,
+}
+
+enum WriteState<'s, B: IoBuf> {
+    Sending(Op<'s, SendOp<B>>),
+    Empty(B),
+    Done,
+}
+
+// Nothing is pinned, as for reads.
+impl<B: IoBuf> Unpin for Write<'_, B> {}
+
+impl<'s, B: IoBuf> Write<'s, B> {
+    pub(super) fn new(socket: &'s Socket, buf: B) -> Self {
+        let state = if buf.bytes_init() == 0 {
+            WriteState::Empty(buf)
+        } else {
+            WriteState::Sending(socket.send(buf, 0, false))
+        };
+        Self { socket, state }
+    }
+}
+
+impl<B: IoBuf> Future for Write<'_, B> {
+    type Output = BufResult<usize, B>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match std::mem::replace(&mut self.state, WriteState::Done) {
+            WriteState::Sending(mut op) => match Pin::new(&mut op).poll(cx) {
+                Poll::Ready(sent) => {
+                    self.socket.note_sent(&sent);
+                    Poll::Ready((sent.result, sent.buf))
+                }
+                Poll::Pending => {
+                    self.state = WriteState::Sending(op);
+                    Poll::Pending
+                }
+            },
+            WriteState::Empty(buf) => Poll::Ready((Ok(0), buf)),
+            WriteState::Done => panic!("a write is not polled after it was ready"),
+        }
+    }
+}
+
+impl<B: IoBuf> fmt::Debug for Write<'_, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}

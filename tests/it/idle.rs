@@ -1,0 +1,96 @@
+//! Idleness: a runtime without work costs nothing, and is awake at once when there is some.
+
+use std::fs;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use spargio::{Runtime, RuntimeBuilder};
+
+use crate::support::{Watch, elsewhere, receive, threads_named, wait_until, watched, yield_now};
+
+/// How long the idle runtimes are watched.
+const WATCHED: Duration = Duration::from_secs(3);
+
+/// CPU time of the threads whose names begin like this.
+fn cpu_time(prefix: &str) -> Duration {
+    let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let mut nanos = 0;
+    for task in tasks {
+        let read = |file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+        if read("comm").starts_with(prefix) {
+            // Nanoseconds on a CPU; the ticks of `stat` are too coarse.
+            nanos += read("schedstat").split(' ').next().unwrap().parse::<u64>().unwrap_or(0);
+        }
+    }
+    Duration::from_nanos(nanos)
+}
+
+fn costs_nothing_when_idle(watch: &Watch, builder: RuntimeBuilder) {
+    let prefix = format!("idle{}", watch.number());
+    let runtime = watch.build(builder.shards(2).thread_prefix(&prefix));
+    assert_eq!(threads_named(&prefix), 2);
+    // Work of every kind, so that whatever stays awake after work does.
+    for number in 0..200u16 {
+        let task = runtime.spawn_on(number % 2, async move {
+            let task = spargio::spawn(yield_now()).unwrap();
+            yield_now().await;
+            task.await.unwrap();
+        });
+        elsewhere(task.unwrap()).unwrap();
+    }
+    let parks_and_enters = || {
+        let total = runtime.stats_snapshot().total();
+        (total.parks, total.enters)
+    };
+    wait_until("both shards sleep for good", || {
+        let before = parks_and_enters();
+        thread::sleep(Duration::from_millis(50));
+        parks_and_enters() == before
+    });
+    let before = (parks_and_enters(), cpu_time(&prefix));
+    // This is the one place where time itself is what is tested.
+    thread::sleep(WATCHED);
+    let after = (parks_and_enters(), cpu_time(&prefix));
+    assert_eq!(before.0, after.0, "an idle shard wakes up");
+    let (spent, limit) = (after.1 - before.1, Duration::from_millis(20) * 3 / 5);
+    assert!(spent <= limit, "{spent:?} of CPU time in {WATCHED:?} of idleness");
+    assert_eq!(elsewhere(runtime.spawn_on(1, async { 3 }).unwrap()).unwrap(), 3);
+}
+
+#[test]
+fn the_default_costs_nothing_when_idle() {
+    watched(|watch| costs_nothing_when_idle(watch, Runtime::builder()));
+}
+
+#[test]
+fn the_longest_spin_costs_nothing_when_idle() {
+    watched(|watch| costs_nothing_when_idle(watch, Runtime::builder().spin(spargio::MAX_SPIN)));
+}
+
+#[test]
+fn sleepers_are_awake_at_once() {
+    const ROUNDS: usize = 200;
+    watched(|watch| {
+        let runtime = watch.build(Runtime::builder().shards(2));
+        let (running, ran) = mpsc::channel();
+        let mut latencies = Vec::with_capacity(ROUNDS);
+        for round in 0..ROUNDS {
+            let parks = || runtime.stats_snapshot().shards[round % 2].parks;
+            wait_until("the shard sleeps", || parks() > 0);
+            thread::sleep(Duration::from_micros(300));
+            let running = running.clone();
+            let began = Instant::now();
+            let shard = u16::try_from(round % 2).unwrap();
+            let task = runtime.spawn_on(shard, async move {
+                running.send(Instant::now()).unwrap();
+            });
+            latencies.push(receive(&ran, "the task runs") - began);
+            elsewhere(task.unwrap()).unwrap();
+        }
+        latencies.sort_unstable();
+        let median = latencies[ROUNDS / 2];
+        // Ten times what is wanted, because machines that test are busy.
+        assert!(median <= Duration::from_millis(1), "the median is {median:?}");
+    });
+}

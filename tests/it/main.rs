@@ -1,0 +1,20 @@
+//! What the runtime promises, tried from the outside: one binary, a module for each subject.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod auto_traits;
+mod builder;
+mod entries;
+mod fair;
+mod fs;
+mod idle;
+mod net;
+mod parts;
+mod refused;
+mod shutdown;
+mod spawn;
+mod stats;
+mod steal;
+mod time;

@@ -1,0 +1,247 @@
+//! Stealing: whatever waits behind a shard that is stuck runs elsewhere soon, and what is pinned
+//! stays.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use spargio::{ShardId, StealOptions, TaskPlacement};
+
+use crate::parts::{Make, for_each_assembly, runtime};
+use crate::support::{Event, Plug, Watch, elsewhere, here, receive, wait_until, yield_now};
+
+for_each_assembly! {
+    one_task_behind_a_long_poll_starts_elsewhere,
+    a_task_that_has_run_before_is_stolen,
+    what_a_long_poll_spawned_last_runs_elsewhere,
+    what_a_long_poll_woke_last_runs_elsewhere,
+    what_a_long_poll_woke_while_nobody_slept_runs_elsewhere,
+    a_pinned_task_waits_for_its_shard,
+    a_burst_spreads,
+    a_burst_behind_a_long_poll_ends_without_it,
+    every_task_of_a_storm_runs_once_at_a_time,
+    small_batches_and_strides_reach_every_victim,
+    a_margin_keeps_tasks_at_home,
+}
+
+fn one_task_behind_a_long_poll_starts_elsewhere<M: Make>(watch: &Watch) {
+    let runtime = runtime::<M>(watch, 2);
+    let handle = runtime.handle();
+    for stuck in [0u16, 1] {
+        let _plug = Plug::new(&handle, stuck);
+        for _ in 0..20 {
+            let task = handle.spawn_stealable_on(stuck, async { here() }).unwrap();
+            assert_eq!(elsewhere(task).unwrap(), ShardId::new(1 - stuck));
+        }
+    }
+    assert!(runtime.stats_snapshot().total().stolen >= 40);
+}
+
+fn a_task_that_has_run_before_is_stolen<M: Make>(watch: &Watch) {
+    let runtime = runtime::<M>(watch, 2);
+    let handle = runtime.handle();
+    // Bound to start at shard 0, because shard 1 is stuck.
+    let plug = Plug::new(&handle, 1);
+    let event = Event::default();
+    let waits = event.clone();
+    let task = handle.spawn_stealable_on(0, async move {
+        let before = here();
+        waits.wait().await;
+        (before, here())
+    });
+    wait_until("the task waits", || event.waiting() == 1);
+    let _plug = Plug::new(&handle, 0);
+    drop(plug);
+    event.set();
+    assert_eq!(elsewhere(task.unwrap()).unwrap(), (ShardId::new(0), ShardId::new(1)));
+}
+
+/// A task of shard 0 that does `act` and then sits in its poll until what it started says so.
+fn act_and_wait<M: Make>(watch: &Watch, act: impl FnOnce(mpsc::Sender<ShardId>) + Send + 'static) {
+    let runtime = runtime::<M>(watch, 2);
+    let task = runtime.spawn_on(0, async move {
+        let (done, did) = mpsc::channel();
+        act(done);
+        receive(&did, "the task runs during the long poll")
+    });
+    assert_eq!(elsewhere(task.unwrap()).unwrap(), ShardId::new(1));
+}
+
+fn what_a_long_poll_spawned_last_runs_elsewhere<M: Make>(watch: &Watch) {
+    for _ in 0..10 {
+        act_and_wait::<M>(watch, |done| {
+            drop(spargio::spawn(async move { done.send(here()).unwrap() }).unwrap());
+        });
+    }
+}
+
+fn what_a_long_poll_woke_last_runs_elsewhere<M: Make>(watch: &Watch) {
+    let runtime = runtime::<M>(watch, 2);
+    for _ in 0..10 {
+        let event = Event::default();
+        let waits = event.clone();
+        let (done, did) = mpsc::channel();
+        let woken = runtime.handle().spawn_stealable(async move {
+            waits.wait().await;
+            done.send(here()).unwrap();
+        });
+        wait_until("the task waits", || event.waiting() == 1);
+        let task = runtime.spawn_on(0, async move {
+            event.set();
+            receive(&did, "the woken task runs during the long poll")
+        });
+        assert_eq!(elsewhere(task.unwrap()).unwrap(), ShardId::new(1));
+        elsewhere(woken.unwrap()).unwrap();
+    }
+}
+
+fn what_a_long_poll_woke_while_nobody_slept_runs_elsewhere<M: Make>(watch: &Watch) {
+    let runtime = runtime::<M>(watch, 2);
+    for _ in 0..10 {
+        // Shard 1 is awake, in a poll of its own, when shard 0 wakes the task; nobody could be
+        // called for help.
+        let plug = Plug::new(&runtime.handle(), 1);
+        let task = runtime.spawn_on(0, async move {
+            let (done, did) = mpsc::channel();
+            drop(spargio::spawn(async move { done.send(here()).unwrap() }).unwrap());
+            drop(plug);
+            receive(&did, "the task runs during the long poll")
+        });
+        assert_eq!(elsewhere(task.unwrap()).unwrap(), ShardId::new(1));
+    }
+}
+
+fn a_pinned_task_waits_for_its_shard<M: Make>(watch: &Watch) {
+    let runtime = runtime::<M>(watch, 2);
+    let handle = runtime.handle();
+    let plug = Plug::new(&handle, 0);
+    let ran = Arc::new(AtomicBool::new(false));
+    let spawn = |placement| {
+        let ran = Arc::clone(&ran);
+        let job = async move {
+            ran.store(true, Ordering::SeqCst);
+            yield_now().await;
+            here()
+        };
+        handle.spawn_with_placement(placement, job).unwrap()
+    };
+    let pinned: Vec<_> = (0..10).map(|_| spawn(TaskPlacement::Pinned(ShardId::new(0)))).collect();
+    // The other shard gets through everything it could take, and takes none of the pinned.
+    for _ in 0..50 {
+        let task = handle.spawn_stealable_on(0, async { here() }).unwrap();
+        assert_eq!(elsewhere(task).unwrap(), ShardId::new(1));
+    }
+    assert!(!ran.load(Ordering::SeqCst), "a pinned task ran on another shard");
+    drop(plug);
+    for task in pinned {
+        assert_eq!(elsewhere(task).unwrap(), ShardId::new(0));
+    }
+}
+
+fn a_burst_spreads<M: Make>(watch: &Watch) {
+    const SHARDS: usize = 4;
+    let runtime = runtime::<M>(watch, SHARDS);
+    // One task spawns as many as there are shards; each ends only when all of them run at once.
+    let task = runtime.spawn_on(0, async {
+        let running = Arc::new(AtomicUsize::new(0));
+        let spawn = || {
+            let running = Arc::clone(&running);
+            let job = async move {
+                running.fetch_add(1, Ordering::SeqCst);
+                let all = || running.load(Ordering::SeqCst) == SHARDS;
+                wait_until("every shard runs one of the tasks", all);
+                here()
+            };
+            spargio::spawn(job).unwrap()
+        };
+        let tasks: Vec<_> = (0..SHARDS).map(|_| spawn()).collect();
+        let mut shards = HashSet::new();
+        for task in tasks {
+            shards.insert(task.await.unwrap());
+        }
+        shards
+    });
+    assert_eq!(elsewhere(task.unwrap()).unwrap().len(), SHARDS);
+}
+
+fn a_burst_behind_a_long_poll_ends_without_it<M: Make>(watch: &Watch) {
+    const TASKS: usize = 500;
+    let runtime = runtime::<M>(watch, 3);
+    let task = runtime.spawn_on(1, async {
+        let (done, did) = mpsc::channel();
+        for _ in 0..TASKS {
+            let done = done.clone();
+            let job = async move {
+                yield_now().await;
+                done.send(here()).unwrap();
+            };
+            drop(spargio::spawn(job).unwrap());
+        }
+        (0..TASKS).map(|_| receive(&did, "a task of the burst runs")).collect::<HashSet<_>>()
+    });
+    let shards = elsewhere(task.unwrap()).unwrap();
+    assert!(!shards.contains(&ShardId::new(1)), "{shards:?}");
+}
+
+fn every_task_of_a_storm_runs_once_at_a_time<M: Make>(watch: &Watch) {
+    const TASKS: usize = 300;
+    const POLLS: usize = 50;
+    let runtime = runtime::<M>(watch, 4);
+    let handle = runtime.handle();
+    let polled = Arc::new(AtomicUsize::new(0));
+    let spawn = |number: usize| {
+        let polled = Arc::clone(&polled);
+        let inside = AtomicBool::new(false);
+        let job = async move {
+            for _ in 0..POLLS {
+                assert!(!inside.swap(true, Ordering::SeqCst), "polled by two shards at once");
+                polled.fetch_add(1, Ordering::SeqCst);
+                if number % 16 == 0 {
+                    thread::yield_now();
+                }
+                assert!(inside.swap(false, Ordering::SeqCst));
+                yield_now().await;
+            }
+        };
+        handle.spawn_stealable_on((number % 4) as u16, job).unwrap()
+    };
+    let tasks: Vec<_> = (0..TASKS).map(spawn).collect();
+    for task in tasks {
+        elsewhere(task).unwrap();
+    }
+    assert_eq!(polled.load(Ordering::SeqCst), TASKS * POLLS);
+}
+
+fn small_batches_and_strides_reach_every_victim<M: Make>(watch: &Watch) {
+    let options =
+        StealOptions { batch_size: 1, victim_probe_count: 1, victim_stride: 2, locality_margin: 0 };
+    let runtime = watch.build(M::builder().shards(4).steal(options));
+    let handle = runtime.handle();
+    for stuck in 0..4u16 {
+        let _plug = Plug::new(&handle, stuck);
+        for _ in 0..5 {
+            let task = handle.spawn_stealable_on(stuck, async { here() }).unwrap();
+            assert_ne!(elsewhere(task).unwrap(), ShardId::new(stuck));
+        }
+    }
+}
+
+fn a_margin_keeps_tasks_at_home<M: Make>(watch: &Watch) {
+    let options = StealOptions { locality_margin: 2, ..StealOptions::default() };
+    let runtime = watch.build(M::builder().shards(2).steal(options));
+    let handle = runtime.handle();
+    let plug = Plug::new(&handle, 0);
+    let spawn = || handle.spawn_stealable_on(0, async { here() }).unwrap();
+    let kept = [spawn(), spawn()];
+    // A third one makes the backlog longer than the margin, so one is taken.
+    let more = spawn();
+    let taken = || [&kept[0], &kept[1], &more].iter().filter(|task| task.is_finished()).count();
+    wait_until("one task is taken", || taken() > 0);
+    assert_eq!(taken(), 1);
+    drop(plug);
+    let [first, second] = kept;
+    let ran = [first, second, more].map(|task| elsewhere(task).unwrap().index());
+    assert!(ran.contains(&1), "{ran:?}");
+}
