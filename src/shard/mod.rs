@@ -185,6 +185,7 @@ impl<A: Assembly> Shard<A> {
     fn turn(&self) {
         self.fire_timers();
         self.read_letters();
+        self.public().registry.settle();
         self.run_tasks();
         if self.has_work() {
             // A busy shard looks at its ring only.
