@@ -9,7 +9,7 @@ use std::time::Instant;
 use spargio::driver::{RefusalReason, UringRefused};
 use spargio::{BuildError, Runtime, RuntimeError};
 
-use crate::support::{elsewhere, threads_named, watched};
+use crate::support::{elsewhere, threads_named, wait_until, watched};
 
 /// Which refusal the child process installs for itself.
 const VARIABLE: &str = "SPARGIO_TEST_REFUSED";
@@ -66,7 +66,9 @@ fn builds_a_runtime_in_a_sandbox() {
     println!("took: {:?}", began.elapsed());
     println!("error: {error}");
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
-    println!("threads left: {}", threads_named("refused"));
+    // A joined thread may show in /proc for a moment.
+    wait_until("the threads end", || threads_named("refused") == 0);
+    println!("threads left: 0");
     if let BuildError::Open { source, .. } = &error {
         let refused = UringRefused::of(source).expect("a structured reason");
         println!("reason: {:?}", refused.reason());
