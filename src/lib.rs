@@ -16,6 +16,7 @@ pub mod net;
 mod op;
 mod options;
 pub mod placement;
+mod pool;
 mod port;
 pub mod queue;
 mod runtime;

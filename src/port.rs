@@ -14,7 +14,7 @@ use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::Charge;
 use crate::primitive::Arc;
-use crate::task::{RuntimeId, Scheduler};
+use crate::task::{Owner, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
 
 /// The shard whose thread this is. Not `Send`: it is reached by [`with`] only.
@@ -104,11 +104,18 @@ pub(crate) trait Lane: Scheduler {
     /// [`RuntimeError::Closed`] and [`RuntimeError::Overloaded`].
     fn admit(&self) -> Result<(), RuntimeError>;
 
-    /// This lane as what tasks are spawned through.
-    fn scheduler(self: Arc<Self>) -> Arc<dyn Scheduler>;
-
     /// This lane as what it really is.
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl Owner for &Arc<dyn Lane> {
+    fn scheduler(&self) -> &dyn Scheduler {
+        &***self
+    }
+
+    fn share(self) -> Arc<dyn Scheduler> {
+        Arc::clone(self) as Arc<dyn Scheduler>
+    }
 }
 
 /// Why a shard did not take an operation.
@@ -189,6 +196,15 @@ pub(crate) fn with<R>(body: impl FnOnce(Option<&dyn Port>) -> R) -> R {
 pub(crate) fn current_lane() -> Option<Arc<dyn Lane>> {
     with(|port| port.map(|port| Arc::clone(port.lane())))
         .or_else(|| ENTERED.try_with(|entered| entered.borrow().clone()).ok().flatten())
+}
+
+/// Lends the lane of [`current_lane`].
+pub(crate) fn with_current_lane<R>(body: impl FnOnce(Option<&Arc<dyn Lane>>) -> R) -> R {
+    let entered = || ENTERED.try_with(|entered| entered.borrow().clone()).ok().flatten();
+    with(|port| match port {
+        Some(port) => body(Some(port.lane())),
+        None => body(entered().as_ref()),
+    })
 }
 
 /// The way to a shard, for the `_on` forms of constructors: what is made through it does its work

@@ -36,7 +36,7 @@ use std::task::{Poll, Waker};
 
 use crate::driver::{Sqe, Token};
 use crate::id::ShardId;
-use crate::inflight::pool;
+use crate::pool;
 use crate::primitive::{AtomicU32, Ordering, UnsafeCell, spin_loop};
 
 /// What an operation carries and what becomes of it.

@@ -6,7 +6,6 @@
 //! the kernel may touch.
 
 mod cell;
-mod pool;
 mod table;
 
 pub(crate) use cell::{Abandoned, Charge, Claim, Finished, Operation, Outcome, cell};

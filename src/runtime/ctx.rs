@@ -44,11 +44,22 @@ impl ShardCtx {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let owner = Arc::clone(&self.lane).scheduler();
-        let (runnable, handle) = task::spawn_local(owner, self.shard_id(), future)?;
-        runnable.schedule();
-        Ok(handle)
+        spawn_local(&self.lane, future)
     }
+}
+
+/// As [`ShardCtx::spawn_local`], on the thread of the lane's shard.
+pub(super) fn spawn_local<F>(
+    lane: &Arc<dyn Lane>,
+    future: F,
+) -> Result<LocalJoinHandle<F::Output>, RuntimeError>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    let (runnable, handle) = task::spawn_local(lane, lane.shard(), future)?;
+    runnable.schedule();
+    Ok(handle)
 }
 
 impl fmt::Debug for ShardCtx {

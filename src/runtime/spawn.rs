@@ -8,9 +8,9 @@ use crate::id::ShardId;
 use crate::placement::Wish;
 use crate::port::{self, Lane};
 use crate::primitive::Arc;
-use crate::runtime::ctx::ShardCtx;
+use crate::runtime::ctx::{self, ShardCtx};
 use crate::runtime::handle::{RuntimeHandleOf, ShardHandleOf};
-use crate::task::{self, Home, JoinHandle, LocalJoinHandle, Refusal, Scheduler};
+use crate::task::{self, Home, JoinHandle, LocalJoinHandle, Refusal};
 
 /// Where a task runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -122,8 +122,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
             return Err(TrySpawnError { error, future });
         }
         let outpost = self.outpost(home.shard);
-        let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
-        let (runnable, handle) = task::spawn(owner, home, future)
+        let (runnable, handle) = task::spawn(outpost, home, future)
             .map_err(|(refusal, future)| TrySpawnError { error: refusal.into(), future })?;
         if home.pinned || here == Some(home.shard) {
             runnable.schedule();
@@ -168,9 +167,8 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         }
         let outpost = self.outpost(shard);
         let lane = Arc::clone(outpost) as Arc<dyn Lane>;
-        let owner = Arc::clone(outpost) as Arc<dyn Scheduler>;
         let make = move || make(ShardCtx::new(lane));
-        let (runnable, handle) = task::spawn_confined(owner, shard, make)?;
+        let (runnable, handle) = task::spawn_confined(outpost, shard, make)?;
         runnable.schedule();
         Ok(handle)
     }
@@ -238,8 +236,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let lane = port::current_lane().ok_or(RuntimeError::NoRuntime)?;
-    spawn_through(lane, future)
+    port::with_current_lane(|lane| spawn_through(lane.ok_or(RuntimeError::NoRuntime)?, future))
 }
 
 /// As [`RuntimeHandleOf::spawn_stealable_on`], on the ambient runtime of the default assembly.
@@ -270,18 +267,21 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    ShardCtx::current().ok_or(RuntimeError::NoRuntime)?.spawn_local(future)
+    port::with(|port| {
+        let port = port.ok_or(RuntimeError::NoRuntime)?;
+        ctx::spawn_local(port.lane(), future)
+    })
 }
 
-fn spawn_through<F>(lane: Arc<dyn Lane>, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
+fn spawn_through<F>(lane: &Arc<dyn Lane>, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     lane.admit()?;
     let home = Home { shard: lane.shard(), pinned: false, confined: false };
-    let (runnable, handle) = task::spawn(lane.scheduler(), home, future)
-        .map_err(|(refusal, _)| RuntimeError::from(refusal))?;
+    let (runnable, handle) =
+        task::spawn(lane, home, future).map_err(|(refusal, _)| RuntimeError::from(refusal))?;
     runnable.schedule();
     Ok(handle)
 }

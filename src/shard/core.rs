@@ -15,7 +15,7 @@ use crate::id::ShardId;
 use crate::inflight::Charge;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
-use crate::primitive::{Arc, AtomicPtr, AtomicU8, AtomicU64, Mutex, Ordering, lock};
+use crate::primitive::{Arc, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 use crate::queue::{SharedQueue, StealQueue};
 use crate::shard::mailbox::Mailbox;
 use crate::shard::outpost::Outpost;
@@ -64,6 +64,8 @@ pub(crate) struct Public<A: Assembly> {
     /// Odd while a task is polled; a thief that sees the same odd number again after a while
     /// knows that the poll is long.
     pub(crate) poll_count: CachePadded<AtomicU64>,
+    /// The CPU that the shard ran on when it last ran out of work; `u32::MAX` if nobody knows.
+    pub(crate) cpu: AtomicU32,
     /// Set once, when the shard has opened its doorbell.
     pub(crate) ringer: OnceLock<RingerOf<A>>,
     pub(crate) registry: Registry,
@@ -109,6 +111,7 @@ impl<A: Assembly> Core<A> {
                 queue,
                 lifo: CachePadded::new(AtomicPtr::new(std::ptr::null_mut())),
                 poll_count: CachePadded::new(AtomicU64::new(0)),
+                cpu: AtomicU32::new(u32::MAX),
                 ringer: OnceLock::new(),
                 registry: Registry::new(options.max_tasks),
                 counters: CachePadded::new(Counters::default()),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
 use crate::shard::outpost::refuse;
-use crate::shard::{Letter, Phase, Shard};
+use crate::shard::{Letter, Shard};
 
 /// How often a shard that is ending looks whether the others have ended.
 const PACE: Duration = Duration::from_micros(500);
@@ -22,9 +22,10 @@ impl<A: Assembly> Shard<A> {
     /// Ends tasks and operations. Whether the kernel uses nothing of ours any more and nobody will
     /// ring this shard.
     pub(super) fn wind_down(&self) -> bool {
-        if self.core.phase() == Phase::Running {
+        // Also when somebody else has begun to close: from here on no registry takes a task, so the
+        // count of live tasks only falls.
+        if self.core.close() {
             // The driver failed. A runtime without this shard would lose wakes, so it closes.
-            self.core.close();
             self.core.wake_all();
         }
         self.end_tasks();
@@ -49,7 +50,8 @@ impl<A: Assembly> Shard<A> {
         while self.core.live_tasks() > 0 {
             if self.is_late() && !told_all {
                 told_all = true;
-                // A shard that is stuck has not told its tasks, and some of them may run here.
+                // A shard that is stuck has not told its tasks, and some of them may run here. (What
+                // it spawned itself, it alone can wake for that; it hears of it when it is woken.)
                 self.core.shards.iter().for_each(|public| public.registry.abort_all());
             }
             self.fire_timers();
@@ -64,8 +66,6 @@ impl<A: Assembly> Shard<A> {
                 break;
             }
             if self.core.live_tasks() > 0 {
-                // A task may have been reserved but not yet entered when all were aborted.
-                self.public().registry.abort_all();
                 self.pause();
             }
         }

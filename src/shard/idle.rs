@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::cpu;
 use crate::driver::Driver;
 use crate::id::ShardId;
 use crate::primitive::{Ordering, spin_loop};
@@ -12,14 +13,23 @@ use crate::shard::{Phase, Shard, WAKE_COST_NANOS};
 
 /// How long the sentinel sleeps before it looks at the backlogs again: two looks tell a long poll.
 const WATCH: Duration = Duration::from_micros(400);
+/// Looks at the signals before the shard becomes a searcher.
+const GLANCES: u32 = 64;
+/// With more shards than this nobody asks on which CPUs the others are.
+const MOST_COMPARED: usize = 16;
 /// Looks at the signals between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 8;
 
 impl<A: Assembly> Shard<A> {
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
+        let window = self.spin_window();
+        if !window.is_zero() && self.glance() {
+            self.spin.borrow_mut().hit();
+            return;
+        }
         self.core.idle.begin_search();
-        let found = self.search();
+        let found = self.search(window);
         // The last searcher that found work sees whether there is more of it (K1..K4 again).
         if self.core.idle.end_search() && found && self.others_need_help() {
             self.core.call_for_help(false);
@@ -30,11 +40,10 @@ impl<A: Assembly> Shard<A> {
     }
 
     /// Steals, or spins while that may pay. Whether there is something to do.
-    fn search(&self) -> bool {
+    fn search(&self, window: Duration) -> bool {
         if self.has_signal() || self.steal() {
             return true;
         }
-        let window = self.spin.borrow().window();
         if window.is_zero() {
             return false;
         }
@@ -67,6 +76,36 @@ impl<A: Assembly> Shard<A> {
             counters.spin_misses.add(1);
         }
         found
+    }
+
+    /// How long to spin; not at all while another shard that is awake wants the same CPU, because
+    /// what we would wait for may wait for us.
+    fn spin_window(&self) -> Duration {
+        let window = self.spin.borrow().window();
+        if window.is_zero() || self.core.shards.len() > MOST_COMPARED {
+            return window;
+        }
+        let cpu = cpu::current();
+        self.public().cpu.store(cpu, Ordering::Relaxed);
+        let is_wanted = self.core.shards.iter().enumerate().any(|(index, public)| {
+            index != self.me.index()
+                && public.cpu.load(Ordering::Relaxed) == cpu
+                && cpu != u32::MAX
+                && !public.gate.is_parked()
+        });
+        if is_wanted { Duration::ZERO } else { window }
+    }
+
+    /// A short look, before the shard counts as a searcher and everybody sees that: what answers at
+    /// once costs no shared write.
+    fn glance(&self) -> bool {
+        for _ in 0..GLANCES {
+            if self.has_signal() {
+                return true;
+            }
+            spin_loop();
+        }
+        false
     }
 
     /// Whether something was left for this shard: letters, injected tasks, completions, the end.

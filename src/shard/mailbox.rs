@@ -1,5 +1,7 @@
 //! What other threads leave for a shard.
 
+use crossbeam_utils::CachePadded;
+
 use crate::primitive::{AtomicUsize, Mutex, Ordering, lock};
 
 /// A queue with many writers and one reader, who takes everything at once.
@@ -9,7 +11,9 @@ use crate::primitive::{AtomicUsize, Mutex, Ordering, lock};
 #[derive(Debug)]
 pub(crate) struct Mailbox<M> {
     /// How many letters lie in `letters`; a hint for readers that do not hold the lock.
-    len: AtomicUsize,
+    ///
+    /// On a line of its own: its reader spins on it while writers take the lock.
+    len: CachePadded<AtomicUsize>,
     /// `None` once the shard is gone.
     letters: Mutex<Option<Vec<M>>>,
 }
@@ -17,7 +21,7 @@ pub(crate) struct Mailbox<M> {
 impl<M> Mailbox<M> {
     /// An empty mailbox.
     pub(crate) fn new() -> Self {
-        Self { len: AtomicUsize::new(0), letters: Mutex::new(Some(Vec::new())) }
+        Self { len: CachePadded::new(AtomicUsize::new(0)), letters: Mutex::new(Some(Vec::new())) }
     }
 
     /// Adds a letter. The caller then posts the gate of the shard.

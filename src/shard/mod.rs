@@ -185,6 +185,7 @@ impl<A: Assembly> Shard<A> {
     fn turn(&self) {
         self.fire_timers();
         self.read_letters();
+        self.public().registry.settle();
         self.run_tasks();
         if self.has_work() {
             // A busy shard looks at its ring only.
@@ -376,10 +377,8 @@ impl<A: Assembly> Shard<A> {
             return;
         }
         if !self.polling.get() || yielded {
+            // A task that yields ends its poll now: what waits with it has been offered before.
             self.queue.borrow_mut().push(runnable);
-            if self.polling.get() {
-                self.offer_backlog();
-            }
             return;
         }
         let pointer = runnable.into_raw().as_ptr();

@@ -13,7 +13,7 @@ use crate::port::{self, Lane};
 use crate::primitive::Arc;
 use crate::queue::SharedQueue;
 use crate::shard::{Core, Letter};
-use crate::task::{Registry, Runnable, RuntimeId, Scheduler};
+use crate::task::{Owner, Registry, Runnable, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
 
 /// The far end of one shard.
@@ -123,11 +123,6 @@ fn is_passing(error: &std::io::Error) -> bool {
 /// What becomes of a letter to a shard that is gone.
 pub(super) fn refuse(letter: Letter) {
     match letter {
-        // A future that must not leave its thread cannot be dropped here: leaked rather than
-        // broken.
-        Letter::Task(runnable) if runnable.metadata().is_confined() => {
-            let _leaked = runnable.into_raw();
-        }
         // Dropping a task that can run no more resolves its handle.
         Letter::Task(runnable) => drop(runnable),
         Letter::Submit(charge) => {
@@ -140,7 +135,9 @@ pub(super) fn refuse(letter: Letter) {
     }
 }
 
-impl<A: Assembly> Scheduler for Outpost<A> {
+// SAFETY:
+// - 1: the registry lies in the core, which the outpost keeps, and always the same one.
+unsafe impl<A: Assembly> Scheduler for Outpost<A> {
     fn runtime(&self) -> RuntimeId {
         self.core.runtime()
     }
@@ -156,6 +153,16 @@ impl<A: Assembly> Scheduler for Outpost<A> {
         } else {
             self.inject(runnable);
         }
+    }
+}
+
+impl<A: Assembly> Owner for &Arc<Outpost<A>> {
+    fn scheduler(&self) -> &dyn Scheduler {
+        &***self
+    }
+
+    fn share(self) -> Arc<dyn Scheduler> {
+        Arc::clone(self) as Arc<dyn Scheduler>
     }
 }
 
@@ -183,10 +190,6 @@ impl<A: Assembly> Lane for Outpost<A> {
             })
         });
         if here { Ok(()) } else { self.core.admit(self.shard) }
-    }
-
-    fn scheduler(self: Arc<Self>) -> Arc<dyn Scheduler> {
-        self
     }
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

@@ -12,7 +12,7 @@ use crate::inflight::Charge;
 use crate::port::{Lane, Port, SubmitError, TimersFull};
 use crate::primitive::Arc;
 use crate::shard::{Letter, Shard};
-use crate::task::{LocalScheduler, Runnable, RuntimeId};
+use crate::task::{LocalScheduler, Registry, Runnable, RuntimeId};
 use crate::timer::{Full, TimerKey};
 
 impl<A: Assembly> LocalScheduler for Shard<A> {
@@ -22,6 +22,10 @@ impl<A: Assembly> LocalScheduler for Shard<A> {
 
     fn shard(&self) -> ShardId {
         self.me
+    }
+
+    fn registry(&self) -> Option<&Registry> {
+        Some(&self.public().registry)
     }
 
     fn schedule(&self, runnable: Runnable, yielded: bool) {

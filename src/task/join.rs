@@ -3,18 +3,16 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
-
-use async_task::FallibleTask;
+use std::task::{Context, Poll, Waker};
 
 use crate::error::JoinError;
 use crate::id::TaskId;
-use crate::primitive::Arc;
-use crate::task::guarded::Kept;
-use crate::task::registry::Key;
-use crate::task::{Meta, Scheduler};
+use crate::task::raw::Header;
+use crate::task::state::{Joining, Left, Seen};
+use crate::task::waker::{abort, free, release_reference};
 
 /// Awaits the output of a task.
 ///
@@ -36,31 +34,39 @@ use crate::task::{Meta, Scheduler};
 /// # }
 /// ```
 pub struct JoinHandle<T> {
-    /// `None` once the output has been taken, or while the handle is being dropped.
-    task: Option<FallibleTask<Kept<T>, Meta>>,
-    /// Into the allocation that `task` keeps alive; read only while `task` is there.
-    meta: NonNull<Meta>,
+    /// `None` once the output has been taken.
+    task: Option<NonNull<Header>>,
     id: TaskId,
+    output: PhantomData<T>,
 }
 
-// SAFETY: `task` is `Send` under the same bound, and of the `Meta`, which is `Sync`, only shared
-// references are made.
+// SAFETY:
+// - the handle gives out the output, which is `Send` under the same bound; else it touches the word
+//   of the task, which is atomic, and the waker slot, as `State` says.
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 
-// SAFETY: a shared handle gives out no `T`, and of the `Meta` only shared references.
+// SAFETY:
+// - a shared handle gives out no `T`, and touches the word only.
 unsafe impl<T> Sync for JoinHandle<T> {}
 
+// The output does not lie in the handle.
+impl<T> Unpin for JoinHandle<T> {}
+
 impl<T> JoinHandle<T> {
-    pub(crate) fn new(task: async_task::Task<Kept<T>, Meta>) -> Self {
-        let (id, meta) = (task.metadata().id(), NonNull::from(task.metadata()));
-        Self { task: Some(task.fallible()), meta, id }
+    /// # Safety
+    ///
+    /// The task was just made, and gives a `T`.
+    pub(super) unsafe fn new(task: NonNull<Header>) -> Self {
+        // SAFETY:
+        // - passed on to the caller.
+        let id = unsafe { task.as_ref() }.meta().id();
+        Self { task: Some(task), id, output: PhantomData }
     }
 
-    fn meta(&self) -> Option<&Meta> {
-        self.task.as_ref()?;
+    fn header(&self) -> Option<&Header> {
         // SAFETY:
-        // - `task` is there and keeps the allocation that the metadata lies in.
-        Some(unsafe { self.meta.as_ref() })
+        // - the task is there as long as the handle has a part of it.
+        self.task.map(|task| unsafe { task.as_ref() })
     }
 
     /// The identity of the task.
@@ -72,21 +78,127 @@ impl<T> JoinHandle<T> {
     /// poll; the handle then resolves to [`JoinError::Canceled`]. A task that has finished keeps
     /// its output.
     pub fn abort(&self) {
-        if let Some(meta) = self.meta() {
-            meta.owner.registry().abort(meta.key);
+        if let Some(task) = self.task {
+            // SAFETY:
+            // - the handle has a part of the task.
+            unsafe { abort(task) };
         }
     }
 
     /// A handle that can only abort, to be kept elsewhere. `None` after the output was taken.
     pub fn abort_handle(&self) -> Option<AbortHandle> {
-        let meta = self.meta()?;
-        Some(AbortHandle { owner: Arc::clone(&meta.owner), key: meta.key, id: self.id })
+        let task = self.task?;
+        // SAFETY:
+        // - the handle has a part of the task.
+        Some(unsafe { AbortHandle::new(task) })
     }
 
     /// Whether the task has ended, so that awaiting the handle would not wait.
     pub fn is_finished(&self) -> bool {
-        self.task.as_ref().is_none_or(FallibleTask::is_finished)
+        self.header().is_none_or(|header| header.state.look().is_complete())
     }
+
+    /// Leaves a waker for whoever completes the task. Whether the task has completed first.
+    ///
+    /// # Safety
+    ///
+    /// The handle is borrowed exclusively, and `seen` is what the word said since then: not
+    /// complete.
+    unsafe fn wait(header: &Header, seen: Seen, waker: &Waker) -> Joining {
+        if seen.has_join_waker() {
+            let same = header.join_waker.with(|slot| {
+                // SAFETY:
+                // - the slot was filled by this handle. Whoever completes the task reads it, which
+                //   this does too, and only compares.
+                unsafe { &*slot.cast::<Waker>() }.will_wake(waker)
+            });
+            if same {
+                // If the task has completed meanwhile, this waker is or was woken.
+                return Joining::Done;
+            }
+            if header.state.unwait() == Joining::Complete {
+                return Joining::Complete;
+            }
+            // SAFETY:
+            // - the slot was filled by this handle, and was just taken back.
+            unsafe { empty_slot(header) };
+        }
+        // The handle has the slot, which is empty. A waker is cloned before it is touched.
+        let waker = waker.clone();
+        header.join_waker.with_mut(|slot| {
+            // SAFETY:
+            // - only the handle touches the slot now.
+            unsafe { slot.cast::<Waker>().write(waker) };
+        });
+        let waiting = header.state.wait();
+        if waiting == Joining::Complete {
+            // SAFETY:
+            // - the slot was filled above, after the task had completed: nobody else reads it.
+            unsafe { empty_slot(header) };
+        }
+        waiting
+    }
+
+    /// Takes the output, and gives up the task.
+    ///
+    /// # Safety
+    ///
+    /// The task is complete, and the handle has just given the pointer up.
+    unsafe fn take(task: NonNull<Header>) -> Result<T, JoinError> {
+        let mut output = None::<Result<T, JoinError>>;
+        // SAFETY:
+        // - the handle's part is given up below.
+        let header = unsafe { task.as_ref() };
+        if !header.state.look().is_leaked() {
+            // SAFETY:
+            // - the task is complete and gives a `T`, and this is the join handle.
+            unsafe { (header.vtable.take)(task, (&raw mut output).cast()) };
+        }
+        if header.state.disjoin() == Left::Nobody {
+            // SAFETY:
+            // - nobody has a part, and the output was taken.
+            unsafe { free(task) };
+        }
+        output.unwrap_or(Err(JoinError::Canceled))
+    }
+
+    /// Gives up a task that has not completed. Whether it has completed first.
+    ///
+    /// # Safety
+    ///
+    /// The handle is dropped, and `seen` is what the word said since then: not complete.
+    unsafe fn detach(header: &Header, seen: Seen) -> Joining {
+        // Read before the task is given up, because it may be freed then; but it is the handle's
+        // only if the task has not completed by then.
+        let waker = seen.has_join_waker().then(|| {
+            header.join_waker.with(|slot| {
+                // SAFETY:
+                // - the slot was filled by this handle; whoever completes the task only reads it.
+                ManuallyDrop::new(unsafe { slot.cast::<Waker>().read() })
+            })
+        });
+        let detached = header.state.detach();
+        if detached == Joining::Done
+            && let Some(waker) = waker
+        {
+            drop(ManuallyDrop::into_inner(waker));
+        }
+        detached
+    }
+}
+
+/// Drops the waker in the slot.
+///
+/// # Safety
+///
+/// The slot is filled, and only the caller touches it.
+unsafe fn empty_slot(header: &Header) {
+    let waker = header.join_waker.with_mut(|slot| {
+        // SAFETY:
+        // - passed on to the caller; it is moved out once.
+        unsafe { slot.cast::<Waker>().read() }
+    });
+    drop(waker);
 }
 
 impl<T> Future for JoinHandle<T> {
@@ -96,18 +208,50 @@ impl<T> Future for JoinHandle<T> {
     ///
     /// If it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let task = self.task.as_mut().expect("a join handle is not polled after it was ready");
-        let Poll::Ready(output) = Pin::new(task).poll(cx) else { return Poll::Pending };
-        // Nothing is left to detach from.
-        drop(self.task.take());
-        Poll::Ready(output.map_or(Err(JoinError::Canceled), Kept::take))
+        let task = self.task.expect("a join handle is not polled after it was ready");
+        // SAFETY:
+        // - the handle has a part of the task.
+        let header = unsafe { task.as_ref() };
+        let seen = header.state.look();
+        if !seen.is_complete() {
+            // SAFETY:
+            // - the handle is borrowed exclusively, and the word was read above.
+            let waiting = unsafe { Self::wait(header, seen, cx.waker()) };
+            if waiting == Joining::Done {
+                return Poll::Pending;
+            }
+        }
+        self.task = None;
+        // SAFETY:
+        // - the task is complete, and the handle has given the pointer up.
+        Poll::Ready(unsafe { Self::take(task) })
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.detach();
+        let Some(task) = self.task.take() else { return };
+        // SAFETY:
+        // - the handle's part is given up below.
+        let header = unsafe { task.as_ref() };
+        let seen = header.state.look();
+        if !seen.is_complete() {
+            // SAFETY:
+            // - the handle is dropped, and the word was read above.
+            let detached = unsafe { Self::detach(header, seen) };
+            if detached == Joining::Done {
+                return;
+            }
+        }
+        if !header.state.look().is_leaked() {
+            // SAFETY:
+            // - the task is complete, and this is the join handle.
+            unsafe { (header.vtable.drop_output)(task) };
+        }
+        if header.state.disjoin() == Left::Nobody {
+            // SAFETY:
+            // - nobody has a part, and the output was dropped.
+            unsafe { free(task) };
         }
     }
 }
@@ -169,27 +313,74 @@ impl<T> fmt::Debug for LocalJoinHandle<T> {
     }
 }
 
-/// Ends a task from elsewhere; neither keeps it running nor awaits it.
-#[derive(Clone, Debug)]
+/// Ends a task from elsewhere; neither keeps it running nor awaits it. Keeps its memory.
 pub struct AbortHandle {
-    owner: Arc<dyn Scheduler>,
-    key: Key,
-    id: TaskId,
+    task: NonNull<Header>,
 }
 
+// SAFETY:
+// - it touches the word of the task, which is atomic, and the metadata, which do not change.
+unsafe impl Send for AbortHandle {}
+
+// SAFETY:
+// - the same.
+unsafe impl Sync for AbortHandle {}
+
 impl AbortHandle {
+    /// # Safety
+    ///
+    /// The caller has a part of the task.
+    unsafe fn new(task: NonNull<Header>) -> Self {
+        let handle = Self { task };
+        handle.header().state.retain();
+        handle
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY:
+        // - the handle has a reference.
+        unsafe { self.task.as_ref() }
+    }
+
     /// The identity of the task.
     pub fn id(&self) -> TaskId {
-        self.id
+        self.header().meta().id()
     }
 
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
-        self.owner.registry().abort(self.key);
+        // SAFETY:
+        // - the handle has a reference.
+        unsafe { abort(self.task) };
     }
 
     /// Whether the task's future is gone.
     pub fn is_finished(&self) -> bool {
-        !self.owner.registry().is_live(self.key)
+        self.header().state.look().is_complete()
+    }
+}
+
+impl Clone for AbortHandle {
+    fn clone(&self) -> Self {
+        // SAFETY:
+        // - this handle has a reference.
+        unsafe { Self::new(self.task) }
+    }
+}
+
+impl Drop for AbortHandle {
+    fn drop(&mut self) {
+        // SAFETY:
+        // - the handle's reference ends here.
+        unsafe { release_reference(self.task) };
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AbortHandle")
+            .field("id", &self.id())
+            .field("finished", &self.is_finished())
+            .finish()
     }
 }

@@ -1,84 +1,44 @@
-//! A task: a future with an identity, a home and a handle, on the `async-task` crate.
+//! A task: a future with an identity, a home and a handle, in one piece of memory.
 //!
 //! A task is not generic over the assembly. It reaches its runtime through two seams: on a shard
 //! of its own runtime through the [`LocalScheduler`] of the thread (one thread-local look, no
-//! reference count), from anywhere else through the [`Scheduler`] in its metadata.
+//! reference count), from anywhere else through the [`Scheduler`] that it keeps.
+//!
+//! [`state`] says who may touch what of a task, and why that is sound; [`registry`] how the live
+//! tasks of a shard are known without a lock on its own thread.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::ptr::NonNull;
-use std::thread;
 
-use async_task::{Builder, ScheduleInfo, WithInfo};
+use crate::id::ShardId;
+use crate::primitive::Arc;
 
-use crate::id::{ShardId, TaskId};
-use crate::primitive::{Arc, AtomicBool, Ordering};
-
-mod guarded;
 mod join;
+mod raw;
 mod registry;
+mod runnable;
+mod state;
+mod thread;
+mod waker;
 
 pub use join::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 pub(crate) use registry::{Refusal, Registry};
-
-use guarded::{Guarded, Reach};
-use registry::Key;
-
-/// A task that wants to be polled. Whoever holds it decides where.
-pub(crate) type Runnable = async_task::Runnable<Meta>;
-
-/// What a task knows about itself; lies beside its future, in the same allocation.
-#[derive(Debug)]
-pub(crate) struct Meta {
-    id: TaskId,
-    key: Key,
-    /// The shard that a pinned task runs on, and the one that a stealable task was spawned on.
-    home: ShardId,
-    pinned: bool,
-    confined: bool,
-    aborted: AtomicBool,
-    owner: Arc<dyn Scheduler>,
-}
-
-impl Meta {
-    /// The task's identity.
-    pub(crate) fn id(&self) -> TaskId {
-        self.id
-    }
-
-    /// Where a pinned task runs; where a stealable one was spawned.
-    pub(crate) fn home(&self) -> ShardId {
-        self.home
-    }
-
-    /// Whether the task may run on its home only.
-    pub(crate) fn is_pinned(&self) -> bool {
-        self.pinned
-    }
-
-    /// Whether the task may not even be dropped away from its home.
-    pub(crate) fn is_confined(&self) -> bool {
-        self.confined
-    }
-
-    /// Which runtime the task belongs to.
-    pub(crate) fn runtime(&self) -> RuntimeId {
-        self.owner.runtime()
-    }
-
-    fn is_aborted(&self) -> bool {
-        // Relaxed: the wake that follows the store brings the task to a poll that sees it.
-        self.aborted.load(Ordering::Relaxed)
-    }
-}
+pub(crate) use runnable::Runnable;
 
 /// Tells runtimes of one process apart; an address, so it is free to compare.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct RuntimeId(pub(crate) usize);
 
 /// The way from a task to its runtime, from any thread.
-pub(crate) trait Scheduler: std::fmt::Debug + Send + Sync {
+///
+/// # Safety
+///
+/// An implementor promises:
+///
+/// 1. `registry` returns the same registry each time, at the same address for as long as the
+///    scheduler lives, even if the scheduler is moved.
+pub(crate) unsafe trait Scheduler: std::fmt::Debug + Send + Sync {
     /// Which runtime this is.
     fn runtime(&self) -> RuntimeId;
 
@@ -98,44 +58,46 @@ pub(crate) trait LocalScheduler {
     /// Which shard this is.
     fn shard(&self) -> ShardId;
 
+    /// The live tasks that were spawned through the shard, which becomes their owner: no other
+    /// thread may be it at the same time.
+    fn registry(&self) -> Option<&Registry> {
+        None
+    }
+
     /// Queues a task of this runtime, on this shard or, if it is pinned elsewhere, on its home.
-    /// `yielded`: the task woke itself while it ran.
+    /// `yielded`: the task was woken while it ran.
     fn schedule(&self, runnable: Runnable, yielded: bool);
 }
 
-thread_local! {
-    static LOCAL: Cell<Option<NonNull<dyn LocalScheduler>>> = const { Cell::new(None) };
+/// What a task is spawned through: the scheduler, or something that can be asked for a share of it.
+pub(crate) trait Owner {
+    /// The scheduler.
+    fn scheduler(&self) -> &dyn Scheduler;
+
+    /// A share of the same scheduler, for the task to keep. Not asked for if one is at hand.
+    fn share(self) -> Arc<dyn Scheduler>;
+}
+
+impl Owner for Arc<dyn Scheduler> {
+    fn scheduler(&self) -> &dyn Scheduler {
+        &**self
+    }
+
+    fn share(self) -> Arc<dyn Scheduler> {
+        self
+    }
 }
 
 /// Makes `scheduler` that of this thread for as long as `body` runs.
+///
+/// # Panics
+///
+/// If another thread, or an outer call, has the scheduler's registry.
 pub(crate) fn with_local_scheduler<R>(
     scheduler: &(dyn LocalScheduler + 'static),
     body: impl FnOnce() -> R,
 ) -> R {
-    struct Restore(Option<NonNull<dyn LocalScheduler>>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            LOCAL.set(self.0);
-        }
-    }
-    let _restore = Restore(LOCAL.replace(Some(NonNull::from(scheduler))));
-    body()
-}
-
-fn schedule(runnable: Runnable, info: ScheduleInfo) {
-    if let Some(local) = local() {
-        // SAFETY:
-        // - `with_local_scheduler` borrows the scheduler for as long as the pointer is set, and
-        //   only this thread reads its own thread-local.
-        let local = unsafe { local.as_ref() };
-        if local.runtime() == runnable.metadata().runtime() {
-            return local.schedule(runnable, info.woken_while_running);
-        }
-    }
-    // The task may finish elsewhere and be freed while `schedule` still runs, so it gets an owner
-    // of its own.
-    let owner = Arc::clone(&runnable.metadata().owner);
-    owner.schedule(runnable);
+    thread::enter(scheduler, body)
 }
 
 /// Where a new task may run.
@@ -149,22 +111,23 @@ pub(crate) struct Home {
     pub(crate) confined: bool,
 }
 
-/// A task to be queued and its handle, or why there is none, and the future back.
-pub(crate) type Spawned<F> = Result<(Runnable, JoinHandle<<F as Future>::Output>), (Refusal, F)>;
-
 /// Makes a task of a future that any thread may poll and drop.
 ///
 /// # Errors
 ///
 /// The future comes back when the registry is closed or full.
-pub(crate) fn spawn<F>(owner: Arc<dyn Scheduler>, home: Home, future: F) -> Spawned<F>
+pub(crate) fn spawn<F>(
+    owner: impl Owner,
+    home: Home,
+    future: F,
+) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     // SAFETY:
     // - the future and its output are `Send` and `'static`.
-    unsafe { spawn_unchecked(owner, home, Reach::Anywhere, future) }
+    unsafe { spawn_unchecked(owner, home, future) }
 }
 
 /// Makes a task that `make` begins on its shard, of a future that never leaves it and need not be
@@ -174,7 +137,7 @@ where
 ///
 /// When the registry is closed or full; `make` is dropped.
 pub(crate) fn spawn_confined<M, F>(
-    owner: Arc<dyn Scheduler>,
+    owner: impl Owner,
     shard: ShardId,
     make: M,
 ) -> Result<(Runnable, JoinHandle<F::Output>), Refusal>
@@ -184,15 +147,14 @@ where
     F::Output: Send + 'static,
 {
     let home = Home { shard, pinned: true, confined: true };
-    let begin = async move { make().await };
     // SAFETY:
-    // - before its first poll the future holds `make` only, which is `Send`.
-    // - its output is `Send`.
-    let spawned = unsafe { spawn_unchecked(owner, home, Reach::FirstPoll, begin) };
+    // - before its first poll the future holds `make` only, which is `Send`; that poll binds it.
+    // - it is pinned and confined, and its output is `Send`.
+    let spawned = unsafe { spawn_unchecked(owner, home, async move { make().await }) };
     spawned.map_err(|(refusal, _)| refusal)
 }
 
-/// Makes a task of a future that never leaves this shard and need not be `Send`, nor need its
+/// Makes a task of a future that need not be `Send` and never leaves this shard, nor does its
 /// output, whose handle must stay here too.
 ///
 /// # Errors
@@ -203,7 +165,7 @@ where
 ///
 /// On any thread but that of the shard.
 pub(crate) fn spawn_local<F>(
-    owner: Arc<dyn Scheduler>,
+    owner: impl Owner,
     shard: ShardId,
     future: F,
 ) -> Result<(Runnable, LocalJoinHandle<F::Output>), Refusal>
@@ -211,34 +173,27 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let is_here = local().is_some_and(|local| {
-        // SAFETY:
-        // - as in `schedule`.
-        let local = unsafe { local.as_ref() };
-        local.runtime() == owner.runtime() && local.shard() == shard
+    let runtime = owner.scheduler().runtime();
+    let is_here = thread::with_here(|here| {
+        here.is_some_and(|here| here.runtime == runtime && here.scheduler().shard() == shard)
     });
     assert!(is_here, "a local task is spawned on the thread of its shard, which is not this one");
     let home = Home { shard, pinned: true, confined: true };
     // SAFETY:
-    // - the future is confined to this thread.
+    // - this is the thread of the shard, and the task is pinned and confined; it is bound below,
+    //   before anybody else has it.
     // - the handle becomes a local one, which is not `Send`.
-    let reach = Reach::Thread(thread::current().id());
-    let spawned = unsafe { spawn_unchecked(owner, home, reach, future) };
+    let spawned = unsafe { spawn_unchecked(owner, home, future) };
     match spawned {
-        Ok((runnable, handle)) => Ok((runnable, LocalJoinHandle::new(handle))),
+        Ok((runnable, handle)) => {
+            let _is_bound = runnable.bind();
+            Ok((runnable, LocalJoinHandle::new(handle)))
+        }
         Err((refusal, _)) => Err(refusal),
     }
 }
 
-fn local() -> Option<NonNull<dyn LocalScheduler>> {
-    // try_with: a destructor of another thread-local may wake a task after ours is gone.
-    LOCAL.try_with(Cell::get).ok().flatten()
-}
-
 /// Makes a task of a future that need not be `Send`.
-///
-/// A future that is confined to a thread is never touched on another: a poll there panics, and a
-/// drop there (the shard is gone, and something woke the task) leaks it; the handle resolves.
 ///
 /// # Errors
 ///
@@ -246,46 +201,49 @@ fn local() -> Option<NonNull<dyn LocalScheduler>> {
 ///
 /// # Safety
 ///
-/// - `reach` fits the future: [`Reach::Anywhere`] if it is `Send`, [`Reach::FirstPoll`] if it holds
-///   nothing that is not `Send` before its first poll, else [`Reach::Thread`] with this thread.
-/// - If `F::Output` is not `Send`, the handle stays on this thread.
+/// - `home.confined` is set unless the future is `Send`: then the task is bound to the thread of
+///   its first poll, and other threads do not touch the future.
+/// - The future holds nothing that is not `Send` before its first poll, or the caller
+///   [binds](Runnable::bind) the task at once.
+/// - If `F::Output` is not `Send`, the handle stays on that thread.
 unsafe fn spawn_unchecked<F>(
-    owner: Arc<dyn Scheduler>,
+    owner: impl Owner,
     home: Home,
-    reach: Reach,
     future: F,
-) -> Spawned<F>
+) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
 where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let (id, key) = match owner.registry().reserve() {
-        Ok(reserved) => reserved,
-        Err(refusal) => return Err((refusal, future)),
-    };
-    let meta = Meta {
-        id,
-        key,
-        home: home.shard,
-        pinned: home.pinned,
-        confined: home.confined,
-        aborted: AtomicBool::new(false),
-        owner,
-    };
-    let guard = move |meta: &Meta| Guarded::new(future, reach, NonNull::from(meta));
+    let wanted = std::ptr::from_ref(owner.scheduler().registry());
+    let kept = thread::with_here(|here| {
+        here.filter(|here| here.owns(wanted)).and_then(thread::Here::take_share)
+    });
+    let owner = kept.unwrap_or_else(|| owner.share());
+    let registry = NonNull::from(owner.registry());
     // SAFETY:
-    // - `Send`: the future is, or `Guarded` touches it on one thread only; the output is, or it is
-    //   made on that thread and our caller keeps the handle there.
-    // - `'static`: the future is; the pointer to the metadata that `Guarded` holds is into the
-    //   task's own allocation, which outlives its future.
-    // - the schedule function is `Send + Sync + 'static`: a plain function, and so of size 0,
-    //   which spares the task a reference count per wake.
-    let (runnable, task) =
-        unsafe { Builder::new().metadata(meta).spawn_unchecked(guard, WithInfo(schedule)) };
-    runnable.metadata().owner.registry().enter(key, runnable.waker(), runnable.metadata());
-    Ok((runnable, JoinHandle::new(task)))
+    // - the registry is that of the scheduler.
+    let task = unsafe { raw::allocate(owner, registry, home, future) };
+    // SAFETY:
+    // - the task keeps its scheduler, which keeps the registry.
+    let entered = unsafe { registry.as_ref() };
+    // SAFETY:
+    // - the task is new, and nobody else knows it.
+    if let Err(refusal) = unsafe { entered.enter(task) } {
+        // SAFETY:
+        // - it was made with this type, and nobody else has it.
+        return Err((refusal, unsafe { raw::take_apart::<F>(task) }));
+    }
+    // SAFETY:
+    // - the task was made `HELD`.
+    let runnable = unsafe { Runnable::new(task) };
+    // SAFETY:
+    // - the task was made with its handle, and gives that type.
+    let handle = unsafe { JoinHandle::new(task) };
+    Ok((runnable, handle))
 }
 
-#[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -1,25 +1,58 @@
 //! The live tasks of one shard's spawns: bounded, and the way to end them all at shutdown.
+//!
+//! # Who touches what
+//!
+//! A registry has two lists, both threaded through the tasks. The *own* list is that of the thread
+//! that [owns](Registry::own) the registry, the shard's: what it spawns goes in and what it ends
+//! comes out without a lock. The *shared* list lies behind a lock and takes what other threads
+//! spawn. A task stays in the list that it was put in.
+//!
+//! | spawned by | ended by | leaves |
+//! |---|---|---|
+//! | owner | owner | at once |
+//! | owner | another thread | by the stack of the *ended*, when the owner next spawns or [settles](Registry::settle) |
+//! | another thread | any | at once, under the lock |
+//!
+//! The stack of the ended never holds more than the own list, and that grows by the owner's spawns
+//! only, each of which empties the stack first: so it is bounded by the limit.
+//!
+//! - **Nothing is lost.** A push to the stack is followed by a look whether there is an owner, and
+//!   disowning by a read-modify-write of the stack. If that comes after the push it sees the task;
+//!   if before, the push acquires it and the look says that there is no owner. One of the two
+//!   settles.
+//! - **Closing is exact.** Other threads spawn under the lock that `close` takes. For the owner the
+//!   flag is enough: a spawn that begins after `close` returned (in the sense of happens-before)
+//!   cannot miss it, and one that does not begin after it may be taken to have come before it. As
+//!   `abort_all` runs on the owner's thread after it has seen the end, all its spawns are in the
+//!   list by then; those of others that succeeded came before `close` in the order of the lock.
+//! - **The limit.** Each place is taken from `taken`, which never exceeds the limit. The owner takes
+//!   some at a time and keeps what its tasks give back, but never more than
+//!   [a few](Registry::few) places per limit; others may therefore be refused that many too early.
+//!   With a limit below [`FINE`] none are kept, and the limit is exact.
+//! - **The count** reads what has ended before what was spawned, so it is never too low; once the
+//!   registry is closed it only falls, and 0 means that all are gone.
 
+use std::fmt;
+use std::ops::Range;
 use std::ptr::NonNull;
-use std::task::Waker;
+use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
 use crate::id::TaskId;
-use crate::primitive::{AtomicU64, AtomicUsize, Mutex, Ordering, lock};
-use crate::task::Meta;
+use crate::primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock};
+use crate::task::raw::Header;
+use crate::task::state::Left;
+use crate::task::thread::with_here;
+use crate::task::waker::{abort, free, release_reference};
 
 /// Identities are handed to registries in blocks of this many, so that spawning shares no counter.
 const ID_BLOCK: u64 = 1 << 12;
+/// The owner keeps no place of a limit below this.
+const FINE: usize = 1 << 10;
+/// The owner takes at most so many places at a time.
+const FEW: usize = 32;
 
-/// The first identity of the next block.
-#[cfg(not(loom))]
-static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
-
-/// Which task: its slot, and which use of the slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Key {
-    index: u32,
-    generation: u32,
-}
+/// The first identity of the next block. Not part of any model.
+static NEXT_BLOCK: StdAtomicU64 = StdAtomicU64::new(1);
 
 /// Why a task was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,190 +63,522 @@ pub(crate) enum Refusal {
     Full { limit: usize },
 }
 
+/// Which list of its registry a task is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// That of the owner's thread.
+    Own,
+    /// That behind the lock.
+    Shared,
+}
+
+/// What the registry's part of a task that ends needs yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum Leave {
+    /// The task is in no list; the caller clears `LISTED`.
+    Unlinked,
+    /// The caller hands the task over once it is complete, and does not touch it afterwards.
+    HandOver,
+}
+
+/// The neighbours of a task in its list. Touched by the owner, or under the lock.
+pub(super) struct Links {
+    before: Option<NonNull<Header>>,
+    after: Option<NonNull<Header>>,
+}
+
+impl Links {
+    /// Those of a task that is in no list.
+    pub(super) fn new() -> Self {
+        Self { before: None, after: None }
+    }
+}
+
 /// The live tasks that were spawned through one shard.
-#[derive(Debug)]
 pub(crate) struct Registry {
+    end: End,
     limit: usize,
-    /// Written under the lock; read by everybody for statistics.
-    live: AtomicUsize,
-    /// How many there ever were; written and read as `live`.
-    spawned: AtomicU64,
-    slots: Mutex<Slots>,
+    few: usize,
+    /// Some thread has the own part.
+    owned: AtomicBool,
+    own: UnsafeCell<Own>,
+    /// Of the own list; written by the owner.
+    own_spawned: AtomicUsize,
+    own_ended: AtomicUsize,
+    /// How many tasks others have spawned; written under the lock.
+    others_spawned: AtomicUsize,
+    /// How many tasks have ended elsewhere than on the owner's thread, or were spawned there.
+    others_ended: AtomicUsize,
+    /// Places taken from the limit: live tasks, and what the owner keeps.
+    taken: AtomicUsize,
+    /// Tasks of the own list that ended elsewhere, the last one first.
+    ended: AtomicPtr<Header>,
+    shared: Mutex<Shared>,
 }
 
-#[derive(Debug)]
-struct Slots {
-    closed: bool,
-    /// All tasks were told to end, and so is every one that enters after that.
-    ending: bool,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-    live: usize,
-    ids: std::ops::Range<u64>,
+// SAFETY:
+// - the pointers are to tasks that are kept by `LISTED`, and of which other threads touch the links
+//   and the word only: the links as the table above says, the word by atomic operations.
+unsafe impl Send for Registry {}
+
+// SAFETY:
+// - `own` is touched by the owner only, of which `owned` allows one; the rest is atomic or locked.
+unsafe impl Sync for Registry {}
+
+/// How far the registry is on its way down. Every run of a task reads it, so it lies apart from what
+/// is written.
+#[repr(align(128))]
+struct End {
+    /// No task is taken any more.
+    closed: AtomicBool,
+    /// All tasks were asked to end.
+    ending: AtomicBool,
 }
 
-#[derive(Debug)]
-struct Slot {
-    generation: u32,
-    task: Option<Live>,
+/// What the owner has to itself.
+struct Own {
+    list: List,
+    /// Places taken that no task has.
+    spare: usize,
+    ids: Ids,
 }
 
-#[derive(Debug)]
-struct Live {
-    /// Keeps the task's allocation, and with it the metadata, alive.
-    waker: Waker,
-    meta: NonNull<Meta>,
+struct Shared {
+    list: List,
+    ids: Ids,
 }
-
-// SAFETY: the pointer is to a `Meta`, which is `Sync`, and of which only shared references are
-// made.
-unsafe impl Send for Live {}
 
 impl Registry {
-    /// A registry for at most `limit` live tasks; no more than `u32::MAX`.
+    /// A registry for at most `limit` live tasks.
     pub(crate) fn new(limit: usize) -> Self {
-        let slots = Slots {
-            closed: false,
-            ending: false,
-            slots: Vec::new(),
-            free: Vec::new(),
-            live: 0,
-            ids: 0..0,
-        };
-        let limit = limit.min(u32::MAX as usize);
+        let own = Own { list: List::new(), spare: 0, ids: Ids::new() };
         Self {
             limit,
-            live: AtomicUsize::new(0),
-            spawned: AtomicU64::new(0),
-            slots: Mutex::new(slots),
+            few: if limit < FINE { 0 } else { FEW },
+            end: End { closed: AtomicBool::new(false), ending: AtomicBool::new(false) },
+            owned: AtomicBool::new(false),
+            own: UnsafeCell::new(own),
+            own_spawned: AtomicUsize::new(0),
+            own_ended: AtomicUsize::new(0),
+            others_spawned: AtomicUsize::new(0),
+            others_ended: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            ended: AtomicPtr::new(std::ptr::null_mut()),
+            shared: Mutex::new(Shared { list: List::new(), ids: Ids::new() }),
         }
     }
 
-    /// Takes a place for a task, which [`enter`](Self::enter) then fills.
-    pub(crate) fn reserve(&self) -> Result<(TaskId, Key), Refusal> {
-        let mut slots = lock(&self.slots);
-        if slots.closed {
-            return Err(Refusal::Closed);
-        }
-        if slots.live == self.limit {
-            return Err(Refusal::Full { limit: self.limit });
-        }
-        slots.live += 1;
-        self.live.store(slots.live, Ordering::Relaxed);
-        self.spawned.store(self.spawned.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let id = slots.ids.next().unwrap_or_else(|| slots.next_block());
-        let index = match slots.free.pop() {
-            Some(index) => index,
-            None => {
-                slots.slots.push(Slot { generation: 0, task: None });
-                u32::try_from(slots.slots.len() - 1).expect("the limit is within u32")
-            }
-        };
-        let generation = slots.slots[index as usize].generation;
-        Ok((TaskId::new(id), Key { index, generation }))
-    }
-
-    /// Notes the task for which `key` was reserved. A task that comes too late for
-    /// [`abort_all`](Self::abort_all) is told to end here, before its first poll.
-    pub(crate) fn enter(&self, key: Key, waker: Waker, meta: &Meta) {
-        let live = Live { waker, meta: NonNull::from(meta) };
-        let mut slots = lock(&self.slots);
-        if slots.ending {
-            live.tell();
-        }
-        let slot = slots.at(key).expect("a reserved slot keeps its generation");
-        slot.task = Some(live);
-    }
-
-    /// Forgets a task whose future is gone. The waker comes back because it may be the last thing
-    /// that keeps the task's memory.
-    pub(crate) fn retire(&self, key: Key) -> Option<Waker> {
-        let mut slots = lock(&self.slots);
-        let slot = slots.at(key)?;
-        slot.generation = slot.generation.wrapping_add(1);
-        let task = slot.task.take();
-        slots.free.push(key.index);
-        slots.live -= 1;
-        self.live.store(slots.live, Ordering::Relaxed);
-        task.map(|live| live.waker)
-    }
-
-    /// Asks a task to end before its next poll, and wakes it; a task that is gone is left alone.
-    pub(crate) fn abort(&self, key: Key) {
-        let waker = {
-            let mut slots = lock(&self.slots);
-            slots.at(key).and_then(|slot| slot.task.as_ref()).map(Live::abort)
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// Whether the task still has its future.
-    pub(crate) fn is_live(&self, key: Key) -> bool {
-        lock(&self.slots).at(key).is_some()
+    /// How many places the owner takes at a time; it keeps up to twice as many.
+    fn few(&self) -> usize {
+        self.few
     }
 
     /// How many tasks are alive.
     pub(crate) fn len(&self) -> usize {
-        self.live.load(Ordering::Relaxed)
+        // Acquire pairs with the releases in `leave`: a task that is seen to have ended is seen to
+        // have been spawned.
+        let own = self.own_ended.load(Ordering::Acquire);
+        let ended = own.wrapping_add(self.others_ended.load(Ordering::Acquire));
+        let own = self.own_spawned.load(Ordering::Relaxed);
+        let spawned = own.wrapping_add(self.others_spawned.load(Ordering::Relaxed));
+        spawned.wrapping_sub(ended)
     }
 
-    /// How many tasks there have been, those alive included.
+    /// How many tasks were ever taken.
     pub(crate) fn spawned(&self) -> u64 {
-        self.spawned.load(Ordering::Relaxed)
+        let own = self.own_spawned.load(Ordering::Relaxed);
+        own.wrapping_add(self.others_spawned.load(Ordering::Relaxed)) as u64
     }
 
     /// Takes no more tasks from now on.
     pub(crate) fn close(&self) {
-        lock(&self.slots).closed = true;
+        let _shared = lock(&self.shared);
+        // Relaxed: others look under the lock; for the owner see the head of the module.
+        self.end.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Takes no more tasks and asks every one to end. Those of them that run or wait come to a last
+    /// Takes no more tasks, and asks every one to end. Those of them that run or wait come to a last
     /// poll, in which their future is dropped.
+    ///
+    /// On the owner's thread, or while there is no owner. Else of the owner's tasks only those hear
+    /// of it that run or are woken; the owner tells the others when it comes here.
     pub(crate) fn abort_all(&self) {
-        let wakers: Vec<Waker> = {
-            let mut slots = lock(&self.slots);
-            slots.closed = true;
-            slots.ending = true;
-            slots.slots.iter().filter_map(|slot| slot.task.as_ref()).map(Live::abort).collect()
-        };
-        wakers.into_iter().for_each(Waker::wake);
+        self.close();
+        // Relaxed: as of `closed` for the owner; others may be late.
+        self.end.ending.store(true, Ordering::Relaxed);
+        let mut tasks = Vec::new();
+        self.as_owner(|own| own.list.for_each(|task| tasks.push(retained(task))));
+        lock(&self.shared).list.for_each(|task| tasks.push(retained(task)));
+        // Nothing is locked or lent from here on: a wake runs the scheduler's code.
+        for task in tasks {
+            // SAFETY:
+            // - the reference was taken above.
+            unsafe { abort(task) };
+            // SAFETY:
+            // - the same, and this gives it up.
+            unsafe { release_reference(task) };
+        }
     }
-}
 
-impl Live {
-    fn abort(&self) -> Waker {
-        self.tell();
-        self.waker.clone()
+    /// Whether all tasks were asked to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.end.ending.load(Ordering::Relaxed)
     }
 
-    fn tell(&self) {
+    /// Frees the tasks that ended on other threads. On the owner's thread.
+    pub(crate) fn settle(&self) {
+        if !self.ended.load(Ordering::Relaxed).is_null() {
+            self.as_owner(|_| {});
+        }
+    }
+
+    /// Makes this thread the owner. Whether it is.
+    pub(super) fn own(&self) -> bool {
+        // Acquire pairs with `disown`.
+        !self.owned.swap(true, Ordering::Acquire)
+    }
+
+    /// Ends what [`own`](Self::own) began, on the same thread.
+    pub(super) fn disown(&self) {
+        loop {
+            // SAFETY:
+            // - this is the owner's thread, and nothing of it is lent.
+            unsafe { self.with_own(|own| self.unlink_ended(own)) };
+            // Release pairs with `own`, and by way of the exchange below with `hand_over`.
+            self.owned.store(false, Ordering::Release);
+            let null = std::ptr::null_mut();
+            // AcqRel: a push that this does not see acquires it. An exchange rather than a load,
+            // because it sees the last push, or is seen by the next.
+            let none = self.ended.compare_exchange(null, null, Ordering::AcqRel, Ordering::Relaxed);
+            if none.is_ok() || !self.own() {
+                return;
+            }
+        }
+    }
+
+    /// Puts a new task into a list and names it.
+    ///
+    /// # Errors
+    ///
+    /// The task is in no list, and nobody knows it.
+    ///
+    /// # Safety
+    ///
+    /// The task is new, of this registry, and nobody else knows it.
+    pub(super) unsafe fn enter(&self, task: NonNull<Header>) -> Result<(), Refusal> {
+        if with_here(|here| here.is_some_and(|here| here.owns(self))) {
+            // SAFETY:
+            // - this is the owner's thread, and nothing of it is lent: no code of a user's runs
+            //   while it is.
+            return unsafe { self.with_own(|own| self.enter_own(own, task)) };
+        }
+        let mut shared = lock(&self.shared);
+        if self.end.closed.load(Ordering::Relaxed) {
+            return Err(Refusal::Closed);
+        }
+        if self.take_places(1) == 0 {
+            return Err(Refusal::Full { limit: self.limit });
+        }
+        let name = shared.ids.next();
         // SAFETY:
-        // - the waker beside the pointer keeps the task's allocation alive, and the metadata in it
-        //   is dropped with the allocation only.
-        let meta = unsafe { self.meta.as_ref() };
-        // Relaxed: pairs with nothing; the wake that follows, or the first scheduling, synchronises
-        // with the poll that reads it.
-        meta.aborted.store(true, Ordering::Relaxed);
+        // - passed on to the caller.
+        unsafe { task.as_ref().meta().name(name, Place::Shared) };
+        add(&self.others_spawned, 1);
+        // SAFETY:
+        // - the list is locked, and the task in none.
+        unsafe { shared.list.insert(task) };
+        Ok(())
+    }
+
+    fn enter_own(&self, own: &mut Own, task: NonNull<Header>) -> Result<(), Refusal> {
+        self.unlink_ended(own);
+        if self.end.closed.load(Ordering::Relaxed) {
+            return Err(Refusal::Closed);
+        }
+        if own.spare == 0 {
+            own.spare = self.take_places(self.few().max(1));
+        }
+        let Some(spare) = own.spare.checked_sub(1) else {
+            return Err(Refusal::Full { limit: self.limit });
+        };
+        own.spare = spare;
+        let name = own.ids.next();
+        // SAFETY:
+        // - passed on to the caller of `enter`.
+        unsafe { task.as_ref().meta().name(name, Place::Own) };
+        add(&self.own_spawned, 1);
+        // SAFETY:
+        // - this is the owner's list, and the task in none.
+        unsafe { own.list.insert(task) };
+        Ok(())
+    }
+
+    /// The future of a task is gone: counts it out, and unlinks it if this thread may.
+    ///
+    /// # Safety
+    ///
+    /// The task is of this registry and listed, and this is done once, by the holder of its
+    /// `Runnable`.
+    pub(super) unsafe fn leave(&self, task: NonNull<Header>) -> Leave {
+        // SAFETY:
+        // - the task is listed, which keeps it.
+        let place = unsafe { task.as_ref() }.meta().place();
+        match place {
+            Place::Own if with_here(|here| here.is_some_and(|here| here.owns(self))) => {
+                // SAFETY:
+                // - as in `enter`.
+                unsafe { self.with_own(|own| self.leave_own(own, task)) };
+                Leave::Unlinked
+            }
+            Place::Own => {
+                self.taken.fetch_sub(1, Ordering::Relaxed);
+                // Release pairs with `len`.
+                self.others_ended.fetch_add(1, Ordering::Release);
+                Leave::HandOver
+            }
+            Place::Shared => {
+                let mut shared = lock(&self.shared);
+                // SAFETY:
+                // - the list is locked, and the task in it.
+                unsafe { shared.list.remove(task) };
+                drop(shared);
+                self.taken.fetch_sub(1, Ordering::Relaxed);
+                // Release pairs with `len`.
+                self.others_ended.fetch_add(1, Ordering::Release);
+                Leave::Unlinked
+            }
+        }
+    }
+
+    fn leave_own(&self, own: &mut Own, task: NonNull<Header>) {
+        // SAFETY:
+        // - this is the owner's list, and the task in it.
+        unsafe { own.list.remove(task) };
+        own.spare += 1;
+        if own.spare > 2 * self.few() {
+            let surplus = own.spare - self.few();
+            own.spare -= surplus;
+            self.taken.fetch_sub(surplus, Ordering::Relaxed);
+        }
+        add(&self.own_ended, 1);
+    }
+
+    /// Gives a task that is complete to the owner, who unlinks and frees it.
+    ///
+    /// # Safety
+    ///
+    /// `leave` asked for it, the task is complete, and the caller does not touch it afterwards. The
+    /// registry outlives the call even if all of its tasks are freed.
+    pub(super) unsafe fn hand_over(&self, task: NonNull<Header>) {
+        let mut first = self.ended.load(Ordering::Relaxed);
+        loop {
+            // SAFETY:
+            // - the task is listed, which keeps it until the exchange below succeeds.
+            unsafe { task.as_ref() }.next_ended.store(first, Ordering::Relaxed);
+            // AcqRel: the release pairs with the swap of `unlink_ended`, the acquire with the
+            // exchange of `disown`.
+            let swap = self.ended.compare_exchange_weak(
+                first,
+                task.as_ptr(),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            match swap {
+                Ok(_) => break,
+                Err(now) => first = now,
+            }
+        }
+        // Relaxed: if `disown` did not see the push, the push saw `disown`.
+        if !self.owned.load(Ordering::Relaxed) && self.own() {
+            self.disown();
+        }
+    }
+
+    /// Takes up to so many places of the limit. How many there were.
+    fn take_places(&self, wanted: usize) -> usize {
+        // Relaxed, here and where they are given back: they count, and order nothing.
+        let mut taken = self.taken.load(Ordering::Relaxed);
+        loop {
+            let count = wanted.min(self.limit - taken);
+            let swap = self.taken.compare_exchange_weak(
+                taken,
+                taken + count,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            match swap {
+                Ok(_) => return count,
+                Err(now) => taken = now,
+            }
+        }
+    }
+
+    /// Runs `body` with the own part, if this thread has it or nobody does.
+    fn as_owner(&self, body: impl FnOnce(&mut Own)) {
+        let is_owner = with_here(|here| here.is_some_and(|here| here.owns(self)));
+        if !is_owner && !self.own() {
+            return;
+        }
+        let with = |own: &mut Own| {
+            self.unlink_ended(own);
+            body(own);
+        };
+        // SAFETY:
+        // - this is the owner's thread, or became it; nothing of it is lent, as in `enter`.
+        unsafe { self.with_own(with) };
+        if !is_owner {
+            self.disown();
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the owner, and this is not called by `body`.
+    unsafe fn with_own<R>(&self, body: impl FnOnce(&mut Own) -> R) -> R {
+        self.own.with_mut(|own| {
+            // SAFETY:
+            // - passed on to the caller.
+            body(unsafe { &mut *own })
+        })
+    }
+
+    /// Unlinks and frees the tasks that ended elsewhere.
+    fn unlink_ended(&self, own: &mut Own) {
+        if self.ended.load(Ordering::Relaxed).is_null() {
+            return;
+        }
+        // Acquire pairs with `hand_over`: the tasks are complete.
+        let mut next = self.ended.swap(std::ptr::null_mut(), Ordering::Acquire);
+        while let Some(task) = NonNull::new(next) {
+            // SAFETY:
+            // - the task is listed, which keeps it; it was handed to the owner.
+            let header = unsafe { task.as_ref() };
+            next = header.next_ended.load(Ordering::Relaxed);
+            // SAFETY:
+            // - this is the owner's list, and the task in it.
+            unsafe { own.list.remove(task) };
+            if header.state.unlist() == Left::Nobody {
+                // Nothing of the user's runs here: the output is gone. The scheduler, which a
+                // task keeps, is kept by more than tasks while its registry is used.
+                // SAFETY:
+                // - nobody has a part, so the handle is gone, and the output with it.
+                unsafe { free(task) };
+            }
+        }
     }
 }
 
-impl Slots {
-    fn at(&mut self, key: Key) -> Option<&mut Slot> {
-        self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)
+/// A task of a list that is lent or locked, with a reference of the caller's.
+fn retained(task: NonNull<Header>) -> NonNull<Header> {
+    // SAFETY:
+    // - the task is listed, which keeps it.
+    unsafe { task.as_ref() }.state.retain();
+    task
+}
+
+/// Counts on, in a counter that this thread alone writes at this time.
+fn add(counter: &AtomicUsize, count: usize) {
+    let now = counter.load(Ordering::Relaxed).wrapping_add(count);
+    // Release pairs with `len`, for what has ended.
+    counter.store(now, Ordering::Release);
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("limit", &self.limit)
+            .field("live", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A list threaded through the links of its tasks.
+struct List {
+    first: Option<NonNull<Header>>,
+}
+
+impl List {
+    fn new() -> Self {
+        Self { first: None }
     }
 
-    #[cfg(not(loom))]
-    fn next_block(&mut self) -> u64 {
-        let first = NEXT_BLOCK.fetch_add(ID_BLOCK, Ordering::Relaxed);
-        self.ids = first + 1..first + ID_BLOCK;
-        first
+    /// # Safety
+    ///
+    /// The caller has the list, and the task is in none.
+    unsafe fn insert(&mut self, task: NonNull<Header>) {
+        if let Some(first) = self.first {
+            // SAFETY:
+            // - the task is in this list, which the caller has.
+            unsafe { with_links(first, |links| links.before = Some(task)) };
+        }
+        let links = Links { before: None, after: self.first };
+        // SAFETY:
+        // - the task is in no list yet.
+        unsafe { with_links(task, |old| *old = links) };
+        self.first = Some(task);
     }
 
-    #[cfg(loom)]
-    fn next_block(&mut self) -> u64 {
-        self.ids = 1..ID_BLOCK;
-        0
+    /// # Safety
+    ///
+    /// The caller has the list, and the task is in it.
+    unsafe fn remove(&mut self, task: NonNull<Header>) {
+        // SAFETY:
+        // - passed on to the caller.
+        let Links { before, after } =
+            unsafe { with_links(task, |links| std::mem::replace(links, Links::new())) };
+        match before {
+            // SAFETY:
+            // - a neighbour is in the same list.
+            Some(before) => unsafe { with_links(before, |links| links.after = after) },
+            None => self.first = after,
+        }
+        if let Some(after) = after {
+            // SAFETY:
+            // - a neighbour is in the same list.
+            unsafe { with_links(after, |links| links.before = before) };
+        }
+    }
+
+    fn for_each(&self, mut body: impl FnMut(NonNull<Header>)) {
+        let mut next = self.first;
+        while let Some(task) = next {
+            // SAFETY:
+            // - the task is in this list, which the caller has.
+            next = unsafe { with_links(task, |links| links.after) };
+            body(task);
+        }
+    }
+}
+
+/// # Safety
+///
+/// The caller has the list that the task is in, or the task is in none and nobody else knows it.
+unsafe fn with_links<R>(task: NonNull<Header>, body: impl FnOnce(&mut Links) -> R) -> R {
+    // SAFETY:
+    // - a task in a list is listed, which keeps it; else it is the caller's.
+    unsafe { task.as_ref() }.links.with_mut(|links| {
+        // SAFETY:
+        // - passed on to the caller.
+        body(unsafe { &mut *links })
+    })
+}
+
+/// The rest of a block of identities.
+struct Ids(Range<u64>);
+
+impl Ids {
+    fn new() -> Self {
+        Self(0..0)
+    }
+
+    fn next(&mut self) -> TaskId {
+        if self.0.is_empty() {
+            let first = NEXT_BLOCK.fetch_add(ID_BLOCK, StdOrdering::Relaxed);
+            self.0 = first..first + ID_BLOCK;
+        }
+        let id = self.0.start;
+        self.0.start += 1;
+        TaskId::new(id)
     }
 }

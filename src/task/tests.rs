@@ -73,7 +73,9 @@ impl Toy {
 const ME: ShardId = ShardId::new(0);
 const HERE: Home = Home { shard: ME, pinned: false, confined: false };
 
-impl Scheduler for Toy {
+// SAFETY:
+// - 1: the registry lies in the toy, which is in an `Arc` before it spawns.
+unsafe impl Scheduler for Toy {
     fn runtime(&self) -> RuntimeId {
         RuntimeId(std::ptr::from_ref(self).addr())
     }

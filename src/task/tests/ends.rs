@@ -129,27 +129,6 @@ fn aborting_all_ends_those_that_wait_and_those_that_are_queued() {
 }
 
 #[test]
-fn a_task_that_was_reserved_before_all_were_aborted_and_enters_after_is_aborted_too() {
-    let toy = Toy::new();
-    let polled = Arc::new(AtomicUsize::new(0));
-    // The steps of a spawn with the end of the runtime between them.
-    let (_, key) = toy.registry.reserve().expect("there is room");
-    toy.registry.abort_all();
-    let other = Toy::new();
-    let mut handle = other.spawn({
-        let polled = Arc::clone(&polled);
-        async move { polled.fetch_add(1, Ordering::Relaxed) }
-    });
-    let runnable = other.pop().expect("it was queued");
-    toy.registry.enter(key, runnable.waker(), runnable.metadata());
-    runnable.run();
-    assert_eq!(polled.load(Ordering::Relaxed), 0);
-    assert!(is_canceled(&mut handle));
-    drop(toy.registry.retire(key));
-    assert_eq!(toy.registry.len(), 0);
-}
-
-#[test]
 fn the_handle_of_a_task_that_is_thrown_away_resolves() {
     let toy = Toy::new();
     let drops = Drops::default();

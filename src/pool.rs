@@ -1,5 +1,5 @@
-//! Memory for completion cells: a few free blocks per thread, so that an operation in steady state
-//! allocates nothing.
+//! Memory for tasks and completion cells: a few free blocks per thread, so that neither a spawn nor
+//! an operation in steady state allocates anything.
 
 use std::ptr::NonNull;
 
@@ -42,6 +42,26 @@ pub(crate) unsafe fn free<T>(memory: NonNull<T>) -> T {
         // SAFETY:
         // - `allocate` made the pointer from a box.
         *unsafe { Box::from_raw(memory.as_ptr()) }
+    }
+}
+
+/// Takes the memory back, and leaves alone what lies in it.
+///
+/// # Safety
+///
+/// The pointer came from [`allocate`] and is not used afterwards.
+pub(crate) unsafe fn deallocate<T>(memory: NonNull<T>) {
+    #[cfg(not(loom))]
+    {
+        // SAFETY:
+        // - the memory came from `allocate_raw` with the same layout.
+        unsafe { free_raw(memory.cast(), std::alloc::Layout::new::<T>()) };
+    }
+    #[cfg(loom)]
+    {
+        // SAFETY:
+        // - `allocate` made the pointer from a box; `MaybeUninit` has the same layout.
+        drop(unsafe { Box::from_raw(memory.as_ptr().cast::<std::mem::MaybeUninit<T>>()) });
     }
 }
 

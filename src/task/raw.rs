@@ -1,0 +1,442 @@
+//! One task's memory: a head that everybody knows, and behind it the future or its output.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+use crate::error::JoinError;
+use crate::id::{ShardId, TaskId};
+use crate::pool;
+use crate::primitive::{Arc, AtomicPtr, UnsafeCell};
+use crate::task::registry::{Links, Place, Registry};
+use crate::task::state::State;
+use crate::task::thread::{ThreadToken, with_here};
+use crate::task::{Home, RuntimeId, Scheduler};
+
+/// The part of a task that does not depend on its future.
+///
+/// The pointers to it that the other modules hold come from [`allocate`] and may reach the whole
+/// task; a reference to it may reach the head only.
+pub(crate) struct Header {
+    pub(super) state: State,
+    pub(super) vtable: &'static Vtable,
+    meta: Meta,
+    /// The one thread that may poll and drop the future, once there is one. Touched by the holder
+    /// of the `Runnable` only.
+    bound: UnsafeCell<ThreadToken>,
+    /// The registry's.
+    pub(super) links: UnsafeCell<Links>,
+    /// Where the task's place in the registry's list is, if it ended elsewhere than on its shard:
+    /// the next one that did. The registry's.
+    pub(super) next_ended: AtomicPtr<Header>,
+    /// The join handle's, and filled, while [`State`] says so.
+    pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
+}
+
+/// What a task knows about itself.
+pub(crate) struct Meta {
+    /// Set by the registry before anybody else knows the task.
+    named: UnsafeCell<(TaskId, Place)>,
+    home: Home,
+    /// That of `owner`, read once.
+    runtime: RuntimeId,
+    /// That of `owner`, which keeps it.
+    registry: NonNull<Registry>,
+    owner: Arc<dyn Scheduler>,
+}
+
+impl Meta {
+    /// The task's identity.
+    pub(crate) fn id(&self) -> TaskId {
+        self.named().0
+    }
+
+    /// Which list of the registry the task is in.
+    pub(super) fn place(&self) -> Place {
+        self.named().1
+    }
+
+    fn named(&self) -> (TaskId, Place) {
+        self.named.with(|named| {
+            // SAFETY:
+            // - it is written once, before the task has a `Runnable` or a handle to ask through.
+            unsafe { *named }
+        })
+    }
+
+    /// Where a pinned task runs; where a stealable one was spawned.
+    pub(crate) fn home(&self) -> ShardId {
+        self.home.shard
+    }
+
+    /// Whether the task may run on its home only.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.home.pinned
+    }
+
+    /// Whether the future is not `Send`: it runs on its home only, and after its first poll it is
+    /// not even dropped elsewhere.
+    #[cfg(test)]
+    pub(crate) fn is_confined(&self) -> bool {
+        self.home.confined
+    }
+
+    /// Which runtime the task belongs to.
+    pub(crate) fn runtime(&self) -> RuntimeId {
+        self.runtime
+    }
+
+    /// The way to the runtime.
+    pub(super) fn owner(&self) -> &Arc<dyn Scheduler> {
+        &self.owner
+    }
+
+    /// The list that the task is in.
+    pub(super) fn registry(&self) -> &Registry {
+        // SAFETY:
+        // - `owner` lives as long as `self`, and keeps its registry where it is (obligation 1 of
+        //   `Scheduler`).
+        unsafe { self.registry.as_ref() }
+    }
+
+    /// Names the task and its list.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else knows the task yet.
+    pub(super) unsafe fn name(&self, id: TaskId, place: Place) {
+        self.named.with_mut(|named| {
+            // SAFETY:
+            // - passed on to the caller.
+            unsafe { *named = (id, place) }
+        });
+    }
+}
+
+impl fmt::Debug for Meta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meta").field("id", &self.id()).field("home", &self.home).finish()
+    }
+}
+
+impl Header {
+    /// What the task knows about itself.
+    pub(super) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Whether this thread may poll and drop the future.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the `Runnable`.
+    pub(super) unsafe fn may_touch_future(&self) -> bool {
+        let bound = self.bound.with(|bound| {
+            // SAFETY:
+            // - passed on to the caller: only it touches the field.
+            unsafe { *bound }
+        });
+        bound == ThreadToken::NONE || bound == ThreadToken::current()
+    }
+
+    /// From now on the future of a confined task belongs to this thread, unless it belongs to
+    /// another already. Whether this thread may touch it.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the `Runnable`.
+    pub(super) unsafe fn bind(&self) -> bool {
+        if !self.meta.home.confined {
+            return true;
+        }
+        let here = ThreadToken::current();
+        self.bound.with_mut(|bound| {
+            // SAFETY:
+            // - passed on to the caller: only it touches the field.
+            let bound = unsafe { &mut *bound };
+            if *bound == ThreadToken::NONE {
+                *bound = here;
+            }
+            *bound == here
+        })
+    }
+}
+
+/// What depends on the type of the future. The pointers that they take come from [`allocate`].
+pub(super) struct Vtable {
+    /// Polls the future; if that ends it, puts the output in its place. Whether it did.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the `Runnable` on a thread that may touch the future, which is there.
+    pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> bool,
+    /// Drops the future and puts what became of that in its place.
+    ///
+    /// # Safety
+    ///
+    /// As of `poll`.
+    pub(super) cancel: unsafe fn(NonNull<Header>, Cause),
+    /// Moves the output, an `Option<Result<T, JoinError>>`, to where the second pointer points.
+    ///
+    /// # Safety
+    ///
+    /// The task is complete, and not leaked; the caller is the join handle, and the pointer may be
+    /// written.
+    pub(super) take: unsafe fn(NonNull<Header>, *mut ()),
+    /// Drops the output, if it is there.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the join handle of a complete task that is not leaked, or ends the task after
+    /// the handle has gone.
+    pub(super) drop_output: unsafe fn(NonNull<Header>),
+    /// Frees the memory.
+    ///
+    /// # Safety
+    ///
+    /// Nobody has a part of the task any more, and future and output are gone.
+    pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+/// Why a task ends before its future does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cause {
+    /// It was asked to, and runs for the last time: a panic of the destructor is its output.
+    Aborted,
+    /// Its `Runnable` was dropped, where nobody expects a panic to come from.
+    ThrownAway,
+}
+
+/// A task. The head comes first, so that a pointer to it is one to the task.
+#[repr(C)]
+struct TaskCell<F: Future> {
+    header: Header,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+/// What lies behind the head.
+enum Stage<F: Future> {
+    /// Pinned: polled and dropped where it lies.
+    Future(F),
+    Output(Result<F::Output, JoinError>),
+    Gone,
+}
+
+/// Makes a task, which has its `Runnable`, its join handle, and a place in a list that the caller
+/// now gives it.
+///
+/// # Safety
+///
+/// The registry is that of `owner`.
+pub(super) unsafe fn allocate<F: Future>(
+    owner: Arc<dyn Scheduler>,
+    registry: NonNull<Registry>,
+    home: Home,
+    future: F,
+) -> NonNull<Header> {
+    let meta = Meta {
+        named: UnsafeCell::new((TaskId::new(0), Place::Shared)),
+        home,
+        runtime: owner.runtime(),
+        registry,
+        owner,
+    };
+    let header = Header {
+        state: State::new(),
+        vtable: const {
+            &Vtable {
+                poll: poll::<F>,
+                cancel: cancel::<F>,
+                take: take::<F>,
+                drop_output: drop_output::<F>,
+                free: free::<F>,
+            }
+        },
+        meta,
+        bound: UnsafeCell::new(ThreadToken::NONE),
+        links: UnsafeCell::new(Links::new()),
+        next_ended: AtomicPtr::new(std::ptr::null_mut()),
+        join_waker: UnsafeCell::new(MaybeUninit::uninit()),
+    };
+    pool::allocate(TaskCell { header, stage: UnsafeCell::new(Stage::Future(future)) }).cast()
+}
+
+/// Takes a task apart that nobody knows yet.
+///
+/// # Safety
+///
+/// The pointer came from `allocate` with this type, and nobody else has it.
+pub(super) unsafe fn take_apart<F: Future>(task: NonNull<Header>) -> F {
+    // SAFETY:
+    // - passed on to the caller; the value is not used in place afterwards.
+    let stage = unsafe { with_stage::<F, _>(task, |stage| std::ptr::replace(stage, Stage::Gone)) };
+    // SAFETY:
+    // - the same; the stage is empty, and nobody has a part.
+    unsafe { free::<F>(task) };
+    match stage {
+        Stage::Future(future) => future,
+        Stage::Output(_) | Stage::Gone => unreachable!("a task that nobody knows has its future"),
+    }
+}
+
+/// Lends the stage.
+///
+/// # Safety
+///
+/// The pointer came from `allocate` with this type, and the caller alone may touch the stage.
+unsafe fn with_stage<F: Future, R>(
+    task: NonNull<Header>,
+    body: impl FnOnce(*mut Stage<F>) -> R,
+) -> R {
+    let task = task.cast::<TaskCell<F>>();
+    // SAFETY:
+    // - the task is there, and only its stage is borrowed, shared.
+    let stage = unsafe { &(*task.as_ptr()).stage };
+    stage.with_mut(body)
+}
+
+/// Drops what lies in the stage, where it lies.
+///
+/// # Safety
+///
+/// The pointer is that which `with_stage` lends.
+unsafe fn empty<F: Future>(stage: *mut Stage<F>) -> Result<(), Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY:
+        // - passed on to the caller; also when the old value panics the new one is written.
+        unsafe { *stage = Stage::Gone }
+    }))
+}
+
+unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> bool {
+    // SAFETY:
+    // - the holder of the `Runnable` alone may touch the stage before the task is complete.
+    unsafe { with_stage::<F, _>(task, |stage| poll_stage(stage, cx)) }
+}
+
+/// # Safety
+///
+/// The pointer is that which `with_stage` lends, on a thread that may touch the future.
+unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> bool {
+    // SAFETY:
+    // - passed on to the caller.
+    let Stage::Future(future) = (unsafe { &mut *stage }) else {
+        unreachable!("a task that is not complete has its future");
+    };
+    // SAFETY:
+    // - the future stays where it is until it is dropped there, by `empty`, and the memory stays
+    //   at least as long.
+    let future = unsafe { Pin::new_unchecked(future) };
+    let output = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(Poll::Pending) => return false,
+        Ok(Poll::Ready(output)) => Ok(output),
+        Err(payload) => Err(JoinError::Panicked(payload)),
+    };
+    // SAFETY:
+    // - passed on to the caller; the reference above is not used any more.
+    let dropped = unsafe { empty(stage) };
+    let output = match (output, dropped) {
+        (output, Ok(())) => output,
+        (Ok(output), Err(payload)) => {
+            drop_quietly(output);
+            Err(JoinError::Panicked(payload))
+        }
+        (Err(first), Err(second)) => {
+            // The first panic is the one to report.
+            drop_quietly(second);
+            Err(first)
+        }
+    };
+    // SAFETY:
+    // - passed on to the caller; the stage is empty.
+    unsafe { stage.write(Stage::Output(output)) };
+    true
+}
+
+unsafe fn cancel<F: Future>(task: NonNull<Header>, cause: Cause) {
+    let cancel = |stage: *mut Stage<F>| {
+        // SAFETY:
+        // - this is the stage that is lent.
+        let dropped = unsafe { empty(stage) };
+        let error = match (dropped, cause) {
+            (Ok(()), _) => JoinError::Canceled,
+            (Err(payload), Cause::Aborted) => JoinError::Panicked(payload),
+            (Err(payload), Cause::ThrownAway) => {
+                drop_quietly(payload);
+                JoinError::Canceled
+            }
+        };
+        // SAFETY:
+        // - this is the stage that is lent; it is empty.
+        unsafe { stage.write(Stage::Output(Err(error))) };
+    };
+    // SAFETY:
+    // - the holder of the `Runnable` alone may touch the stage before the task is complete.
+    unsafe { with_stage::<F, _>(task, cancel) };
+}
+
+unsafe fn take<F: Future>(task: NonNull<Header>, to: *mut ()) {
+    let take = |stage: *mut Stage<F>| {
+        // SAFETY:
+        // - this is the stage that is lent; what was there is moved out once.
+        let output = match unsafe { stage.replace(Stage::Gone) } {
+            Stage::Output(output) => Some(output),
+            Stage::Future(_) | Stage::Gone => None,
+        };
+        // SAFETY:
+        // - the caller passes a place for this type.
+        unsafe { to.cast::<Option<Result<F::Output, JoinError>>>().write(output) };
+    };
+    // SAFETY:
+    // - the stage of a complete task is the join handle's.
+    unsafe { with_stage::<F, _>(task, take) };
+}
+
+unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
+    let drop = |stage: *mut Stage<F>| {
+        // SAFETY:
+        // - this is the stage that is lent.
+        if let Err(payload) = unsafe { empty(stage) } {
+            drop_quietly(payload);
+        }
+    };
+    // SAFETY:
+    // - the caller has the output to itself.
+    unsafe { with_stage::<F, _>(task, drop) };
+}
+
+unsafe fn free<F: Future>(task: NonNull<Header>) {
+    let cell = task.cast::<TaskCell<F>>();
+    // SAFETY:
+    // - nobody else knows the task; the owner is moved out once, as the memory is freed next.
+    let owner = unsafe { (&raw const (*cell.as_ptr()).header.meta.owner).read() };
+    // SAFETY:
+    // - the same.
+    let registry = unsafe { (&raw const (*cell.as_ptr()).header.meta.registry).read() };
+    // SAFETY:
+    // - `allocate` has it from there; nothing in it is left to be dropped: the stage is empty and
+    //   the waker slot too.
+    unsafe { pool::deallocate(cell) };
+    with_here(|here| {
+        let Some(here) = here else { return };
+        // Compared only.
+        if here.owns(registry.as_ptr()) {
+            // One that is too many is dropped, at the end of this closure.
+            drop(here.keep_share(owner));
+        }
+    });
+}
+
+/// Drops a value of the user's whose panic would reach nobody whom it concerns. The panic hook has
+/// reported it.
+pub(super) fn drop_quietly<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // A payload may panic in its turn; what that one panicked with is leaked.
+        let _leaked = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload))));
+    }
+}
