@@ -57,8 +57,8 @@
 //!
 //! | To | see |
 //! |---|---|
-//! | start a program or a test | [`main`](macro@main), [`test`](macro@test), [`run`], [`run_with`], [`run_local_on`] |
-//! | build a runtime, and end it | [`Runtime::builder`], [`Builder`], [`Runtime::shutdown`], [`ShutdownReport`] |
+//! | start a program or a test | [`main`][main], [`test`][test], [`run`], [`run_local_on`] |
+//! | build a runtime, and end it | [`Builder`], [`Runtime`], [`ShutdownReport`] |
 //! | spawn here | [`spawn`], [`spawn_local`], [`spawn_stealable_on`] |
 //! | spawn from anywhere, say where | [`RuntimeHandle`], [`TaskPlacement`], [`ShardCtx`] |
 //! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
@@ -66,8 +66,11 @@
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
-//! | watch | [`RuntimeHandle::stats_snapshot`](RuntimeHandleOf::stats_snapshot), [`RuntimeStats`] |
-//! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`], [`Assembly`] |
+//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`] |
+//! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
+//!
+//! [main]: macro@main
+//! [test]: macro@test
 //!
 //! # The names of runtimes
 //!
@@ -80,18 +83,18 @@
 //! Native         = Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>
 //! ```
 //!
-//! [`Runtime::builder`] starts with these four; its setters replace one part each, and parts that do
-//! not fit each other do not compile.
+//! [`Runtime::builder`] starts with these four; its setters replace one part each, and parts that
+//! do not fit each other do not compile.
 //!
 //! # Ambient, or by name
 //!
 //! [`spawn`], `TcpListener::bind`, `File::open` and the like belong to the runtime of the thread
 //! that they run on: a shard, or a thread inside of [`block_on`](RuntimeOf::block_on) or
-//! [`enter`](RuntimeHandleOf::enter). Elsewhere they fail with an error that says so. The forms that
-//! end in `_on` take the place as an argument, which is [`ToLane`]: a [`RuntimeHandle`], a handle
-//! narrowed to one shard by [`on`](RuntimeHandleOf::on), or a [`ShardCtx`]. Those forms, and what
-//! they make, work on every thread and under every executor: on a thread that is no shard of the
-//! runtime, an operation goes to the shard that its file or socket was made on.
+//! [`enter`](RuntimeHandleOf::enter). Elsewhere they fail with an error that says so. The forms
+//! that end in `_on` take the place as an argument, which is [`ToLane`]: a [`RuntimeHandle`], a
+//! handle narrowed to one shard by [`on`](RuntimeHandleOf::on), or a [`ShardCtx`]. Those forms, and
+//! what they make, work on every thread and under every executor: on a thread that is no shard of
+//! the runtime, an operation goes to the shard that its file or socket was made on.
 //!
 //! # Dropped futures
 //!
@@ -103,8 +106,8 @@
 //! - What arrives all the same is put where it belongs: a connection goes to the listener's next
 //!   `accept`, the bytes of a dropped `read` are the first that the stream's next read returns, a
 //!   file that nobody waits for is closed.
-//! - A write that is cancelled may have been carried out. The page of each method says what dropping
-//!   its future means.
+//! - A write that is cancelled may have been carried out. The page of each method says what
+//!   dropping its future means.
 //! - Dropping a [`JoinHandle`] detaches the task; [`JoinHandle::abort`] ends it before its next
 //!   poll. Shutting the runtime down ends all tasks, and every handle resolves.
 //!
@@ -117,7 +120,7 @@
 //!
 //! | Missing | Instead |
 //! |---|---|
-//! | `DEFER_TASKRUN` with `SINGLE_ISSUER` (6.1) | cooperative completion work; below that, plain rings |
+//! | `DEFER_TASKRUN` (6.1) | cooperative completion work; below that, plain rings |
 //! | multishot accept (5.19) | one accept after the other |
 //! | posting to a ring from a thread without one (6.13) | that thread rings through an eventfd |
 //! | waiting for an absolute time (6.12) | the time is turned into a span |
