@@ -209,13 +209,14 @@ fn report(
     print!("{stats}");
 }
 
-/// The report must show a runtime that did its work on all shards.
+/// The report must show a runtime that spread its work and did it through its rings.
 fn check(stats: &RuntimeStats, shards: usize) -> Result<(), String> {
     if stats.shards.len() != shards {
         return Err(format!("{} shards reported, there are {shards}", stats.shards.len()));
     }
-    if let Some(idle) = stats.shards.iter().position(|shard| shard.polls == 0) {
-        return Err(format!("shard {idle} polled no task under a load for all"));
+    let busy = stats.shards.iter().filter(|shard| shard.polls > 0).count();
+    if busy < shards.min(2) {
+        return Err(format!("{busy} of {shards} shards polled a task under a load for two"));
     }
     let total = stats.total();
     if total.enters == 0 || total.sqes == 0 {
