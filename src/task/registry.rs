@@ -14,8 +14,8 @@
 //! | another thread | any | at once, under the lock |
 //!
 //! What is on the stack of the ended leaves when the owner next spawns or
-//! [settles](Registry::settle). The stack never holds more than the own list, and that grows by the owner's spawns
-//! only, each of which empties the stack first: so it is bounded by the limit.
+//! [settles](Registry::settle). The stack never holds more than the own list, and that grows by
+//! the owner's spawns only, each of which empties the stack first: so it is bounded by the limit.
 //!
 //! - **Nothing is lost.** A push to the stack is followed by a look whether there is an owner, and
 //!   disowning by a read-modify-write of the stack. If that comes after the push it sees the task;

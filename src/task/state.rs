@@ -42,7 +42,8 @@
 //!   synchronises.
 //! - **No wake is lost.** A wake that finds `HELD` sets `NOTIFIED`, and only `start` clears it,
 //!   after which the task is polled (or ends). `rest` fails when it is set. So after each wake
-//!   there is a poll that begins later, and it sees what the waker wrote: `wake` releases, `start` acquires.
+//!   there is a poll that begins later, and it sees what the waker wrote: `wake` releases, `start`
+//!   acquires.
 //! - **A yield without a locked instruction.** A task that wakes itself while it is polled is noted
 //!   in its thread, which is where the poll ends; `HELD` stays set and the task is queued. What
 //!   others do meanwhile is what they do to any `HELD` task: they set `NOTIFIED`, which the next
