@@ -85,6 +85,7 @@ mod imp {
     }
 
     /// The size class of a layout and the layout of its blocks.
+    #[inline]
     fn class_of(layout: Layout) -> Option<(usize, Layout)> {
         let class = layout.size().checked_sub(1)? / GRAIN;
         if class >= CLASSES || layout.align() > GRAIN {
@@ -97,6 +98,7 @@ mod imp {
         Layout::from_size_align((class + 1) * GRAIN, GRAIN).expect("a few grains make a layout")
     }
 
+    #[inline]
     pub(super) fn allocate_raw(layout: Layout) -> NonNull<u8> {
         let (kept, layout) = match class_of(layout) {
             Some((class, block)) => {
@@ -118,6 +120,7 @@ mod imp {
     /// # Safety
     ///
     /// The memory came from `allocate_raw` with this layout and is not used afterwards.
+    #[inline]
     pub(super) unsafe fn free_raw(memory: NonNull<u8>, layout: Layout) {
         let layout = match class_of(layout) {
             Some((class, block)) => {

@@ -193,6 +193,7 @@ pub(crate) fn with<R>(body: impl FnOnce(Option<&dyn Port>) -> R) -> R {
 }
 
 /// The lane of the shard whose thread this is, or the one that this thread has entered.
+#[inline]
 pub(crate) fn current_lane() -> Option<Arc<dyn Lane>> {
     with(|port| port.map(|port| Arc::clone(port.lane())))
         .or_else(|| ENTERED.try_with(|entered| entered.borrow().clone()).ok().flatten())

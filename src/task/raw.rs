@@ -52,11 +52,13 @@ pub(crate) struct Meta {
 
 impl Meta {
     /// The task's identity.
+    #[inline]
     pub(crate) fn id(&self) -> TaskId {
         self.named().0
     }
 
     /// Which list of the registry the task is in.
+    #[inline]
     pub(super) fn place(&self) -> Place {
         self.named().1
     }
@@ -70,11 +72,13 @@ impl Meta {
     }
 
     /// Where a pinned task runs; where a stealable one was spawned.
+    #[inline]
     pub(crate) fn home(&self) -> ShardId {
         self.home.shard
     }
 
     /// Whether the task may run on its home only.
+    #[inline]
     pub(crate) fn is_pinned(&self) -> bool {
         self.home.pinned
     }
@@ -82,21 +86,25 @@ impl Meta {
     /// Whether the future is not `Send`: it runs on its home only, and after its first poll it is
     /// not even dropped elsewhere.
     #[cfg(test)]
+    #[inline]
     pub(crate) fn is_confined(&self) -> bool {
         self.home.confined
     }
 
     /// Which runtime the task belongs to.
+    #[inline]
     pub(crate) fn runtime(&self) -> RuntimeId {
         self.runtime
     }
 
     /// The way to the runtime.
+    #[inline]
     pub(super) fn owner(&self) -> &Arc<dyn Scheduler> {
         &self.owner
     }
 
     /// The list that the task is in.
+    #[inline]
     pub(super) fn registry(&self) -> &Registry {
         // SAFETY:
         // - `owner` lives as long as `self`, and keeps its registry where it is (obligation 1 of
@@ -109,6 +117,7 @@ impl Meta {
     /// # Safety
     ///
     /// Nobody else knows the task yet.
+    #[inline]
     pub(super) unsafe fn name(&self, id: TaskId, place: Place) {
         self.named.with_mut(|named| {
             // SAFETY:
@@ -126,6 +135,7 @@ impl fmt::Debug for Meta {
 
 impl Header {
     /// What the task knows about itself.
+    #[inline]
     pub(super) fn meta(&self) -> &Meta {
         &self.meta
     }
@@ -135,6 +145,7 @@ impl Header {
     /// # Safety
     ///
     /// The caller holds the `Runnable`.
+    #[inline]
     pub(super) unsafe fn may_touch_future(&self) -> bool {
         let bound = self.bound.with(|bound| {
             // SAFETY:
@@ -150,6 +161,7 @@ impl Header {
     /// # Safety
     ///
     /// The caller holds the `Runnable`.
+    #[inline]
     pub(super) unsafe fn bind(&self) -> bool {
         if !self.meta.home.confined {
             return true;

@@ -45,6 +45,7 @@ impl Runnable {
         Self { task }
     }
 
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY:
         // - a task with a `Runnable` is not complete, so it is listed, which keeps it.
@@ -52,12 +53,14 @@ impl Runnable {
     }
 
     /// What the task knows about itself.
+    #[inline]
     pub(crate) fn metadata(&self) -> &Meta {
         self.header().meta()
     }
 
     /// From now on a confined future belongs to this thread, unless it belongs to another already.
     /// Whether this thread may touch the future.
+    #[inline]
     pub(super) fn bind(&self) -> bool {
         // SAFETY:
         // - this is the holder of the `Runnable`.
@@ -65,6 +68,7 @@ impl Runnable {
     }
 
     /// The pointer that [`from_raw`](Self::from_raw) makes a `Runnable` of again.
+    #[inline]
     pub(crate) fn into_raw(self) -> NonNull<()> {
         ManuallyDrop::new(self).task.cast()
     }
@@ -72,12 +76,14 @@ impl Runnable {
     /// # Safety
     ///
     /// The pointer came from [`into_raw`](Self::into_raw), and this is done once.
+    #[inline]
     pub(crate) unsafe fn from_raw(pointer: NonNull<()>) -> Self {
         Self { task: pointer.cast() }
     }
 
     /// Queues the task: on the shard that this thread is, if it is one of the task's runtime, else
     /// through the task's own scheduler.
+    #[inline]
     pub(crate) fn schedule(self) {
         schedule(self, false);
     }
@@ -90,6 +96,7 @@ impl Runnable {
     /// # Panics
     ///
     /// If the future is bound to another thread. The task ends.
+    #[inline]
     pub(crate) fn run(self) {
         assert!(self.bind(), "a task that is bound to a thread runs there");
         let this = ManuallyDrop::new(self);
@@ -134,6 +141,7 @@ impl fmt::Debug for Runnable {
 }
 
 /// `yielded`: the task was woken while it ran.
+#[inline]
 pub(super) fn schedule(runnable: Runnable, yielded: bool) {
     let elsewhere = with_here(|here| match here {
         Some(here) if here.runtime == runnable.metadata().runtime() => {
@@ -180,6 +188,7 @@ unsafe fn end(task: NonNull<Header>, cause: Cause) {
 /// # Safety
 ///
 /// The caller holds the `Runnable` and gives it up; the output is in its place.
+#[inline]
 unsafe fn complete(task: NonNull<Header>) {
     // SAFETY:
     // - a task with a `Runnable` is listed, which keeps it.

@@ -153,21 +153,25 @@ pub(super) enum Joining {
 
 impl Seen {
     /// Whether the future is gone.
+    #[inline]
     pub(super) fn is_complete(self) -> bool {
         self.0 & COMPLETE != 0
     }
 
     /// Whether the future was leaked, so that there is no output.
+    #[inline]
     pub(super) fn is_leaked(self) -> bool {
         self.0 & LEAKED != 0
     }
 
     /// Whether the join handle is there.
+    #[inline]
     pub(super) fn has_join(self) -> bool {
         self.0 & JOIN != 0
     }
 
     /// Whether the waker slot is filled.
+    #[inline]
     pub(super) fn has_join_waker(self) -> bool {
         self.0 & JOIN_WAKER != 0
     }
@@ -185,27 +189,32 @@ impl Seen {
 
 impl State {
     /// A task that has its `Runnable`, its join handle and its place in a list.
+    #[inline]
     pub(super) fn new() -> Self {
         Self(AtomicUsize::new(HELD | JOIN | LISTED))
     }
 
     /// What the word says now.
+    #[inline]
     pub(super) fn look(&self) -> Seen {
         // Acquire pairs with the AcqRel of `complete`: who sees the end sees the output.
         Seen(self.0.load(Ordering::Acquire))
     }
 
     /// Wakes the task.
+    #[inline]
     pub(super) fn wake(&self) -> Wake {
         self.notify(0, 0)
     }
 
     /// Wakes the task and gives up the caller's reference.
+    #[inline]
     pub(super) fn wake_and_release(&self) -> Wake {
         self.notify(0, REFERENCE)
     }
 
     /// Asks the task to end, and wakes it for that.
+    #[inline]
     pub(super) fn abort(&self) -> Wake {
         self.notify(ABORTED, 0)
     }
@@ -238,6 +247,7 @@ impl State {
     }
 
     /// Before a poll, by the holder of the `Runnable`.
+    #[inline]
     pub(super) fn start(&self) -> Start {
         // Relaxed: one that is older than what a waker wrote only costs another poll.
         let mut seen = self.0.load(Ordering::Relaxed);
@@ -249,6 +259,7 @@ impl State {
     }
 
     /// After a poll that gave nothing, by the holder of the `Runnable`.
+    #[inline]
     pub(super) fn rest(&self) -> Rest {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
@@ -275,18 +286,21 @@ impl State {
     /// # Errors
     ///
     /// What the word says instead.
+    #[inline]
     pub(super) fn complete(&self, seen: Seen) -> Result<(), Seen> {
         self.finish(seen, seen.0 | COMPLETE)
     }
 
     /// As [`complete`](Self::complete), of a task whose future was leaked. The registry has
     /// unlinked it, but the flag stays, and with it the memory.
+    #[inline]
     pub(super) fn complete_leaked(&self, seen: Seen) -> Result<(), Seen> {
         self.finish(seen, seen.0 | COMPLETE | LEAKED)
     }
 
     /// As [`complete`](Self::complete), of a task that the registry has unlinked and whose handle
     /// has left no waker. The caller frees the memory if nobody is left.
+    #[inline]
     pub(super) fn complete_unlisted(&self, seen: Seen) -> Result<Left, Seen> {
         if seen.is_listed_only() {
             // Nobody else can reach the word. `look` has acquired what they did.
@@ -304,11 +318,13 @@ impl State {
     }
 
     /// The task is in no list any more.
+    #[inline]
     pub(super) fn unlist(&self) -> Left {
         self.remove(LISTED)
     }
 
     /// One more waker or abort handle, made from a part that is there.
+    #[inline]
     pub(super) fn retain(&self) {
         // Relaxed: who makes it has one already, and hands it on by other means.
         let before = self.0.fetch_add(REFERENCE, Ordering::Relaxed);
@@ -319,6 +335,7 @@ impl State {
     }
 
     /// One waker or abort handle less.
+    #[inline]
     pub(super) fn release(&self) -> Left {
         self.remove(REFERENCE)
     }
@@ -330,6 +347,7 @@ impl State {
     }
 
     /// Hands the filled waker slot to whoever completes. By the join handle.
+    #[inline]
     pub(super) fn wait(&self) -> Joining {
         // AcqRel: the release pairs with `finish`, which reads the slot; the acquire pairs with
         // it if it was first, for the output.
@@ -338,12 +356,14 @@ impl State {
     }
 
     /// Takes the waker slot back. By the join handle, which has filled it.
+    #[inline]
     pub(super) fn unwait(&self) -> Joining {
         self.rejoin(!JOIN_WAKER)
     }
 
     /// Takes the waker slot back, if it was filled, and gives the handle's part up. Once it is
     /// done the task may be gone.
+    #[inline]
     pub(super) fn detach(&self) -> Joining {
         self.rejoin(!(JOIN_WAKER | JOIN))
     }
@@ -369,6 +389,7 @@ impl State {
     }
 
     /// Gives up the part of the handle of a task that is complete and whose output was taken.
+    #[inline]
     pub(super) fn disjoin(&self) -> Left {
         // The acquire of `look` pairs with the release of the others: nobody else can reach the
         // word, and none can come.

@@ -85,6 +85,7 @@ pub(super) struct Here {
 
 impl Here {
     /// The way to queue a task here.
+    #[inline]
     pub(super) fn scheduler(&self) -> &dyn LocalScheduler {
         // SAFETY:
         // - `enter` borrows the scheduler for longer than this lives.
@@ -92,11 +93,13 @@ impl Here {
     }
 
     /// Whether this thread has the owner's part of the registry.
+    #[inline]
     pub(super) fn owns(&self, registry: *const Registry) -> bool {
         std::ptr::eq(self.registry, registry)
     }
 
     /// A share of the scheduler of the registry that this thread owns, if one is left.
+    #[inline]
     pub(super) fn take_share(&self) -> Option<Arc<dyn Scheduler>> {
         self.shares.borrow_mut().pop()
     }
@@ -106,6 +109,7 @@ impl Here {
     /// # Errors
     ///
     /// It comes back when there are enough.
+    #[inline]
     pub(super) fn keep_share(&self, share: Arc<dyn Scheduler>) -> Result<(), Arc<dyn Scheduler>> {
         let mut shares = self.shares.borrow_mut();
         if shares.len() >= SHARES {
@@ -118,6 +122,7 @@ impl Here {
 
 /// Makes `scheduler` that of this thread, and this thread the owner of its registry, for as long
 /// as `body` runs.
+#[inline]
 pub(super) fn enter<R>(scheduler: &(dyn LocalScheduler + 'static), body: impl FnOnce() -> R) -> R {
     struct Restore<'a>(Option<NonNull<Here>>, Option<&'a Registry>);
     impl Drop for Restore<'_> {
@@ -145,6 +150,7 @@ pub(super) fn enter<R>(scheduler: &(dyn LocalScheduler + 'static), body: impl Fn
 }
 
 /// Lends the shard that this thread is.
+#[inline]
 pub(super) fn with_here<R>(body: impl FnOnce(Option<&Here>) -> R) -> R {
     let here = slot::THREAD.with(|thread| thread.shard.get());
     // SAFETY:
@@ -161,6 +167,7 @@ pub(super) struct Polling {
 
 impl Polling {
     /// Begins.
+    #[inline]
     pub(super) fn enter(task: NonNull<Header>) -> Self {
         slot::THREAD.with(|thread| Self {
             before: thread.polled.replace(task.as_ptr()),
@@ -169,6 +176,7 @@ impl Polling {
     }
 
     /// Ends. Whether the task has woken itself.
+    #[inline]
     pub(super) fn leave(self) -> bool {
         slot::THREAD.with(|thread| {
             thread.polled.set(self.before);
@@ -178,6 +186,7 @@ impl Polling {
 }
 
 /// Notes that a task was woken, if it is the one that this thread polls.
+#[inline]
 pub(super) fn note_self_wake(task: NonNull<Header>) -> bool {
     slot::THREAD.with(|thread| {
         let is_self = std::ptr::eq(thread.polled.get(), task.as_ptr());
