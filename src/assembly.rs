@@ -36,7 +36,10 @@ pub trait Assembly: Copy + fmt::Debug + Send + Sync + 'static {
 }
 
 /// An assembly of these four parts.
-pub struct Assembled<D, B, Q, P>(PhantomData<fn() -> (D, B, Q, P)>);
+pub struct Assembled<D, B, Q, P>(PhantomData<Parts<D, B, Q, P>>);
+
+/// The parts are named, not owned: an assembly is `Send + Sync` whatever they are.
+type Parts<D, B, Q, P> = fn() -> (D, B, Q, P);
 
 /// The default assembly.
 pub type Native = Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>;
