@@ -4,6 +4,7 @@ use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use spargio::{Assembly, RuntimeHandleOf, TaskPlacement};
 
@@ -19,6 +20,7 @@ for_each_assembly! {
     a_task_that_wakes_itself_for_ever_lets_the_runtime_end,
     tasks_that_wake_each_other_for_ever_let_the_runtime_end,
     a_flood_of_letters_starves_no_task,
+    what_never_stops_starves_no_timer,
 }
 
 /// Every kind of task that can be spawned from outside, once.
@@ -248,4 +250,18 @@ fn a_flood_of_letters_starves_no_task<M: Make>(watch: &Watch) {
     drop(stop);
     end(task.unwrap());
     end(flooding.unwrap());
+}
+
+fn what_never_stops_starves_no_timer<M: Make>(watch: &Watch) {
+    let runtime = runtime::<M>(watch, 1);
+    let stop = Stop::default();
+    let handle = runtime.handle();
+    ping_pong(&handle, &stop);
+    for _ in 0..100 {
+        drop(handle.spawn_stealable(for_ever(Arc::clone(&stop.0))).unwrap());
+        drop(handle.spawn_pinned(0, for_ever(Arc::clone(&stop.0))).unwrap());
+    }
+    for _ in 0..20 {
+        end(handle.spawn_pinned(0, spargio::time::sleep(Duration::from_millis(1))).unwrap());
+    }
 }

@@ -1,7 +1,10 @@
 //! The end of a runtime: every handle resolves, nothing is left behind, and what is stuck does not
 //! hold up who ends it.
 
+use std::env;
+use std::fs;
 use std::future::pending;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -10,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use spargio::{Assembly, JoinHandle, RuntimeError, RuntimeHandleOf, TaskPlacement};
 
-use crate::parts::{Make, for_each_assembly, runtime};
+use crate::parts::{Make, Native, Own, Plain, for_each_assembly, runtime};
 use crate::support::{
-    Event, Plug, SOON, Watch, elsewhere, receive, threads_named, wait_until, yield_now,
+    Event, Plug, SOON, Watch, elsewhere, receive, threads_named, wait_until, watched, yield_now,
 };
 
 for_each_assembly! {
@@ -375,4 +378,54 @@ fn nothing_is_left_behind<M: Make>(watch: &Watch) {
         wait_until("the threads are gone", || threads_named(&prefix) == 0);
         all_are_canceled(tasks);
     }
+}
+
+/// The environment of the process below.
+const ALONE: &str = "SPARGIO_TEST_ALONE";
+
+#[test]
+fn no_fd_and_no_thread_outlives_its_runtime() {
+    watched(|_| {
+        let test = "shutdown::counts_fds_and_threads_alone";
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let cried = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{cried}");
+        assert!(said.contains("1 passed"), "{said}");
+    });
+}
+
+#[test]
+#[ignore = "a process that another test starts; it counts what a whole process has"]
+fn counts_fds_and_threads_alone() {
+    fn live_and_end<M: Make>(round: usize) {
+        let runtime = M::builder().shards(1 + round % 4).ring_entries(8).build().unwrap();
+        let tasks = waiting_tasks(&runtime.handle());
+        match round % 3 {
+            0 => drop(runtime),
+            1 => drop(runtime.shutdown_timeout(SOON)),
+            _ => {
+                let mut runtime = runtime;
+                assert_eq!(elsewhere(runtime.shutdown()).tasks_dropped, tasks.len());
+            }
+        }
+        all_are_canceled(tasks);
+    }
+    env::var(ALONE).expect("started by another test");
+    let count = |what| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
+    let before = (count("fd"), count("task"));
+    for round in 0..10 {
+        live_and_end::<Native>(round);
+        live_and_end::<Plain>(round);
+        live_and_end::<Own>(round);
+        // A build that fails after some shards have opened leaves nothing either.
+        let cpus = [0, 1_000_000];
+        drop(spargio::Runtime::builder().thread_affinity(cpus).build().unwrap_err());
+    }
+    // The kernel takes a closed ring apart a moment later, and a joined thread shows that long.
+    wait_until("fds and threads are as before", || (count("fd"), count("task")) == before);
 }
