@@ -36,10 +36,10 @@ pub trait Assembly: Copy + fmt::Debug + Send + Sync + 'static {
 }
 
 /// An assembly of these four parts.
-pub struct Assembled<D, B, Q, P>(PhantomData<Makes<(D, B, Q, P)>>);
+pub struct Assembled<D, B, Q, P>(PhantomData<Parts<D, B, Q, P>>);
 
-/// `Send` and `Sync` whatever the parts are, of which there is none in it.
-type Makes<T> = fn() -> T;
+/// The parts are named, not owned: an assembly is `Send + Sync` whatever they are.
+type Parts<D, B, Q, P> = fn() -> (D, B, Q, P);
 
 /// The default assembly.
 pub type Native = Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>;

@@ -1,4 +1,142 @@
 //! Work-stealing async runtimes on Linux io_uring, assembled from parts.
+//!
+//! A *shard* is one thread with one ring. A runtime has several shards, by default one per CPU that
+//! the process may use. A task is *pinned* to a shard or *stealable*; a stealable task may move to
+//! another shard between any two polls, and its next operation goes to the ring of the shard that
+//! polls it then. Shards talk through memory, and one that sleeps is woken by a *doorbell*.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use spargio::net::TcpListener;
+//!
+//! #[spargio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:7007").await?;
+//!     loop {
+//!         let (stream, _peer) = listener.accept().await?;
+//!         spargio::spawn(async move {
+//!             let mut buffer = Vec::with_capacity(4096);
+//!             while let (Ok(1..), filled) = stream.read(buffer).await {
+//!                 let (sent, same) = stream.write_all(filled).await;
+//!                 buffer = same;
+//!                 sent?;
+//!                 buffer.clear();
+//!             }
+//!             std::io::Result::Ok(())
+//!         })?;
+//!     }
+//! }
+//! ```
+//!
+//! A buffer goes into an operation by value and comes back with the result ([`BufResult`]), because
+//! the kernel uses it while the task does something else.
+//!
+//! Without the attribute, and with a runtime of your own:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! let runtime = spargio::Runtime::builder().shards(2).spin(Duration::ZERO).build()?;
+//! let sum = runtime.block_on(async {
+//!     let halves = [spargio::spawn(async { 40 })?, spargio::spawn(async { 2 })?];
+//!     let mut sum = 0;
+//!     for half in halves {
+//!         sum += half.await?;
+//!     }
+//!     Ok::<_, spargio::RuntimeError>(sum)
+//! })?;
+//! assert_eq!(sum, 42);
+//! println!("{}", runtime.stats_snapshot());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # By task
+//!
+//! | To | see |
+//! |---|---|
+//! | start a program or a test | [`main`][main], [`test`][test], [`run`], [`run_local_on`] |
+//! | build a runtime, and end it | [`Builder`], [`Runtime`], [`ShutdownReport`] |
+//! | spawn here | [`spawn`], [`spawn_local`], [`spawn_stealable_on`] |
+//! | spawn from anywhere, say where | [`RuntimeHandle`], [`TaskPlacement`], [`ShardCtx`] |
+//! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
+//! | speak TCP | [`net`]: [`TcpListener`](net::TcpListener), [`TcpStream`](net::TcpStream) |
+//! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
+//! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`] |
+//! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
+//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`] |
+//! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
+//!
+//! [main]: macro@main
+//! [test]: macro@test
+//!
+//! # The names of runtimes
+//!
+//! A runtime is generic over a bundle of four parts. The names most programs use are aliases:
+//!
+//! ```text
+//! Runtime        = RuntimeOf<Native>
+//! RuntimeHandle  = RuntimeHandleOf<Native>
+//! RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>
+//! Native         = Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>
+//! ```
+//!
+//! [`Runtime::builder`] starts with these four; its setters replace one part each, and parts that
+//! do not fit each other do not compile.
+//!
+//! # Ambient, or by name
+//!
+//! [`spawn`], `TcpListener::bind`, `File::open` and the like belong to the runtime of the thread
+//! that they run on: a shard, or a thread inside of [`block_on`](RuntimeOf::block_on) or
+//! [`enter`](RuntimeHandleOf::enter). Elsewhere they fail with an error that says so. The forms
+//! that end in `_on` take the place as an argument, which is [`ToLane`]: a [`RuntimeHandle`], a
+//! handle narrowed to one shard by [`on`](RuntimeHandleOf::on), or a [`ShardCtx`]. Those forms, and
+//! what they make, work on every thread and under every executor: on a thread that is no shard of
+//! the runtime, an operation goes to the shard that its file or socket was made on.
+//!
+//! # Dropped futures
+//!
+//! Any future of this crate may be dropped at any moment.
+//!
+//! - What the kernel may still use, a buffer, a path, an address, the descriptor, is owned by the
+//!   operation and not by the future. Dropping the future asks the kernel to cancel; the memory is
+//!   freed when the kernel has answered.
+//! - What arrives all the same is put where it belongs: a connection goes to the listener's next
+//!   `accept`, the bytes of a dropped `read` are the first that the stream's next read returns, a
+//!   file that nobody waits for is closed.
+//! - A write that is cancelled may have been carried out. The page of each method says what
+//!   dropping its future means.
+//! - Dropping a [`JoinHandle`] detaches the task; [`JoinHandle::abort`] ends it before its next
+//!   poll. Shutting the runtime down ends all tasks, and every handle resolves.
+//!
+//! # Kernel
+//!
+//! Linux only. Opening a ring needs `IORING_FEAT_NODROP`, `FAST_POLL`, `EXT_ARG` and `CQE_SKIP`,
+//! which Linux has together since 5.17; the default doorbell
+//! [`MsgRing`](doorbell::MsgRing) needs 5.18, and [`EventFd`](doorbell::EventFd) does not. What a
+//! kernel lacks beyond that is asked for once, when the driver opens, and done in another way:
+//!
+//! | Missing | Instead |
+//! |---|---|
+//! | `DEFER_TASKRUN` (6.1) | cooperative completion work; below that, plain rings |
+//! | multishot accept (5.19) | one accept after the other |
+//! | posting to a ring from a thread without one (6.13) | that thread rings through an eventfd |
+//! | waiting for an absolute time (6.12) | the time is turned into a span |
+//! | waits that do not count as waiting for I/O (6.15) | they count |
+//!
+//! Containers and hardened systems often refuse io_uring. Then [`Builder::build`] fails with a
+//! [`BuildError`] that says what refused it, and what to do about it.
+//!
+//! # Limits
+//!
+//! What can be refused has a limit, and most limits are knobs of the [`Builder`]. A spawn at a
+//! limit is [`Overloaded`](RuntimeError::Overloaded); an operation at a limit fails with
+//! [`WouldBlock`](std::io::ErrorKind::WouldBlock) and gives the buffer back.
+//!
+//! There are no Unix and no UDP sockets yet, no directories and no metadata of files, no buffers
+//! provided to or registered with the kernel, and no messages between shards.
 
 mod primitive;
 

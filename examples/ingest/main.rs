@@ -1,9 +1,9 @@
 //! TCP ingest into files, under skewed load.
 //!
 //! Without arguments it starts a server on a loopback port, drives it with clients in the same
-//! process until 1 GiB has gone through sockets into files, reads the files back, checks every byte,
-//! prints a report, and exits with 0. Any difference ends it with another code and names the file
-//! and the offset.
+//! process until 1 GiB has gone through sockets into files, reads the files back, checks every
+//! byte, prints a report, and exits with 0. Any difference ends it with another code and names the
+//! file and the offset.
 //!
 //! ```text
 //! cargo run --release --example ingest
@@ -11,8 +11,8 @@
 //! cargo run --release --example ingest -- --listen 127.0.0.1:7001 --dir /tmp/ingest
 //! ```
 //!
-//! With `--listen` the same server runs by itself until Ctrl-C; then it finishes the requests it has
-//! begun and accounts for every byte.
+//! With `--listen` the same server runs by itself until Ctrl-C; then it finishes the requests it
+//! has begun and accounts for every byte.
 
 mod client;
 mod pattern;

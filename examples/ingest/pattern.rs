@@ -14,10 +14,8 @@ impl Pattern {
 
     /// Writes the bytes from `offset` on, which is a multiple of 8, over the whole of `to`.
     pub(crate) fn fill(self, offset: u64, to: &mut [u8]) {
-        let mut word = offset / 8;
-        for chunk in to.chunks_mut(8) {
+        for (word, chunk) in (offset / 8..).zip(to.chunks_mut(8)) {
             chunk.copy_from_slice(&self.word(word)[..chunk.len()]);
-            word += 1;
         }
     }
 

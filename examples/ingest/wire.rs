@@ -1,9 +1,9 @@
 //! The protocol between client and server, in fixed-size frames of little-endian numbers.
 //!
 //! A client says [`Hello`] once, then sends requests: a length and so many bytes, which follow one
-//! another in the file of the stream. The server answers each with [`Ack`] when the bytes are in the
-//! file. A request of length 0 ends the stream: the server flushes the file, and its answer carries
-//! the checksum of all it received.
+//! another in the file of the stream. The server answers each with [`Ack`] when the bytes are in
+//! the file. A request of length 0 ends the stream: the server flushes the file, and its answer
+//! carries the checksum of all it received.
 
 use std::io;
 

@@ -191,9 +191,11 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     /// # Errors
     ///
     /// [`BuildError`]; shards that did start are ended first.
-    pub fn build(self) -> Result<RuntimeOf<<Self as Assemble>::Assembly>, BuildError>
+    pub fn build(self) -> Result<RuntimeOf<Assembled<D, B, Q, P>>, BuildError>
     where
-        Self: Assemble,
+        B: Doorbell<D>,
+        Q: StealQueue,
+        P: Placement,
     {
         self.assemble()
     }

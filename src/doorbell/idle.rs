@@ -53,8 +53,8 @@ impl Idle {
     #[inline]
     pub(crate) fn announce(&self, shard: ShardId) {
         let (word, bit) = self.word(shard);
-        // P1. Relaxed: the fence S2 of the gate comes before it, and W2 comes after the claim K4 that
-        // reads it, so W3 finds the gate parked.
+        // P1. Relaxed: the fence S2 of the gate comes before it, and W2 comes after the claim K4
+        // that reads it, so W3 finds the gate parked.
         word.fetch_or(bit, Ordering::Relaxed);
         // P2; pairs with K2.
         fence(Ordering::SeqCst);
@@ -66,7 +66,8 @@ impl Idle {
     #[inline]
     pub(crate) fn withdraw(&self, shard: ShardId) -> bool {
         let (word, bit) = self.word(shard);
-        // P5. Acquire pairs with K4 (and K2 before it): the backlog that it was claimed for is seen.
+        // P5. Acquire pairs with K4 (and K2 before it): the backlog that it was claimed for is
+        // seen.
         word.fetch_and(!bit, Ordering::Acquire) & bit == 0
     }
 

@@ -122,6 +122,11 @@ pub unsafe trait Driver: Sized + 'static {
 ///
 /// - **O9** The fd is that of the ring that [`Driver::push`] submits to, and it stays open as long
 ///   as the driver lives.
+#[diagnostic::on_unimplemented(
+    message = "the driver `{Self}` is no io_uring, which the doorbell `MsgRing` needs",
+    label = "this doorbell cannot wake a shard of this driver",
+    note = "`EventFd` fits every driver that can poll an fd: `.doorbell::<EventFd>()`"
+)]
 pub unsafe trait RingDriver: Driver {
     /// The fd of the ring.
     fn ring_fd(&self) -> BorrowedFd<'_>;

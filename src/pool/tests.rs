@@ -1,3 +1,5 @@
+//! Memory comes back, also on other threads.
+
 use std::alloc::Layout;
 use std::thread;
 

@@ -140,7 +140,8 @@ impl<A: Assembly> RuntimeOf<A> {
     /// report counts them.
     pub fn shutdown_timeout(mut self, patience: Duration) -> ShutdownReport {
         self.end(patience);
-        // Those that are stuck are left behind: the drop of this value must not wait for them again.
+        // Those that are stuck are left behind: the drop of this value must not wait for them
+        // again.
         self.threads.clear();
         self.report()
     }

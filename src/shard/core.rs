@@ -183,8 +183,8 @@ impl<A: Assembly> Core<A> {
         self.wake_all();
     }
 
-    /// A panic of ours, or of a part, took a shard: a runtime without it would lose wakes, and others
-    /// must not wait for what it can no longer do.
+    /// A panic of ours, or of a part, took a shard: a runtime without it would lose wakes, and
+    /// others must not wait for what it can no longer do.
     pub(crate) fn lost_shard(&self) {
         /// How long the others have for their own end.
         const GRACE: Duration = Duration::from_secs(1);

@@ -23,6 +23,9 @@ const LOOKS_PER_CLOCK: u32 = 8;
 impl<A: Assembly> Shard<A> {
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
+        if self.wait_out_timer() {
+            return;
+        }
         let window = self.spin_window();
         if !window.is_zero() && self.glance() {
             self.spin.borrow_mut().hit();
@@ -96,6 +99,19 @@ impl<A: Assembly> Shard<A> {
         if is_wanted { Duration::ZERO } else { window }
     }
 
+    /// Waits awake for a timer that is due before a sleep would end. Whether there was one.
+    fn wait_out_timer(&self) -> bool {
+        let lead = self.lead.borrow().get();
+        let Some(deadline) = self.next_timer() else { return false };
+        if lead.is_zero() || deadline > self.now() + lead {
+            return false;
+        }
+        while !self.has_signal() && self.now() < deadline {
+            spin_loop();
+        }
+        true
+    }
+
     /// A short look, before the shard counts as a searcher and everybody sees that: what answers at
     /// once costs no shared write.
     fn glance(&self) -> bool {
@@ -136,7 +152,8 @@ impl<A: Assembly> Shard<A> {
             self.sentinel.set(self.core.idle.become_sentinel());
         }
         let began = self.now();
-        let mut until = self.next_timer();
+        let lead = self.lead.borrow().get();
+        let mut until = self.next_timer().map(|timer| timer.checked_sub(lead).unwrap_or(timer));
         if self.sentinel.get() {
             let watch = began + WATCH;
             until = Some(until.map_or(watch, |timer| timer.min(watch)));
@@ -146,7 +163,13 @@ impl<A: Assembly> Shard<A> {
             let result = self.driver.borrow_mut().park(until);
             self.bells_owed.set(false);
             self.note_enter(result);
-            let slept = self.now() - began;
+            let now = self.now();
+            if let Some(until) = until
+                && now >= until
+            {
+                self.lead.borrow_mut().learn(now - until);
+            }
+            let slept = now - began;
             self.spin.borrow_mut().slept(slept);
             let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
             public.counters.parked_nanos.add(nanos);

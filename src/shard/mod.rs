@@ -26,6 +26,7 @@ mod core;
 mod defer;
 mod exit;
 mod idle;
+mod lead;
 mod mailbox;
 mod outpost;
 mod pack;
@@ -39,6 +40,7 @@ pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};
 use defer::Deferred;
+use lead::Lead;
 use pack::Pack;
 use spin::Spin;
 use steal::Victims;
@@ -82,6 +84,7 @@ pub(crate) struct Shard<A: Assembly> {
     due: RefCell<Vec<Waker>>,
     victims: RefCell<Victims>,
     spin: RefCell<Spin>,
+    lead: RefCell<Lead>,
     pack: RefCell<Pack>,
     /// A task is being polled.
     polling: Cell<bool>,
@@ -141,6 +144,7 @@ impl<A: Assembly> Shard<A> {
             due: RefCell::new(Vec::new()),
             victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
+            lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             polling: Cell::new(false),
             bells_owed: Cell::new(false),

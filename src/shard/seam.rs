@@ -171,8 +171,8 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Rings a shard whose gate gave this one the duty. From within a poll the ring goes out at once,
-    /// because nobody knows how long the poll still lasts; else before the next poll.
+    /// Rings a shard whose gate gave this one the duty. From within a poll the ring goes out at
+    /// once, because nobody knows how long the poll still lasts; else before the next poll.
     pub(super) fn ring(&self, target: ShardId) {
         let ringer = self.core.public(target).ringer.get();
         let ringer = ringer.expect("shards run tasks only when all of them have opened");

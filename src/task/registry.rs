@@ -10,11 +10,12 @@
 //! | spawned by | ended by | leaves |
 //! |---|---|---|
 //! | owner | owner | at once |
-//! | owner | another thread | by the stack of the *ended*, when the owner next spawns or [settles](Registry::settle) |
+//! | owner | another thread | by the stack of the *ended* (below) |
 //! | another thread | any | at once, under the lock |
 //!
-//! The stack of the ended never holds more than the own list, and that grows by the owner's spawns
-//! only, each of which empties the stack first: so it is bounded by the limit.
+//! What is on the stack of the ended leaves when the owner next spawns or
+//! [settles](Registry::settle). The stack never holds more than the own list, and that grows by
+//! the owner's spawns only, each of which empties the stack first: so it is bounded by the limit.
 //!
 //! - **Nothing is lost.** A push to the stack is followed by a look whether there is an owner, and
 //!   disowning by a read-modify-write of the stack. If that comes after the push it sees the task;
@@ -25,34 +26,34 @@
 //!   cannot miss it, and one that does not begin after it may be taken to have come before it. As
 //!   `abort_all` runs on the owner's thread after it has seen the end, all its spawns are in the
 //!   list by then; those of others that succeeded came before `close` in the order of the lock.
-//! - **The limit.** Each place is taken from `taken`, which never exceeds the limit. The owner takes
-//!   some at a time and keeps what its tasks give back, but never more than
+//! - **The limit.** Each place is taken from `taken`, which never exceeds the limit. The owner
+//!   takes some at a time and keeps what its tasks give back, but never more than
 //!   [a few](Registry::few) places per limit; others may therefore be refused that many too early.
 //!   With a limit below [`FINE`] none are kept, and the limit is exact.
 //! - **The count** reads what has ended before what was spawned, so it is never too low; once the
 //!   registry is closed it only falls, and 0 means that all are gone.
 
 use std::fmt;
-use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
-use crate::id::TaskId;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock};
 use crate::task::raw::Header;
 use crate::task::state::Left;
 use crate::task::thread::with_here;
 use crate::task::waker::{abort, free, release_reference};
 
-/// Identities are handed to registries in blocks of this many, so that spawning shares no counter.
-const ID_BLOCK: u64 = 1 << 12;
+mod ids;
+mod list;
+
+pub(super) use list::Links;
+
+use ids::Ids;
+use list::List;
+
 /// The owner keeps no place of a limit below this.
 const FINE: usize = 1 << 10;
 /// The owner takes at most so many places at a time.
 const FEW: usize = 32;
-
-/// The first identity of the next block. Not part of any model.
-static NEXT_BLOCK: StdAtomicU64 = StdAtomicU64::new(1);
 
 /// Why a task was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,19 +81,6 @@ pub(super) enum Leave {
     Unlinked,
     /// The caller hands the task over once it is complete, and does not touch it afterwards.
     HandOver,
-}
-
-/// The neighbours of a task in its list. Touched by the owner, or under the lock.
-pub(super) struct Links {
-    before: Option<NonNull<Header>>,
-    after: Option<NonNull<Header>>,
-}
-
-impl Links {
-    /// Those of a task that is in no list.
-    pub(super) fn new() -> Self {
-        Self { before: None, after: None }
-    }
 }
 
 /// The live tasks that were spawned through one shard.
@@ -126,8 +114,8 @@ unsafe impl Send for Registry {}
 // - `own` is touched by the owner only, of which `owned` allows one; the rest is atomic or locked.
 unsafe impl Sync for Registry {}
 
-/// How far the registry is on its way down. Every run of a task reads it, so it lies apart from what
-/// is written.
+/// How far the registry is on its way down. Every run of a task reads it, so it lies apart from
+/// what is written.
 #[repr(align(128))]
 struct End {
     /// No task is taken any more.
@@ -198,8 +186,8 @@ impl Registry {
         self.end.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Takes no more tasks, and asks every one to end. Those of them that run or wait come to a last
-    /// poll, in which their future is dropped.
+    /// Takes no more tasks, and asks every one to end. Those of them that run or wait come to a
+    /// last poll, in which their future is dropped.
     ///
     /// On the owner's thread, or while there is no owner. Else of the owner's tasks only those hear
     /// of it that run or are woken; the owner tells the others when it comes here.
@@ -282,8 +270,11 @@ impl Registry {
         }
         let name = shared.ids.next();
         // SAFETY:
-        // - passed on to the caller.
-        unsafe { task.as_ref().meta().name(name, Place::Shared) };
+        // - passed on to the caller: the task is alive.
+        let meta = unsafe { task.as_ref() }.meta();
+        // SAFETY:
+        // - passed on to the caller: it has the task to itself.
+        unsafe { meta.name(name, Place::Shared) };
         add(&self.others_spawned, 1);
         // SAFETY:
         // - the list is locked, and the task in none.
@@ -305,8 +296,11 @@ impl Registry {
         own.spare = spare;
         let name = own.ids.next();
         // SAFETY:
-        // - passed on to the caller of `enter`.
-        unsafe { task.as_ref().meta().name(name, Place::Own) };
+        // - passed on to the caller of `enter`: the task is alive.
+        let meta = unsafe { task.as_ref() }.meta();
+        // SAFETY:
+        // - passed on to the caller of `enter`: it has the task to itself.
+        unsafe { meta.name(name, Place::Own) };
         add(&self.own_spawned, 1);
         // SAFETY:
         // - this is the owner's list, and the task in none.
@@ -490,95 +484,5 @@ impl fmt::Debug for Registry {
             .field("limit", &self.limit)
             .field("live", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// A list threaded through the links of its tasks.
-struct List {
-    first: Option<NonNull<Header>>,
-}
-
-impl List {
-    fn new() -> Self {
-        Self { first: None }
-    }
-
-    /// # Safety
-    ///
-    /// The caller has the list, and the task is in none.
-    unsafe fn insert(&mut self, task: NonNull<Header>) {
-        if let Some(first) = self.first {
-            // SAFETY:
-            // - the task is in this list, which the caller has.
-            unsafe { with_links(first, |links| links.before = Some(task)) };
-        }
-        let links = Links { before: None, after: self.first };
-        // SAFETY:
-        // - the task is in no list yet.
-        unsafe { with_links(task, |old| *old = links) };
-        self.first = Some(task);
-    }
-
-    /// # Safety
-    ///
-    /// The caller has the list, and the task is in it.
-    unsafe fn remove(&mut self, task: NonNull<Header>) {
-        // SAFETY:
-        // - passed on to the caller.
-        let Links { before, after } =
-            unsafe { with_links(task, |links| std::mem::replace(links, Links::new())) };
-        match before {
-            // SAFETY:
-            // - a neighbour is in the same list.
-            Some(before) => unsafe { with_links(before, |links| links.after = after) },
-            None => self.first = after,
-        }
-        if let Some(after) = after {
-            // SAFETY:
-            // - a neighbour is in the same list.
-            unsafe { with_links(after, |links| links.before = before) };
-        }
-    }
-
-    fn for_each(&self, mut body: impl FnMut(NonNull<Header>)) {
-        let mut next = self.first;
-        while let Some(task) = next {
-            // SAFETY:
-            // - the task is in this list, which the caller has.
-            next = unsafe { with_links(task, |links| links.after) };
-            body(task);
-        }
-    }
-}
-
-/// # Safety
-///
-/// The caller has the list that the task is in, or the task is in none and nobody else knows it.
-unsafe fn with_links<R>(task: NonNull<Header>, body: impl FnOnce(&mut Links) -> R) -> R {
-    // SAFETY:
-    // - a task in a list is listed, which keeps it; else it is the caller's.
-    unsafe { task.as_ref() }.links.with_mut(|links| {
-        // SAFETY:
-        // - passed on to the caller.
-        body(unsafe { &mut *links })
-    })
-}
-
-/// The rest of a block of identities.
-struct Ids(Range<u64>);
-
-impl Ids {
-    fn new() -> Self {
-        Self(0..0)
-    }
-
-    fn next(&mut self) -> TaskId {
-        if self.0.is_empty() {
-            let first = NEXT_BLOCK.fetch_add(ID_BLOCK, StdOrdering::Relaxed);
-            self.0 = first..first + ID_BLOCK;
-        }
-        let id = self.0.start;
-        self.0.start += 1;
-        TaskId::new(id)
     }
 }

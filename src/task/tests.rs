@@ -1,3 +1,5 @@
+//! Tasks on a toy runtime of one thread: spawning, running, joining, aborting.
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn, ready};

@@ -371,7 +371,8 @@ fn nothing_is_left_behind<M: Make>(watch: &Watch) {
         assert_eq!(threads_named(&prefix), shards);
         let report = runtime.shutdown_timeout(SOON);
         assert_eq!((report.shards_stuck, report.operations_leaked), (0, 0), "{report}");
-        assert_eq!(threads_named(&prefix), 0, "threads are left");
+        // A thread that was joined may show for a moment.
+        wait_until("the threads are gone", || threads_named(&prefix) == 0);
         all_are_canceled(tasks);
     }
 }

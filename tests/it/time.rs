@@ -354,12 +354,12 @@ fn a_thousand_sleeps_off_shard_share_one_helper_thread() {
     let pending =
         sleeps.iter_mut().filter_map(|sleep| poll_with(&bell, sleep).is_pending().then_some(()));
     let pending = pending.count();
-    let helpers = thread_names().filter(|name| name == "spargio-timer").count();
-    if pending > 0 {
-        assert_eq!(helpers, 1);
-    }
     bell.await_rung(pending);
     assert!(Instant::now() >= deadline);
+    if pending > 0 {
+        // It stays a while after its last timer.
+        assert_eq!(thread_names().filter(|name| name == "spargio-timer").count(), 1);
+    }
     for sleep in &mut sleeps {
         assert!(poll_with(&bell, sleep).is_ready());
     }

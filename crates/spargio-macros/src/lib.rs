@@ -2,7 +2,13 @@
 //!
 //! The crate is reached through `spargio`, which re-exports both attributes. They turn
 //!
-//! ```ignore
+//! ```
+//! # use spargio::RuntimeHandle;
+//! # use std::io;
+//! # async fn serve(handle: RuntimeHandle) -> io::Result<()> {
+//! #     assert_eq!(handle.shard_count(), 4);
+//! #     Ok(())
+//! # }
 //! #[spargio::main(shards = 4)]
 //! async fn main(handle: RuntimeHandle) -> io::Result<()> {
 //!     serve(handle).await
@@ -24,10 +30,10 @@ use proc_macro::TokenStream;
 /// The function is `async`, has no generics and takes nothing or the `RuntimeHandle`. Its return
 /// type is kept, so `async fn main() -> Result<(), E>` works as `fn main() -> Result<(), E>` does.
 ///
-/// ```ignore
+/// ```
 /// #[spargio::main(shards = 2, thread_prefix = "ingest")]
 /// async fn main() -> std::io::Result<()> {
-///     let file = spargio::fs::File::open("/etc/hostname").await?;
+///     let file = spargio::fs::File::open("/proc/version").await?;
 ///     file.close().await
 /// }
 /// ```
@@ -69,7 +75,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[should_panic]`, `#[ignore]` and other attributes keep their meaning. The `#[test]` attribute
 /// is added and must not be written as well.
 ///
-/// ```ignore
+/// ```
 /// #[spargio::test]
 /// async fn a_spawned_task_returns_its_value() {
 ///     assert_eq!(spargio::spawn(async { 7 }).await.unwrap(), 7);

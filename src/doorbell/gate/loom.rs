@@ -83,14 +83,14 @@ impl Shard {
             if self.published.load(Ordering::Relaxed) < count {
                 self.bell.wait();
             }
-            let _ = self.gate.withdraw();
+            let _ = self.gate.withdraw(); // Rung or not, the loop looks again.
         }
     }
 
     fn open_doorbell(&self) {
-        // Loom gives what a thread does the time of its last atomic operation; without this, opening
-        // would count as done before a thread spawned just now. On a word of its own, because loom
-        // looks for conflicts with the last access to a word only.
+        // Loom gives what a thread does the time of its last atomic operation; without this,
+        // opening would count as done before a thread spawned just now. On a word of its own,
+        // because loom looks for conflicts with the last access to a word only.
         self.clock.fetch_add(1, Ordering::Relaxed);
         self.set_doorbell(true);
     }

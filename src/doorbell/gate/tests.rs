@@ -1,3 +1,5 @@
+//! Each transition of the gate, one by one.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -86,7 +86,7 @@ impl Runtime {
     /// Ends a search, and passes the duty on if work was found: Q1 to Q3.
     fn end_search(&self, found: bool) {
         if self.idle.end_search() && found && self.has_backlog() {
-            let _ = self.call_for_help(true);
+            let _ = self.call_for_help(true); // The claims are counted inside.
         }
     }
 
@@ -97,7 +97,7 @@ impl Runtime {
 
     /// Whether the shard had been claimed.
     fn withdraw(&self, me: usize) -> bool {
-        let _ = self.gates[me].withdraw();
+        let _ = self.gates[me].withdraw(); // These models are about the idle set.
         self.idle.withdraw(shard(me))
     }
 

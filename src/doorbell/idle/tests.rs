@@ -1,3 +1,5 @@
+//! Who is claimed, who searches, and who watches, one by one.
+
 use super::{Help, Idle};
 use crate::id::ShardId;
 

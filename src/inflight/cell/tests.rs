@@ -1,3 +1,5 @@
+//! A cell on one thread: each way from its making to its end.
+
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,3 +1,5 @@
+//! Slots, generations and limits, and any sequence of them against a map.
+
 use std::collections::HashMap;
 use std::task::Waker;
 

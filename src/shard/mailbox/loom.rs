@@ -38,7 +38,7 @@ impl Shard {
             if self.mailbox.is_empty() {
                 self.bell.wait();
             }
-            let _ = self.gate.withdraw();
+            let _ = self.gate.withdraw(); // Rung or not, the loop looks again.
         }
     }
 }

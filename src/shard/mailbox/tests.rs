@@ -1,3 +1,5 @@
+//! Letters arrive whole, in order, and come back when the shard is gone.
+
 use std::sync::Arc;
 use std::thread;
 

@@ -1,1 +1,1 @@
-
+//! Each transition of the word, one by one.

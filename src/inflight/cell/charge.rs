@@ -1,0 +1,110 @@
+//! The home's side of a completion cell: submitting, passing on, finishing.
+
+use std::fmt;
+use std::task::Waker;
+
+use crate::driver::{Sqe, Token};
+use crate::id::ShardId;
+use crate::inflight::cell::{
+    Charge, DONE, FINISHING, Finished, Header, ORPHAN, Outcome, PHASE, SUBMITTED, WAITING,
+};
+use crate::primitive::Ordering;
+
+impl Charge {
+    #[inline]
+    fn header(&self) -> &Header {
+        // SAFETY:
+        // - the cell lives until the last party frees it, and the charge is a party.
+        unsafe { self.cell.as_ref() }
+    }
+
+    /// The shard that the operation was given to.
+    pub(crate) fn home(&self) -> ShardId {
+        self.header().home
+    }
+
+    /// The entry to push under `token`, or `None` if the future is gone: then the operation is
+    /// abandoned without ever being submitted. That runs destructors of the user's, so nothing of
+    /// the shard may be borrowed.
+    ///
+    /// Until the entry is pushed and completed, or [`finish`](Self::finish) is called, the
+    /// operation must not be moved; it lies in the cell, so it is not.
+    #[inline]
+    pub(crate) fn submit(self, token: Token) -> Option<(Self, Sqe)> {
+        let header = self.header();
+        header.token.with_mut(|slot| {
+            // SAFETY:
+            // - the token belongs to the home until SUBMITTED is set.
+            unsafe { *slot = token };
+        });
+        // Release: the future that sees the bit sees the token. Acquire: if the future is gone,
+        // what it did happens before we abandon its operation.
+        let word = header.word.fetch_or(SUBMITTED, Ordering::AcqRel);
+        if word & PHASE == ORPHAN {
+            // SAFETY:
+            // - in ORPHAN the future is gone, so the home is the last party and has everything.
+            unsafe { (header.vtable.abandon)(self.cell, None) };
+            return None;
+        }
+        // SAFETY:
+        // - the operation belongs to the home from here to the final completion.
+        let sqe = unsafe { (header.vtable.entry)(self.cell) };
+        Some((self, sqe.token(token)))
+    }
+
+    /// Passes on a completion that is not the last one, and says whom to wake.
+    pub(crate) fn more(&self, outcome: Outcome) -> Option<Waker> {
+        // SAFETY:
+        // - between submission and DONE the operation belongs to the home.
+        unsafe { (self.header().vtable.more)(self.cell, outcome) }
+    }
+
+    /// Publishes the final outcome. From here on the kernel does not touch the operation.
+    ///
+    /// If the future is gone, the operation is abandoned here. That runs destructors of the
+    /// user's, so nothing of the shard may be borrowed.
+    #[inline]
+    pub(crate) fn finish(self, outcome: Outcome) -> Finished {
+        let header = self.header();
+        header.outcome.with_mut(|slot| {
+            // SAFETY:
+            // - up to DONE the outcome belongs to the home.
+            unsafe { *slot = outcome };
+        });
+        let mut word = header.word.load(Ordering::Acquire);
+        loop {
+            let next = match word & PHASE {
+                WAITING => FINISHING,
+                ORPHAN => {
+                    // SAFETY:
+                    // - in ORPHAN the future is gone (Acquire), so the home is the last party.
+                    unsafe { (header.vtable.abandon)(self.cell, Some(outcome)) };
+                    return Finished::Quiet;
+                }
+                _ => DONE,
+            };
+            let next = word & SUBMITTED | next;
+            // Release of DONE: the future sees the outcome and the operation. Acquire of
+            // FINISHING: we see the waker.
+            match header.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if next & PHASE == FINISHING => break,
+                Ok(_) => return Finished::Quiet,
+                Err(now) => word = now,
+            }
+        }
+        let waker = header.waker.with_mut(|slot| {
+            // SAFETY:
+            // - FINISHING gives the waker to the home.
+            unsafe { (*slot).take() }
+        });
+        // The future leaves the word alone in FINISHING, so a plain store does. Release: as above.
+        header.word.store(word & SUBMITTED | DONE, Ordering::Release);
+        waker.map_or(Finished::Quiet, Finished::Wake)
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Charge").field("home", &self.home()).finish_non_exhaustive()
+    }
+}
