@@ -23,6 +23,10 @@ const LOOKS_PER_CLOCK: u32 = 8;
 impl<A: Assembly> Shard<A> {
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
+        // What the last completions led to must not wait for a spin: a shard sleeps until its bell.
+        if self.bells_owed.get() {
+            self.flush_ring();
+        }
         if self.wait_out_timer() {
             return;
         }
