@@ -147,7 +147,12 @@ impl<A: Assembly> Shard<A> {
         public.gate.announce();
         self.core.idle.announce(self.me);
         // S3: the last look, after both announcements.
-        if self.has_signal() || self.others_have_backlog() || !self.inbox.borrow().is_empty() {
+        // (A waker that polls where it is woken may have left a receive since the second look.)
+        if self.has_signal()
+            || self.others_have_backlog()
+            || !self.inbox.borrow().is_empty()
+            || !self.deferred.borrow().is_empty()
+        {
             self.wake_up(false);
             return;
         }
