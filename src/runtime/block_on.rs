@@ -3,20 +3,27 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use crate::port;
 
-struct Unpark(Thread);
+struct Unpark {
+    thread: Thread,
+    /// The thread has only one token for all who park it, and what the future calls may take it.
+    is_woken: AtomicBool,
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        // Release pairs with the Acquire of the swap in `block_on`: the poll sees what led to it.
+        self.is_woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
@@ -30,13 +37,20 @@ impl Wake for Unpark {
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     let on_shard = port::with(|port| port.is_some());
     assert!(!on_shard, "block_on on the thread of a shard would block the shard; await instead");
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let unpark = Unpark { thread: thread::current(), is_woken: AtomicBool::new(false) };
+    let unpark = Arc::new(unpark);
+    let waker = Waker::from(Arc::clone(&unpark));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
+            Poll::Pending => {
+                // Acquire pairs with the Release in `wake_by_ref`.
+                while !unpark.is_woken.swap(false, Ordering::Acquire) {
+                    thread::park();
+                }
+            }
         }
     }
 }

@@ -33,6 +33,11 @@ impl Deferred {
         Self { entries: VecDeque::with_capacity(MOST), score: BEST / 4, since_probe: 0 }
     }
 
+    /// Whether no receive waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Takes a receive, unless it is better armed at once.
     fn offer(&mut self, sqe: Sqe) -> Result<(), Sqe> {
         if sqe.opcode() != Opcode::RECV || sqe.flags != 0 || self.entries.len() == MOST {

@@ -23,6 +23,10 @@ const LOOKS_PER_CLOCK: u32 = 8;
 impl<A: Assembly> Shard<A> {
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
+        // What the last completions led to must not wait for a spin: a shard sleeps until its bell.
+        if self.bells_owed.get() {
+            self.flush_ring();
+        }
         if self.wait_out_timer() {
             return;
         }
@@ -143,7 +147,12 @@ impl<A: Assembly> Shard<A> {
         public.gate.announce();
         self.core.idle.announce(self.me);
         // S3: the last look, after both announcements.
-        if self.has_signal() || self.others_have_backlog() || !self.inbox.borrow().is_empty() {
+        // (A waker that polls where it is woken may have left a receive since the second look.)
+        if self.has_signal()
+            || self.others_have_backlog()
+            || !self.inbox.borrow().is_empty()
+            || !self.deferred.borrow().is_empty()
+        {
             self.wake_up(false);
             return;
         }

@@ -195,6 +195,8 @@ impl<A: Assembly> Shard<A> {
             // A busy shard looks at its ring only.
             self.arm_deferred();
         } else if self.look_again() {
+            // Receives that go on finding their data must not keep others from the ring.
+            self.serve_ring();
             return;
         }
         self.serve_ring();

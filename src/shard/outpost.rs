@@ -82,7 +82,8 @@ impl<A: Assembly> Core<A> {
         }
     }
 
-    fn ring_foreign(&self, target: ShardId) {
+    /// Rings without a ring of one's own. Not for longer than the target's doorbell stays open.
+    pub(super) fn ring_foreign(&self, target: ShardId) {
         let public = self.public(target);
         let ringer = public.ringer.get();
         let ringer = ringer.expect("a shard sleeps only after it has opened its doorbell");

@@ -1,5 +1,6 @@
 //! The shard as the surfaces and the tasks see it: their port and their scheduler.
 
+use std::io;
 use std::os::fd::{IntoRawFd, OwnedFd};
 use std::task::Waker;
 use std::time::Instant;
@@ -177,6 +178,12 @@ impl<A: Assembly> Shard<A> {
         let ringer = self.core.public(target).ringer.get();
         let ringer = ringer.expect("shards run tasks only when all of them have opened");
         let result = A::Doorbell::ring(&mut self.driver.borrow_mut(), ringer);
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            // The queue is full and the kernel takes nothing at the moment, which is no failure of
+            // the driver; but the target sleeps, and nobody else has the duty.
+            self.core.ring_foreign(target);
+            return;
+        }
         self.public().counters.doorbells_sent.add(1);
         self.bells_owed.set(true);
         self.note_driver(result);
