@@ -6,6 +6,7 @@ mod support;
 
 mod auto_traits;
 mod builder;
+mod custody;
 mod entries;
 mod fair;
 mod fs;
