@@ -1,6 +1,7 @@
 //! Completions: from the ring to whoever waits for them, and entries on their way in.
 
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Answer, Doorbell};
@@ -19,8 +20,9 @@ impl<A: Assembly> Shard<A> {
             match cqe.token.class() {
                 Some(Class::Op) => self.complete(cqe),
                 Some(Class::Bell | Class::BellSent | Class::Watch) => self.answer(cqe),
-                // The operation itself says how it ended; a close that failed has nobody to tell.
-                Some(Class::Cancel | Class::Close) => {}
+                // The operation itself says how it ended.
+                Some(Class::Cancel) => {}
+                Some(Class::Close) => self.closed(cqe),
                 None => self.table.borrow_mut().refuse(),
             }
         }
@@ -45,6 +47,20 @@ impl<A: Assembly> Shard<A> {
                 }
             }
             Completed::Stale => {}
+        }
+    }
+
+    /// A close is over. One that failed has nobody to tell.
+    fn closed(&self, cqe: Cqe) {
+        self.closing.set(self.closing.get().saturating_sub(1));
+        // Whatever else it answers, the number is free.
+        if cqe.result == -libc::ECANCELED
+            && let Ok(fd) = RawFd::try_from(cqe.token.index())
+        {
+            // SAFETY:
+            // - the number was that of an fd which the entry owned, and a close that was cancelled
+            //   did not happen; its completion is handled once.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
         }
     }
 

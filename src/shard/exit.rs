@@ -121,6 +121,7 @@ impl<A: Assembly> Shard<A> {
 
     fn is_reaped(&self) -> bool {
         self.table.borrow().len() == 0
+            && self.closing.get() == 0
             && self.overflow.borrow().is_empty()
             && self.driver.borrow().queued() == 0
     }

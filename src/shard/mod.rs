@@ -88,6 +88,8 @@ pub(crate) struct Shard<A: Assembly> {
     pack: RefCell<Pack>,
     /// A task is being polled.
     polling: Cell<bool>,
+    /// Fds that the ring was asked to close and has not closed yet.
+    closing: Cell<usize>,
     /// Doorbells are queued that sleeping shards wait for.
     bells_owed: Cell<bool>,
     /// Ready leaves that the present poll may still have.
@@ -147,6 +149,7 @@ impl<A: Assembly> Shard<A> {
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             polling: Cell::new(false),
+            closing: Cell::new(0),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
             made: Cell::new(0),

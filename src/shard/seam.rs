@@ -1,13 +1,13 @@
 //! The shard as the surfaces and the tasks see it: their port and their scheduler.
 
 use std::io;
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::task::Waker;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Doorbell, Post};
-use crate::driver::{Class, Driver, Sqe, Token, sqe_flags};
+use crate::driver::{Class, Driver, Sqe, Token};
 use crate::id::ShardId;
 use crate::inflight::Charge;
 use crate::port::{Lane, Port, SubmitError, TimersFull};
@@ -133,9 +133,15 @@ impl<A: Assembly> Port for Shard<A> {
             drop(fd);
             return;
         }
+        let index =
+            u32::try_from(fd.as_raw_fd()).expect("the number of an open fd is not negative");
+        let close = Sqe::close(fd.as_raw_fd()).token(Token::new(Class::Close, 0, index));
+        // Its completion is waited for at the end: a file system that flushes makes the ring leave
+        // the close to a kernel thread, and a ring that goes before that leaves the fd open.
+        self.closing.set(self.closing.get() + 1);
         // The entry owns the fd from here on.
-        let close = Sqe::close(fd.into_raw_fd()).token(Token::new(Class::Close, 0, 0));
-        self.push(close.flags(sqe_flags::CQE_SKIP_SUCCESS));
+        let _in_the_entry = fd.into_raw_fd();
+        self.push(close);
     }
 
     fn ring(&self, target: ShardId) {

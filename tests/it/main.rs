@@ -6,6 +6,7 @@ mod support;
 
 mod auto_traits;
 mod builder;
+mod custody;
 mod ends;
 mod entries;
 mod fair;

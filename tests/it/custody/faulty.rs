@@ -1,0 +1,134 @@
+//! A driver that goes wrong when it is told to.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use spargio::doorbell::EventFd;
+use spargio::driver::{Caps, Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, Uring, UringSetup};
+use spargio::placement::LeastLoaded;
+use spargio::queue::ChaseLev;
+use spargio::{Builder, Runtime, ShardId};
+
+/// What is to go wrong, from now on.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Every attempt to hand over fails.
+    pub(super) broken: AtomicBool,
+    /// Handing over panics, once.
+    pub(super) panics: AtomicBool,
+    /// So many reads get an operation that no kernel knows.
+    pub(super) refused: AtomicUsize,
+    /// Every completion comes once more at once, and once more at the next drain, when its slot
+    /// may be another's.
+    pub(super) echoes: AtomicBool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct FaultySetup {
+    uring: UringSetup,
+    faults: Arc<Faults>,
+}
+
+pub(super) struct Faulty {
+    uring: Uring,
+    faults: Arc<Faults>,
+    late: Vec<Cqe>,
+}
+
+/// A builder of runtimes with these faults.
+pub(super) fn builder(faults: &Arc<Faults>) -> Builder<Faulty, EventFd, ChaseLev, LeastLoaded> {
+    let setup = FaultySetup { uring: UringSetup::default(), faults: Arc::clone(faults) };
+    Runtime::builder().doorbell::<EventFd>().driver::<Faulty>(setup)
+}
+
+impl Faulty {
+    fn check(&self) -> io::Result<()> {
+        assert!(!self.faults.panics.swap(false, Ordering::SeqCst), "on purpose: the driver panics");
+        if self.faults.broken.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(libc::EBADFD));
+        }
+        Ok(())
+    }
+}
+
+// SAFETY:
+// - O1 to O8: `Uring` keeps them, and this one passes everything on. What it adds are completions
+//   of operations that are over, which a shard must refuse, and an operation that no kernel
+//   carries out.
+unsafe impl Driver for Faulty {
+    type Setup = FaultySetup;
+
+    fn open(setup: &FaultySetup, shard: ShardId) -> io::Result<Self> {
+        let uring = Uring::open(&setup.uring, shard)?;
+        Ok(Self { uring, faults: Arc::clone(&setup.faults), late: Vec::new() })
+    }
+
+    fn caps(&self) -> &Caps {
+        self.uring.caps()
+    }
+
+    fn now(&self) -> Instant {
+        self.uring.now()
+    }
+
+    unsafe fn push(&mut self, mut sqe: Sqe) -> Result<(), SqFull> {
+        let take = |left: usize| left.checked_sub(1);
+        let refused = &self.faults.refused;
+        if sqe.opcode() == Opcode::READ
+            && refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
+        {
+            sqe.opcode = 0xee;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.uring.push(sqe) }
+    }
+
+    unsafe fn attempt(&mut self, _sqe: &Sqe) -> Option<i32> {
+        // Everything goes to the ring.
+        None
+    }
+
+    fn queued(&self) -> usize {
+        self.uring.queued()
+    }
+
+    fn flush(&mut self) -> io::Result<usize> {
+        self.check()?;
+        self.uring.flush()
+    }
+
+    fn park(&mut self, until: Option<Instant>) -> io::Result<()> {
+        self.check()?;
+        self.uring.park(until)
+    }
+
+    fn pending(&self) -> bool {
+        !self.late.is_empty() || self.uring.pending()
+    }
+
+    fn drain(&mut self, mut sink: impl FnMut(Cqe)) -> usize {
+        let echoes = self.faults.echoes.load(Ordering::SeqCst);
+        let mut late = std::mem::take(&mut self.late);
+        let mut count = late.len();
+        late.drain(..).for_each(&mut sink);
+        count += self.uring.drain(|cqe| {
+            sink(cqe);
+            if echoes && cqe.token.class() == Some(Class::Op) && !cqe.has_more() {
+                sink(cqe);
+                // A result that would be believed, if it were taken for another's.
+                late.push(Cqe { result: 1, ..cqe });
+                // A slot that never was, and a token that nobody made.
+                sink(Cqe { token: Token::new(Class::Op, 0, u32::MAX), ..cqe });
+                sink(Cqe { token: Token::from_bits(u64::MAX), ..cqe });
+            }
+        });
+        self.late = late;
+        count
+    }
+
+    fn enters(&self) -> u64 {
+        self.uring.enters()
+    }
+}
