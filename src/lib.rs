@@ -138,57 +138,83 @@
 //! There are no Unix and no UDP sockets yet, no directories and no metadata of files, no buffers
 //! provided to or registered with the kernel, and no messages between shards.
 
+// Under loom nobody above the parts is there to use them.
+#![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub, unused_qualifications))]
+
 mod primitive;
 
-mod assembly;
 mod buf;
-mod builder;
 mod cpu;
 pub mod doorbell;
 pub mod driver;
 mod error;
-pub mod fs;
 mod id;
 mod inflight;
-pub mod net;
-mod op;
 mod options;
 pub mod placement;
 mod pool;
-mod port;
 pub mod queue;
-mod runtime;
-mod shard;
 mod stats;
 mod task;
-pub mod time;
 mod timer;
 
-pub use assembly::{Assembled, Assembly, Native};
+// Loom explores the parts, and of the shard the mailbox. What is made of them shares itself as
+// `Arc<dyn ..>`, which loom's `Arc` cannot be.
+#[cfg(not(loom))]
+mod assembly;
+#[cfg(not(loom))]
+mod builder;
+#[cfg(not(loom))]
+pub mod fs;
+#[cfg(not(loom))]
+pub mod net;
+#[cfg(not(loom))]
+mod op;
+#[cfg(not(loom))]
+mod port;
+#[cfg(not(loom))]
+mod runtime;
+#[cfg(not(loom))]
+mod shard;
+#[cfg(loom)]
+mod shard {
+    mod mailbox;
+}
+#[cfg(not(loom))]
+pub mod time;
+
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
-pub use builder::{Assemble, Builder, RuntimeBuilder};
 pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use options::{MAX_SPIN, SpinOptions, StealOptions};
-pub use port::{ShardLane, ToLane};
-pub use runtime::{
-    RuntimeHandleOf, RuntimeOf, ShardCtx, ShardHandleOf, ShutdownReport, TaskPlacement, run,
-    run_local_on, run_with, spawn, spawn_local, spawn_stealable_on,
-};
 pub use stats::{RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
-pub use time::{Sleep, Timeout, TimeoutError, sleep, sleep_until, timeout, timeout_at, yield_now};
+
+#[cfg(not(loom))]
+pub use crate::{
+    assembly::{Assembled, Assembly, Native},
+    builder::{Assemble, Builder, RuntimeBuilder},
+    port::{ShardLane, ToLane},
+    runtime::{
+        RuntimeHandleOf, RuntimeOf, ShardCtx, ShardHandleOf, ShutdownReport, TaskPlacement, run,
+        run_local_on, run_with, spawn, spawn_local, spawn_stealable_on,
+    },
+    time::{Sleep, Timeout, TimeoutError, sleep, sleep_until, timeout, timeout_at, yield_now},
+};
 
 /// The runtime of the default parts.
+#[cfg(not(loom))]
 pub type Runtime = RuntimeOf<Native>;
 
 /// A handle of the [`Runtime`] of the default parts.
+#[cfg(not(loom))]
 pub type RuntimeHandle = RuntimeHandleOf<Native>;
 
 #[cfg(feature = "macros")]
 pub use spargio_macros::{main, test};
 
 /// What the attributes expand to; not part of the interface.
+#[cfg(not(loom))]
 #[doc(hidden)]
 pub mod __private {
     pub use crate::runtime::run_main;

@@ -1,7 +1,10 @@
 //! Completions: from the ring to whoever waits for them, and entries on their way in.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Answer, Doorbell};
@@ -9,6 +12,24 @@ use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
 use crate::inflight::{Charge, Completed, Finished, Outcome};
 use crate::port::SubmitError;
 use crate::shard::Shard;
+
+/// Wakes. A waker may be a user's, and what it panics with ends here: no task of the shard that the
+/// panic could end is running, and others wait for the shard. The panic hook has reported it.
+pub(super) fn wake(waker: Waker) {
+    guard(|| waker.wake());
+}
+
+/// Drops a waker, as [`wake`] wakes it.
+pub(super) fn drop_waker(waker: Option<Waker>) {
+    guard(|| drop(waker));
+}
+
+fn guard(code: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+        // A payload may panic in its turn; what that one panicked with is leaked.
+        let _ = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload)))); // Reported too.
+    }
+}
 
 impl<A: Assembly> Shard<A> {
     /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
@@ -38,12 +59,12 @@ impl<A: Assembly> Shard<A> {
             Completed::Last(charge, outcome) => {
                 self.note_in_flight();
                 if let Finished::Wake(waker) = charge.finish(outcome) {
-                    waker.wake();
+                    wake(waker);
                 }
             }
             Completed::More(waker) => {
                 if let Some(waker) = waker {
-                    waker.wake();
+                    wake(waker);
                 }
             }
             Completed::Stale => {}
@@ -122,7 +143,7 @@ impl<A: Assembly> Shard<A> {
                 SubmitError::Closed => libc::EPIPE,
             };
             if let Finished::Wake(waker) = charge.finish(Outcome::error(errno)) {
-                waker.wake();
+                wake(waker);
             }
         }
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
+use crate::shard::collect::drop_waker;
 use crate::shard::outpost::refuse;
 use crate::shard::{Letter, Shard};
 
@@ -37,7 +38,7 @@ impl<A: Assembly> Shard<A> {
         self.close_mail();
         let mut wakers = Vec::new();
         self.wheel.borrow_mut().advance(u64::MAX, |waker| wakers.push(waker));
-        drop(wakers);
+        wakers.into_iter().for_each(|waker| drop_waker(Some(waker)));
         reaped && everybody
     }
 

@@ -245,7 +245,7 @@ impl<A: Assembly> Shard<A> {
         let mut due = self.due.take();
         self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
         self.public().counters.timers_fired.add(due.len() as u64);
-        due.drain(..).for_each(Waker::wake);
+        due.drain(..).for_each(collect::wake);
         self.due.replace(due);
     }
 
@@ -273,7 +273,7 @@ impl<A: Assembly> Shard<A> {
             Letter::Cancel(token) => self.cancel_here(token),
             Letter::ClearTimer(key) => {
                 let waker = self.wheel.borrow_mut().remove(key);
-                drop(waker);
+                collect::drop_waker(waker);
             }
         }
     }

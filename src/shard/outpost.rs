@@ -12,6 +12,7 @@ use crate::inflight::{Charge, Finished, Outcome};
 use crate::port::{self, Lane};
 use crate::primitive::Arc;
 use crate::queue::SharedQueue;
+use crate::shard::collect::wake;
 use crate::shard::{Core, Letter};
 use crate::task::{Owner, Registry, Runnable, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
@@ -128,7 +129,7 @@ pub(super) fn refuse(letter: Letter) {
         Letter::Task(runnable) => drop(runnable),
         Letter::Submit(charge) => {
             if let Finished::Wake(waker) = charge.finish(Outcome::error(libc::EPIPE)) {
-                waker.wake();
+                wake(waker);
             }
         }
         // What they speak of ended with the shard.

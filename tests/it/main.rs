@@ -12,6 +12,7 @@ mod entries;
 mod fair;
 mod fs;
 mod idle;
+mod neighbours;
 mod net;
 mod parts;
 mod refused;
