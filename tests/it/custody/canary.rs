@@ -159,6 +159,9 @@ fn a_write_to_a_dropped_buffer_is_seen() {
     yard.assert_at_rest();
     assert_eq!(yard.alive(), 0);
     // SAFETY: within the memory, which the graveyard keeps; this is the crime that it looks for.
-    unsafe { *start.add(3) = 1 };
+    let inside = unsafe { start.add(3) };
+    // SAFETY:
+    // - as above.
+    unsafe { inside.write(1) };
     yard.assert_at_rest();
 }
