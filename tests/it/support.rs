@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use spargio::{Assemble, Assembly, JoinHandle, RuntimeHandleOf, RuntimeOf, ShardCtx, ShardId};
 
 /// A test that takes longer hangs. Far above what any test needs on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// A condition that does not come true within this time never will.
-pub(crate) const SOON: Duration = Duration::from_secs(15);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 type Describe = Box<dyn Fn() -> String + Send>;
 
