@@ -26,7 +26,7 @@ pub(super) fn drop_waker(waker: Option<Waker>) {
 fn guard(code: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
         // A payload may panic in its turn; what that one panicked with is leaked.
-        let _ = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload)))); // Reported too.
+        let _leaked = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload))));
     }
 }
 

@@ -62,7 +62,7 @@ fn an_entry_that_fails_says_why() {
         let error = elsewhere(spargio::run_with(Runtime::builder().shards(1), |_| async {
             panic!("inside of run")
         }));
-        let error = error.map(|()| ()).unwrap_err();
+        let error = error.unwrap_err();
         let RuntimeError::Join(join) = &error else { panic!("{error:?}") };
         assert_eq!(join.panic_message(), Some("inside of run"));
         assert_eq!(error.to_string(), "the task panicked: inside of run");

@@ -502,19 +502,18 @@ fn a_panic_is_handed_to_who_awaits<M: Make>(watch: &Watch) {
     let runtime = runtime::<M>(watch, 2);
     let handle = runtime.handle();
     let error = elsewhere(handle.spawn_stealable(async { panic!("plain") }).unwrap());
-    let error: JoinError = error.map(|()| ()).unwrap_err();
+    let error: JoinError = error.unwrap_err();
     assert!(error.is_panic() && !error.is_canceled());
     assert_eq!(error.panic_message(), Some("plain"));
     assert_eq!(error.to_string(), "the task panicked: plain");
     let task = handle.spawn_pinned(1, async { panic!("formatted {}", 7) }).unwrap();
-    let error = elsewhere(task).map(|()| ()).unwrap_err();
+    let error = elsewhere(task).unwrap_err();
     assert_eq!(error.panic_message(), Some("formatted 7"));
     let task = handle.spawn_local_on(0, |_| async { std::panic::panic_any(77u32) }).unwrap();
-    let error = elsewhere(task).map(|()| ()).unwrap_err();
+    let error = elsewhere(task).unwrap_err();
     assert_eq!((error.panic_message(), error.to_string().as_str()), (None, "the task panicked"));
     let payload = error.try_into_panic().unwrap();
     assert_eq!(payload.downcast_ref::<u32>(), Some(&77));
-    #[expect(clippy::diverging_sub_expression, reason = "the maker itself panics")]
     let task = handle.spawn_local_on(1, |_| -> Ready { panic!("the maker") }).unwrap();
     assert_eq!(elsewhere(task).unwrap_err().panic_message(), Some("the maker"));
 }
@@ -604,7 +603,7 @@ fn siblings_of_a_panic_go_on<M: Make>(watch: &Watch) {
     });
     wait_until("all wait", || go.waiting() == SIBLINGS + 1);
     go.set();
-    assert!(elsewhere(panics.unwrap()).map(|()| ()).unwrap_err().is_panic());
+    assert!(elsewhere(panics.unwrap()).unwrap_err().is_panic());
     for (number, task) in tasks.into_iter().enumerate() {
         assert_eq!(elsewhere(task).unwrap(), number);
     }

@@ -198,7 +198,7 @@ fn every_task_of_a_storm_runs_once_at_a_time<M: Make>(watch: &Watch) {
             for _ in 0..POLLS {
                 assert!(!inside.swap(true, Ordering::SeqCst), "polled by two shards at once");
                 polled.fetch_add(1, Ordering::SeqCst);
-                if number % 16 == 0 {
+                if number.is_multiple_of(16) {
                     thread::yield_now();
                 }
                 assert!(inside.swap(false, Ordering::SeqCst));
