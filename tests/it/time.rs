@@ -171,11 +171,13 @@ fn a_timeout_returns_whichever_is_first_and_prefers_the_value() {
         });
         assert_eq!(value.await, Ok(4));
         // What was timed out by reference goes on.
-        let mut slow = std::pin::pin!(async {
-            sleep(Duration::from_millis(20)).await;
-            5
-        });
+        let said = Cell::new(false);
+        let mut slow = std::pin::pin!(std::future::poll_fn(|_| match said.get() {
+            true => Poll::Ready(5),
+            false => Poll::Pending,
+        }));
         assert!(timeout(Duration::from_millis(1), &mut slow).await.is_err());
+        said.set(true);
         assert_eq!(timeout(long, slow).await, Ok(5));
     });
 }
