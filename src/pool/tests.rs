@@ -1,3 +1,5 @@
+//! What the pool hands out, keeps and gives back.
+
 use std::alloc::Layout;
 use std::thread;
 

@@ -50,8 +50,8 @@ impl<A: Assembly> Shard<A> {
         while self.core.live_tasks() > 0 {
             if self.is_late() && !told_all {
                 told_all = true;
-                // A shard that is stuck has not told its tasks, and some of them may run here. (What
-                // it spawned itself, it alone can wake for that; it hears of it when it is woken.)
+                // A shard that is stuck has not told its tasks, and some of them may run here. What
+                // that shard spawned itself hears of it when it runs or is woken.
                 self.core.shards.iter().for_each(|public| public.registry.abort_all());
             }
             self.fire_timers();

@@ -14,6 +14,7 @@ use crate::id::ShardId;
 use crate::primitive::Arc;
 
 mod join;
+mod list;
 mod raw;
 mod registry;
 mod runnable;
@@ -111,16 +112,15 @@ pub(crate) struct Home {
     pub(crate) confined: bool,
 }
 
+/// A task to be queued and its handle, or why there is none, and the future back.
+pub(crate) type Spawned<F> = Result<(Runnable, JoinHandle<<F as Future>::Output>), (Refusal, F)>;
+
 /// Makes a task of a future that any thread may poll and drop.
 ///
 /// # Errors
 ///
 /// The future comes back when the registry is closed or full.
-pub(crate) fn spawn<F>(
-    owner: impl Owner,
-    home: Home,
-    future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+pub(crate) fn spawn<F>(owner: impl Owner, home: Home, future: F) -> Spawned<F>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -206,11 +206,7 @@ where
 /// - The future holds nothing that is not `Send` before its first poll, or the caller
 ///   [binds](Runnable::bind) the task at once.
 /// - If `F::Output` is not `Send`, the handle stays on that thread.
-unsafe fn spawn_unchecked<F>(
-    owner: impl Owner,
-    home: Home,
-    future: F,
-) -> Result<(Runnable, JoinHandle<F::Output>), (Refusal, F)>
+unsafe fn spawn_unchecked<F>(owner: impl Owner, home: Home, future: F) -> Spawned<F>
 where
     F: Future + 'static,
     F::Output: 'static,

@@ -13,7 +13,8 @@ use crate::error::JoinError;
 use crate::id::{ShardId, TaskId};
 use crate::pool;
 use crate::primitive::{Arc, AtomicPtr, UnsafeCell};
-use crate::task::registry::{Links, Place, Registry};
+use crate::task::list::{Links, Place};
+use crate::task::registry::Registry;
 use crate::task::state::State;
 use crate::task::thread::{ThreadToken, with_here};
 use crate::task::{Home, RuntimeId, Scheduler};
@@ -272,9 +273,14 @@ pub(super) unsafe fn allocate<F: Future>(
 ///
 /// The pointer came from `allocate` with this type, and nobody else has it.
 pub(super) unsafe fn take_apart<F: Future>(task: NonNull<Header>) -> F {
+    let take = |stage: *mut Stage<F>| {
+        // SAFETY:
+        // - this is the stage that is lent.
+        unsafe { stage.replace(Stage::Gone) }
+    };
     // SAFETY:
-    // - passed on to the caller; the value is not used in place afterwards.
-    let stage = unsafe { with_stage::<F, _>(task, |stage| std::ptr::replace(stage, Stage::Gone)) };
+    // - passed on to the caller.
+    let stage = unsafe { with_stage::<F, _>(task, take) };
     // SAFETY:
     // - the same; the stage is empty, and nobody has a part.
     unsafe { free::<F>(task) };
@@ -313,10 +319,18 @@ unsafe fn empty<F: Future>(stage: *mut Stage<F>) -> Result<(), Box<dyn Any + Sen
     }))
 }
 
+/// # Safety
+///
+/// As of [`Vtable::poll`].
 unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> bool {
+    let poll = |stage| {
+        // SAFETY:
+        // - this is the stage that is lent; the caller may touch the future.
+        unsafe { poll_stage::<F>(stage, cx) }
+    };
     // SAFETY:
     // - the holder of the `Runnable` alone may touch the stage before the task is complete.
-    unsafe { with_stage::<F, _>(task, |stage| poll_stage(stage, cx)) }
+    unsafe { with_stage::<F, _>(task, poll) }
 }
 
 /// # Safety
@@ -358,6 +372,9 @@ unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> b
     true
 }
 
+/// # Safety
+///
+/// As of [`Vtable::cancel`].
 unsafe fn cancel<F: Future>(task: NonNull<Header>, cause: Cause) {
     let cancel = |stage: *mut Stage<F>| {
         // SAFETY:
@@ -380,6 +397,9 @@ unsafe fn cancel<F: Future>(task: NonNull<Header>, cause: Cause) {
     unsafe { with_stage::<F, _>(task, cancel) };
 }
 
+/// # Safety
+///
+/// As of [`Vtable::take`].
 unsafe fn take<F: Future>(task: NonNull<Header>, to: *mut ()) {
     let take = |stage: *mut Stage<F>| {
         // SAFETY:
@@ -397,6 +417,9 @@ unsafe fn take<F: Future>(task: NonNull<Header>, to: *mut ()) {
     unsafe { with_stage::<F, _>(task, take) };
 }
 
+/// # Safety
+///
+/// As of [`Vtable::drop_output`].
 unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
     let drop = |stage: *mut Stage<F>| {
         // SAFETY:
@@ -410,18 +433,26 @@ unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
     unsafe { with_stage::<F, _>(task, drop) };
 }
 
+/// # Safety
+///
+/// As of [`Vtable::free`].
 unsafe fn free<F: Future>(task: NonNull<Header>) {
-    let cell = task.cast::<TaskCell<F>>();
+    let registry = {
+        // SAFETY:
+        // - the task is still there.
+        let header = unsafe { task.as_ref() };
+        header.meta.registry
+    };
     // SAFETY:
-    // - nobody else knows the task; the owner is moved out once, as the memory is freed next.
-    let owner = unsafe { (&raw const (*cell.as_ptr()).header.meta.owner).read() };
+    // - the task is still there.
+    let owner = unsafe { &raw const (*task.as_ptr()).meta.owner };
     // SAFETY:
-    // - the same.
-    let registry = unsafe { (&raw const (*cell.as_ptr()).header.meta.registry).read() };
+    // - nobody else knows the task, and the memory is freed next: the owner is moved out once.
+    let owner = unsafe { owner.read() };
     // SAFETY:
     // - `allocate` has it from there; nothing in it is left to be dropped: the stage is empty and
     //   the waker slot too.
-    unsafe { pool::deallocate(cell) };
+    unsafe { pool::deallocate(task.cast::<TaskCell<F>>()) };
     with_here(|here| {
         let Some(here) = here else { return };
         // Compared only.

@@ -10,7 +10,7 @@
 //! | spawned by | ended by | leaves |
 //! |---|---|---|
 //! | owner | owner | at once |
-//! | owner | another thread | by the stack of the *ended*, when the owner next spawns or [settles](Registry::settle) |
+//! | owner | another thread | by the stack of the *ended*, when the owner next spawns or settles |
 //! | another thread | any | at once, under the lock |
 //!
 //! The stack of the ended never holds more than the own list, and that grows by the owner's spawns
@@ -25,10 +25,10 @@
 //!   cannot miss it, and one that does not begin after it may be taken to have come before it. As
 //!   `abort_all` runs on the owner's thread after it has seen the end, all its spawns are in the
 //!   list by then; those of others that succeeded came before `close` in the order of the lock.
-//! - **The limit.** Each place is taken from `taken`, which never exceeds the limit. The owner takes
-//!   some at a time and keeps what its tasks give back, but never more than
-//!   [a few](Registry::few) places per limit; others may therefore be refused that many too early.
-//!   With a limit below [`FINE`] none are kept, and the limit is exact.
+//! - **The limit.** Each place is taken from `taken`, which never exceeds the limit. The owner
+//!   takes [`FEW`] at a time and keeps up to twice as many of those that its tasks give back;
+//!   others may be refused that many too early. With a limit below [`FINE`] it keeps none, and the limit
+//!   is exact.
 //! - **The count** reads what has ended before what was spawned, so it is never too low; once the
 //!   registry is closed it only falls, and 0 means that all are gone.
 
@@ -39,6 +39,7 @@ use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
 use crate::id::TaskId;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock};
+use crate::task::list::{List, Place};
 use crate::task::raw::Header;
 use crate::task::state::Left;
 use crate::task::thread::with_here;
@@ -63,15 +64,6 @@ pub(crate) enum Refusal {
     Full { limit: usize },
 }
 
-/// Which list of its registry a task is in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
-    /// That of the owner's thread.
-    Own,
-    /// That behind the lock.
-    Shared,
-}
-
 /// What the registry's part of a task that ends needs yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
@@ -80,19 +72,6 @@ pub(super) enum Leave {
     Unlinked,
     /// The caller hands the task over once it is complete, and does not touch it afterwards.
     HandOver,
-}
-
-/// The neighbours of a task in its list. Touched by the owner, or under the lock.
-pub(super) struct Links {
-    before: Option<NonNull<Header>>,
-    after: Option<NonNull<Header>>,
-}
-
-impl Links {
-    /// Those of a task that is in no list.
-    pub(super) fn new() -> Self {
-        Self { before: None, after: None }
-    }
 }
 
 /// The live tasks that were spawned through one shard.
@@ -126,8 +105,8 @@ unsafe impl Send for Registry {}
 // - `own` is touched by the owner only, of which `owned` allows one; the rest is atomic or locked.
 unsafe impl Sync for Registry {}
 
-/// How far the registry is on its way down. Every run of a task reads it, so it lies apart from what
-/// is written.
+/// How far the registry is on its way down. Every run of a task reads it, so it lies apart from
+/// what is written.
 #[repr(align(128))]
 struct End {
     /// No task is taken any more.
@@ -198,8 +177,8 @@ impl Registry {
         self.end.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Takes no more tasks, and asks every one to end. Those of them that run or wait come to a last
-    /// poll, in which their future is dropped.
+    /// Takes no more tasks, and asks every one to end: it comes to a last run, in which its future
+    /// is dropped.
     ///
     /// On the owner's thread, or while there is no owner. Else of the owner's tasks only those hear
     /// of it that run or are woken; the owner tells the others when it comes here.
@@ -245,8 +224,9 @@ impl Registry {
             // SAFETY:
             // - this is the owner's thread, and nothing of it is lent.
             unsafe { self.with_own(|own| self.unlink_ended(own)) };
-            // Release pairs with `own`, and by way of the exchange below with `hand_over`.
-            self.owned.store(false, Ordering::Release);
+            // Release pairs with `own`, and by way of the exchange below with `hand_over`. A swap,
+            // so that it has its place among those of `own`.
+            self.owned.swap(false, Ordering::Release);
             let null = std::ptr::null_mut();
             // AcqRel: a push that this does not see acquires it. An exchange rather than a load,
             // because it sees the last push, or is seen by the next.
@@ -283,7 +263,10 @@ impl Registry {
         let name = shared.ids.next();
         // SAFETY:
         // - passed on to the caller.
-        unsafe { task.as_ref().meta().name(name, Place::Shared) };
+        let meta = unsafe { task.as_ref() }.meta();
+        // SAFETY:
+        // - the same.
+        unsafe { meta.name(name, Place::Shared) };
         add(&self.others_spawned, 1);
         // SAFETY:
         // - the list is locked, and the task in none.
@@ -306,7 +289,10 @@ impl Registry {
         let name = own.ids.next();
         // SAFETY:
         // - passed on to the caller of `enter`.
-        unsafe { task.as_ref().meta().name(name, Place::Own) };
+        let meta = unsafe { task.as_ref() }.meta();
+        // SAFETY:
+        // - the same.
+        unsafe { meta.name(name, Place::Own) };
         add(&self.own_spawned, 1);
         // SAFETY:
         // - this is the owner's list, and the task in none.
@@ -491,77 +477,6 @@ impl fmt::Debug for Registry {
             .field("live", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-/// A list threaded through the links of its tasks.
-struct List {
-    first: Option<NonNull<Header>>,
-}
-
-impl List {
-    fn new() -> Self {
-        Self { first: None }
-    }
-
-    /// # Safety
-    ///
-    /// The caller has the list, and the task is in none.
-    unsafe fn insert(&mut self, task: NonNull<Header>) {
-        if let Some(first) = self.first {
-            // SAFETY:
-            // - the task is in this list, which the caller has.
-            unsafe { with_links(first, |links| links.before = Some(task)) };
-        }
-        let links = Links { before: None, after: self.first };
-        // SAFETY:
-        // - the task is in no list yet.
-        unsafe { with_links(task, |old| *old = links) };
-        self.first = Some(task);
-    }
-
-    /// # Safety
-    ///
-    /// The caller has the list, and the task is in it.
-    unsafe fn remove(&mut self, task: NonNull<Header>) {
-        // SAFETY:
-        // - passed on to the caller.
-        let Links { before, after } =
-            unsafe { with_links(task, |links| std::mem::replace(links, Links::new())) };
-        match before {
-            // SAFETY:
-            // - a neighbour is in the same list.
-            Some(before) => unsafe { with_links(before, |links| links.after = after) },
-            None => self.first = after,
-        }
-        if let Some(after) = after {
-            // SAFETY:
-            // - a neighbour is in the same list.
-            unsafe { with_links(after, |links| links.before = before) };
-        }
-    }
-
-    fn for_each(&self, mut body: impl FnMut(NonNull<Header>)) {
-        let mut next = self.first;
-        while let Some(task) = next {
-            // SAFETY:
-            // - the task is in this list, which the caller has.
-            next = unsafe { with_links(task, |links| links.after) };
-            body(task);
-        }
-    }
-}
-
-/// # Safety
-///
-/// The caller has the list that the task is in, or the task is in none and nobody else knows it.
-unsafe fn with_links<R>(task: NonNull<Header>, body: impl FnOnce(&mut Links) -> R) -> R {
-    // SAFETY:
-    // - a task in a list is listed, which keeps it; else it is the caller's.
-    unsafe { task.as_ref() }.links.with_mut(|links| {
-        // SAFETY:
-        // - passed on to the caller.
-        body(unsafe { &mut *links })
-    })
 }
 
 /// The rest of a block of identities.

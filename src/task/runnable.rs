@@ -289,8 +289,10 @@ unsafe fn give_up_place(task: NonNull<Header>, leave: Leave) {
             let registry = NonNull::from(header.meta().registry());
             // SAFETY:
             // - the registry lives: a shard of its runtime runs around us, or `keep` keeps it.
-            // - the task is complete, and is handed over once.
-            unsafe { registry.as_ref().hand_over(task) };
+            let registry = unsafe { registry.as_ref() };
+            // SAFETY:
+            // - the registry asked for it, and the task is complete; the registry outlives this.
+            unsafe { registry.hand_over(task) };
             drop(keep);
         }
     }

@@ -4,8 +4,8 @@
 //!
 //! | part | how many | what it may do |
 //! |---|---|---|
-//! | *the* `Runnable`, in a queue or being run | one while `HELD` is set, else none | touch the future |
-//! | the join handle | one while `JOIN` is set | take the output once `COMPLETE` is set; own the waker slot while `JOIN_WAKER` is clear |
+//! | *the* `Runnable`, queued or run | one while `HELD` is set, else none | touch the future |
+//! | the join handle | one while `JOIN` is set | take the output, own the waker slot, see below |
 //! | the registry's list | one while `LISTED` is set | reach the word |
 //! | wakers and abort handles | the count | reach the word |
 //!
@@ -20,11 +20,12 @@
 //! | [`wake`](State::wake) | `HELD` | `HELD`, `NOTIFIED` | any |
 //! | [`abort`](State::abort) | as `wake`, and `ABORTED` | | any |
 //! | [`start`](State::start) | `HELD`, perhaps `NOTIFIED` | `HELD` | holder of the `Runnable` |
-//! | none | `HELD` | `HELD`: a task that woke itself is queued as it is | holder of the `Runnable` |
+//! | none: it woke itself | `HELD` | `HELD` | holder of the `Runnable` |
 //! | [`rest`](State::rest) | `HELD`, not `NOTIFIED` | not `HELD` | holder of the `Runnable` |
 //! | [`complete`](State::complete) | `HELD` | `HELD`, `COMPLETE` | holder of the `Runnable` |
 //! | [`unlist`](State::unlist) | `LISTED` | not `LISTED` | registry, or who completed |
-//! | [`wait`](State::wait), [`unwait`](State::unwait) | not `COMPLETE` | `JOIN_WAKER` set, clear | join handle |
+//! | [`wait`](State::wait) | not `COMPLETE` | `JOIN_WAKER` | join handle |
+//! | [`unwait`](State::unwait) | not `COMPLETE` | not `JOIN_WAKER` | join handle |
 //! | [`detach`](State::detach), [`disjoin`](State::disjoin) | `JOIN` | not `JOIN` | join handle |
 //!
 //! # Why it holds
@@ -36,18 +37,19 @@
 //!   the `wake` that sets `HELD` acquires; between them are read-modify-writes only, which continue
 //!   the release sequence. While `HELD` is set the `Runnable` moves by value, through a queue that
 //!   synchronises.
-//! - **No wake is lost.** A wake that finds `HELD` sets `NOTIFIED`, and only `start` clears it, after
-//!   which the task is polled (or ends). `rest` fails when it is set. So after each wake there is a
-//!   poll that begins later, and it sees what the waker wrote: `wake` releases, `start` acquires.
+//! - **No wake is lost.** A wake that finds `HELD` sets `NOTIFIED`, and only `start` clears it,
+//!   after which the task is polled (or ends). `rest` fails when it is set. So after each wake
+//!   there is a poll that begins later, and it sees what the waker wrote: `wake` releases, `start`
+//!   acquires.
 //! - **A yield without a locked instruction.** A task that wakes itself while it is polled is noted
 //!   in its thread, which is where the poll ends; `HELD` stays set and the task is queued. What
 //!   others do meanwhile is what they do to any `HELD` task: they set `NOTIFIED`, which the next
 //!   `start` finds. The load in `start` need not see the latest value: a `NOTIFIED` that it misses
 //!   is still there when the poll ends, since nothing but `start` clears it.
 //! - **Fresh tasks start as `HELD`**, so that the first run needs no locked instruction either.
-//! - **Aborts.** `ABORTED` is set by the operation that also sets `HELD` or `NOTIFIED`, so there is a
-//!   `start` that sees it; one that begins after the abort (in the sense of happens-before) cannot
-//!   miss it.
+//! - **Aborts.** `ABORTED` is set by the operation that also sets `HELD` or `NOTIFIED`, so there is
+//!   a `start` that sees it; one that begins after the abort (in the sense of happens-before)
+//!   cannot miss it.
 //! - **The output** is written before `complete` releases, and read by the join handle after it
 //!   acquired `COMPLETE`; who completes looks at it again only if `JOIN` was clear, and then
 //!   nobody else may. `JOIN` is never set again.
@@ -274,8 +276,8 @@ impl State {
         self.finish(seen, seen.0 | COMPLETE)
     }
 
-    /// As [`complete`](Self::complete), of a task whose future was leaked. The registry has
-    /// unlinked it, but the flag stays, and with it the memory.
+    /// As [`complete`](Self::complete), of a task whose future was leaked. The caller has taken a
+    /// reference that it never gives up, so that the memory stays.
     pub(super) fn complete_leaked(&self, seen: Seen) -> Result<(), Seen> {
         self.finish(seen, seen.0 | COMPLETE | LEAKED)
     }

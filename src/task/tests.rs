@@ -1,3 +1,5 @@
+//! What a task does, as the runtime and the user see it.
+
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn, ready};
@@ -19,6 +21,7 @@ use crate::id::ShardId;
 
 mod ends;
 mod panics;
+mod threads;
 
 /// A runtime of one thread: whoever calls `run` is its shard.
 #[derive(Debug)]

@@ -91,6 +91,9 @@ unsafe fn task_of(data: *const ()) -> NonNull<Header> {
     unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }
 }
 
+/// # Safety
+///
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY:
     // - a waker calls this with its own pointer.
@@ -101,6 +104,9 @@ unsafe fn clone(data: *const ()) -> RawWaker {
     RawWaker::new(data, &VTABLE)
 }
 
+/// # Safety
+///
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn wake(data: *const ()) {
     // SAFETY:
     // - a waker calls this with its own pointer.
@@ -118,6 +124,9 @@ unsafe fn wake(data: *const ()) {
     unsafe { follow(task, wake) };
 }
 
+/// # Safety
+///
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY:
     // - a waker calls this with its own pointer.
@@ -133,6 +142,9 @@ unsafe fn wake_by_ref(data: *const ()) {
     unsafe { follow(task, wake) };
 }
 
+/// # Safety
+///
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn release(data: *const ()) {
     // SAFETY:
     // - a waker calls this with its own pointer.
