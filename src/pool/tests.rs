@@ -1,4 +1,4 @@
-//! Memory comes back, also on other threads.
+//! What the pool hands out, keeps and gives back.
 
 use std::alloc::Layout;
 use std::thread;

@@ -14,6 +14,7 @@ use crate::id::ShardId;
 use crate::primitive::Arc;
 
 mod join;
+mod list;
 mod raw;
 mod registry;
 mod runnable;

@@ -13,7 +13,8 @@ use crate::error::JoinError;
 use crate::id::{ShardId, TaskId};
 use crate::pool;
 use crate::primitive::{Arc, AtomicPtr, UnsafeCell};
-use crate::task::registry::{Links, Place, Registry};
+use crate::task::list::{Links, Place};
+use crate::task::registry::Registry;
 use crate::task::state::State;
 use crate::task::thread::{ThreadToken, with_here};
 use crate::task::{Home, RuntimeId, Scheduler};
@@ -58,7 +59,6 @@ impl Meta {
     }
 
     /// Which list of the registry the task is in.
-    #[inline]
     pub(super) fn place(&self) -> Place {
         self.named().1
     }
@@ -117,7 +117,6 @@ impl Meta {
     /// # Safety
     ///
     /// Nobody else knows the task yet.
-    #[inline]
     pub(super) unsafe fn name(&self, id: TaskId, place: Place) {
         self.named.with_mut(|named| {
             // SAFETY:
@@ -332,12 +331,12 @@ unsafe fn empty<F: Future>(stage: *mut Stage<F>) -> Result<(), Box<dyn Any + Sen
 
 /// # Safety
 ///
-/// As [`Vtable::poll`].
+/// As of [`Vtable::poll`].
 unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> bool {
-    let poll = |stage: *mut Stage<F>| {
+    let poll = |stage| {
         // SAFETY:
-        // - this is the stage that is lent, on a thread that may touch the future.
-        unsafe { poll_stage(stage, cx) }
+        // - this is the stage that is lent; the caller may touch the future.
+        unsafe { poll_stage::<F>(stage, cx) }
     };
     // SAFETY:
     // - the holder of the `Runnable` alone may touch the stage before the task is complete.
@@ -385,7 +384,7 @@ unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> b
 
 /// # Safety
 ///
-/// As [`Vtable::cancel`].
+/// As of [`Vtable::cancel`].
 unsafe fn cancel<F: Future>(task: NonNull<Header>, cause: Cause) {
     let cancel = |stage: *mut Stage<F>| {
         // SAFETY:
@@ -410,7 +409,7 @@ unsafe fn cancel<F: Future>(task: NonNull<Header>, cause: Cause) {
 
 /// # Safety
 ///
-/// As [`Vtable::take`].
+/// As of [`Vtable::take`].
 unsafe fn take<F: Future>(task: NonNull<Header>, to: *mut ()) {
     let take = |stage: *mut Stage<F>| {
         // SAFETY:
@@ -430,7 +429,7 @@ unsafe fn take<F: Future>(task: NonNull<Header>, to: *mut ()) {
 
 /// # Safety
 ///
-/// As [`Vtable::drop_output`].
+/// As of [`Vtable::drop_output`].
 unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
     let drop = |stage: *mut Stage<F>| {
         // SAFETY:
@@ -446,19 +445,24 @@ unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
 
 /// # Safety
 ///
-/// As [`Vtable::free`].
+/// As of [`Vtable::free`].
 unsafe fn free<F: Future>(task: NonNull<Header>) {
-    let cell = task.cast::<TaskCell<F>>();
+    let registry = {
+        // SAFETY:
+        // - the task is still there.
+        let header = unsafe { task.as_ref() };
+        header.meta.registry
+    };
     // SAFETY:
-    // - nobody else knows the task.
-    let meta = unsafe { &raw const (*cell.as_ptr()).header.meta };
+    // - the task is still there.
+    let owner = unsafe { &raw const (*task.as_ptr()).meta.owner };
     // SAFETY:
-    // - the metadata are moved out once, as the memory is freed next.
-    let Meta { owner, registry, .. } = unsafe { meta.read() };
+    // - nobody else knows the task, and the memory is freed next: the owner is moved out once.
+    let owner = unsafe { owner.read() };
     // SAFETY:
     // - `allocate` has it from there; nothing in it is left to be dropped: the stage is empty and
     //   the waker slot too.
-    unsafe { pool::deallocate(cell) };
+    unsafe { pool::deallocate(task.cast::<TaskCell<F>>()) };
     with_here(|here| {
         let Some(here) = here else { return };
         // Compared only.

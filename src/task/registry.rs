@@ -10,12 +10,11 @@
 //! | spawned by | ended by | leaves |
 //! |---|---|---|
 //! | owner | owner | at once |
-//! | owner | another thread | by the stack of the *ended* (below) |
+//! | owner | another thread | by the stack of the *ended*, when the owner next spawns or settles |
 //! | another thread | any | at once, under the lock |
 //!
-//! What is on the stack of the ended leaves when the owner next spawns or
-//! [settles](Registry::settle). The stack never holds more than the own list, and that grows by
-//! the owner's spawns only, each of which empties the stack first: so it is bounded by the limit.
+//! The stack of the ended never holds more than the own list, and that grows by the owner's spawns
+//! only, each of which empties the stack first: so it is bounded by the limit.
 //!
 //! - **Nothing is lost.** A push to the stack is followed by a look whether there is an owner, and
 //!   disowning by a read-modify-write of the stack. If that comes after the push it sees the task;
@@ -27,33 +26,35 @@
 //!   `abort_all` runs on the owner's thread after it has seen the end, all its spawns are in the
 //!   list by then; those of others that succeeded came before `close` in the order of the lock.
 //! - **The limit.** Each place is taken from `taken`, which never exceeds the limit. The owner
-//!   takes some at a time and keeps what its tasks give back, but never more than
-//!   [a few](Registry::few) places per limit; others may therefore be refused that many too early.
-//!   With a limit below [`FINE`] none are kept, and the limit is exact.
+//!   takes [`FEW`] at a time and keeps up to twice as many of those that its tasks give back;
+//!   others may be refused that many too early. With a limit below [`FINE`] it keeps none, and the
+//!   limit
+//!   is exact.
 //! - **The count** reads what has ended before what was spawned, so it is never too low; once the
 //!   registry is closed it only falls, and 0 means that all are gone.
 
 use std::fmt;
+use std::ops::Range;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
+use crate::id::TaskId;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock};
+use crate::task::list::{List, Place};
 use crate::task::raw::Header;
 use crate::task::state::Left;
 use crate::task::thread::with_here;
 use crate::task::waker::{abort, free, release_reference};
 
-mod ids;
-mod list;
-
-pub(super) use list::Links;
-
-use ids::Ids;
-use list::List;
-
+/// Identities are handed to registries in blocks of this many, so that spawning shares no counter.
+const ID_BLOCK: u64 = 1 << 12;
 /// The owner keeps no place of a limit below this.
 const FINE: usize = 1 << 10;
 /// The owner takes at most so many places at a time.
 const FEW: usize = 32;
+
+/// The first identity of the next block. Not part of any model.
+static NEXT_BLOCK: StdAtomicU64 = StdAtomicU64::new(1);
 
 /// Why a task was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,15 +63,6 @@ pub(crate) enum Refusal {
     Closed,
     /// That many tasks are alive, and no more may be.
     Full { limit: usize },
-}
-
-/// Which list of its registry a task is in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
-    /// That of the owner's thread.
-    Own,
-    /// That behind the lock.
-    Shared,
 }
 
 /// What the registry's part of a task that ends needs yet.
@@ -186,8 +178,8 @@ impl Registry {
         self.end.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Takes no more tasks, and asks every one to end. Those of them that run or wait come to a
-    /// last poll, in which their future is dropped.
+    /// Takes no more tasks, and asks every one to end: it comes to a last run, in which its future
+    /// is dropped.
     ///
     /// On the owner's thread, or while there is no owner. Else of the owner's tasks only those hear
     /// of it that run or are woken; the owner tells the others when it comes here.
@@ -233,8 +225,9 @@ impl Registry {
             // SAFETY:
             // - this is the owner's thread, and nothing of it is lent.
             unsafe { self.with_own(|own| self.unlink_ended(own)) };
-            // Release pairs with `own`, and by way of the exchange below with `hand_over`.
-            self.owned.store(false, Ordering::Release);
+            // Release pairs with `own`, and by way of the exchange below with `hand_over`. A swap,
+            // so that it has its place among those of `own`.
+            self.owned.swap(false, Ordering::Release);
             let null = std::ptr::null_mut();
             // AcqRel: a push that this does not see acquires it. An exchange rather than a load,
             // because it sees the last push, or is seen by the next.
@@ -270,10 +263,10 @@ impl Registry {
         }
         let name = shared.ids.next();
         // SAFETY:
-        // - passed on to the caller: the task is alive.
+        // - passed on to the caller.
         let meta = unsafe { task.as_ref() }.meta();
         // SAFETY:
-        // - passed on to the caller: it has the task to itself.
+        // - the same.
         unsafe { meta.name(name, Place::Shared) };
         add(&self.others_spawned, 1);
         // SAFETY:
@@ -296,10 +289,10 @@ impl Registry {
         own.spare = spare;
         let name = own.ids.next();
         // SAFETY:
-        // - passed on to the caller of `enter`: the task is alive.
+        // - passed on to the caller of `enter`.
         let meta = unsafe { task.as_ref() }.meta();
         // SAFETY:
-        // - passed on to the caller of `enter`: it has the task to itself.
+        // - the same.
         unsafe { meta.name(name, Place::Own) };
         add(&self.own_spawned, 1);
         // SAFETY:
@@ -484,5 +477,24 @@ impl fmt::Debug for Registry {
             .field("limit", &self.limit)
             .field("live", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// The rest of a block of identities.
+struct Ids(Range<u64>);
+
+impl Ids {
+    fn new() -> Self {
+        Self(0..0)
+    }
+
+    fn next(&mut self) -> TaskId {
+        if self.0.is_empty() {
+            let first = NEXT_BLOCK.fetch_add(ID_BLOCK, StdOrdering::Relaxed);
+            self.0 = first..first + ID_BLOCK;
+        }
+        let id = self.0.start;
+        self.0.start += 1;
+        TaskId::new(id)
     }
 }

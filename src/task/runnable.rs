@@ -300,7 +300,7 @@ unsafe fn give_up_place(task: NonNull<Header>, leave: Leave) {
             // - the registry lives: a shard of its runtime runs around us, or `keep` keeps it.
             let registry = unsafe { registry.as_ref() };
             // SAFETY:
-            // - the task is complete, and is handed over once.
+            // - the registry asked for it, and the task is complete; the registry outlives this.
             unsafe { registry.hand_over(task) };
             drop(keep);
         }

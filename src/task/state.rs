@@ -4,13 +4,10 @@
 //!
 //! | part | how many | what it may do |
 //! |---|---|---|
-//! | *the* `Runnable`, queued or running | one while `HELD` is set | touch the future |
-//! | the join handle | one while `JOIN` is set | take the output; own the waker slot (below) |
+//! | *the* `Runnable`, queued or run | one while `HELD` is set, else none | touch the future |
+//! | the join handle | one while `JOIN` is set | take the output, own the waker slot, see below |
 //! | the registry's list | one while `LISTED` is set | reach the word |
 //! | wakers and abort handles | the count | reach the word |
-//!
-//! The join handle takes the output once `COMPLETE` is set, and owns the waker slot while
-//! `JOIN_WAKER` is clear.
 //!
 //! The memory is freed by whoever removes the last of `JOIN`, `LISTED` and the count: there is no
 //! count for the `Runnable`, because `LISTED` is set until the future is gone.
@@ -23,7 +20,7 @@
 //! | [`wake`](State::wake) | `HELD` | `HELD`, `NOTIFIED` | any |
 //! | [`abort`](State::abort) | as `wake`, and `ABORTED` | | any |
 //! | [`start`](State::start) | `HELD`, perhaps `NOTIFIED` | `HELD` | holder of the `Runnable` |
-//! | none: it woke itself, and is queued as it is | `HELD` | `HELD` | holder of the `Runnable` |
+//! | none: it woke itself | `HELD` | `HELD` | holder of the `Runnable` |
 //! | [`rest`](State::rest) | `HELD`, not `NOTIFIED` | not `HELD` | holder of the `Runnable` |
 //! | [`complete`](State::complete) | `HELD` | `HELD`, `COMPLETE` | holder of the `Runnable` |
 //! | [`unlist`](State::unlist) | `LISTED` | not `LISTED` | registry, or who completed |
@@ -189,7 +186,6 @@ impl Seen {
 
 impl State {
     /// A task that has its `Runnable`, its join handle and its place in a list.
-    #[inline]
     pub(super) fn new() -> Self {
         Self(AtomicUsize::new(HELD | JOIN | LISTED))
     }
@@ -291,8 +287,8 @@ impl State {
         self.finish(seen, seen.0 | COMPLETE)
     }
 
-    /// As [`complete`](Self::complete), of a task whose future was leaked. The registry has
-    /// unlinked it, but the flag stays, and with it the memory.
+    /// As [`complete`](Self::complete), of a task whose future was leaked. The caller has taken a
+    /// reference that it never gives up, so that the memory stays.
     #[inline]
     pub(super) fn complete_leaked(&self, seen: Seen) -> Result<(), Seen> {
         self.finish(seen, seen.0 | COMPLETE | LEAKED)

@@ -1,4 +1,4 @@
-//! Tasks on a toy runtime of one thread: spawning, running, joining, aborting.
+//! What a task does, as the runtime and the user see it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,6 +21,7 @@ use crate::id::ShardId;
 
 mod ends;
 mod panics;
+mod threads;
 
 /// A runtime of one thread: whoever calls `run` is its shard.
 #[derive(Debug)]

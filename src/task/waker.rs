@@ -93,7 +93,7 @@ unsafe fn task_of(data: *const ()) -> NonNull<Header> {
 
 /// # Safety
 ///
-/// As `RawWakerVTable` says: called with the pointer of a waker of this module.
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY:
     // - a waker calls this with its own pointer.
@@ -106,7 +106,7 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 
 /// # Safety
 ///
-/// As `RawWakerVTable` says: called with the pointer of a waker of this module.
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn wake(data: *const ()) {
     // SAFETY:
     // - a waker calls this with its own pointer.
@@ -126,7 +126,7 @@ unsafe fn wake(data: *const ()) {
 
 /// # Safety
 ///
-/// As `RawWakerVTable` says: called with the pointer of a waker of this module.
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY:
     // - a waker calls this with its own pointer.
@@ -144,7 +144,7 @@ unsafe fn wake_by_ref(data: *const ()) {
 
 /// # Safety
 ///
-/// As `RawWakerVTable` says: called with the pointer of a waker of this module.
+/// As of the functions of a [`RawWakerVTable`].
 unsafe fn release(data: *const ()) {
     // SAFETY:
     // - a waker calls this with its own pointer.

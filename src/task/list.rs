@@ -1,18 +1,27 @@
-//! The list of live tasks, threaded through the tasks themselves.
+//! A list of tasks, threaded through the tasks.
 
 use std::ptr::NonNull;
 
 use crate::task::raw::Header;
 
+/// Which list of its registry a task is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    /// That of the owner's thread.
+    Own,
+    /// That behind the lock.
+    Shared,
+}
+
 /// The neighbours of a task in its list. Touched by the owner, or under the lock.
-pub(in crate::task) struct Links {
+pub(super) struct Links {
     before: Option<NonNull<Header>>,
     after: Option<NonNull<Header>>,
 }
 
 impl Links {
     /// Those of a task that is in no list.
-    pub(in crate::task) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { before: None, after: None }
     }
 }
@@ -23,10 +32,13 @@ pub(super) struct List {
 }
 
 impl List {
+    /// An empty list.
     pub(super) fn new() -> Self {
         Self { first: None }
     }
 
+    /// Puts a task first.
+    ///
     /// # Safety
     ///
     /// The caller has the list, and the task is in none.
@@ -43,6 +55,8 @@ impl List {
         self.first = Some(task);
     }
 
+    /// Takes a task out.
+    ///
     /// # Safety
     ///
     /// The caller has the list, and the task is in it.
@@ -64,6 +78,7 @@ impl List {
         }
     }
 
+    /// Shows every task. The caller has the list.
     pub(super) fn for_each(&self, mut body: impl FnMut(NonNull<Header>)) {
         let mut next = self.first;
         while let Some(task) = next {
