@@ -129,12 +129,16 @@ impl<A: Assembly> Shard<A> {
     fn await_others(&self) -> bool {
         self.core.quiet.arrive();
         let shards = self.core.shards.len();
+        // Who ends the runtime does not wait for this, and a shard that goes without the others
+        // leaks its ring: one that reaps after the deadline is worth waiting for.
+        let wait_until = self.now() + 2 * REAP;
         loop {
             // The deadline may yet be set, or brought forward, by who waits for the runtime.
             if self.core.quiet.wait(shards, PATIENCE) {
                 return true;
             }
-            if self.is_late() || self.failure.borrow().is_some() {
+            let is_too_late = self.is_late() && self.now() >= wait_until;
+            if is_too_late || self.failure.borrow().is_some() {
                 return false;
             }
         }
