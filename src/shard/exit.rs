@@ -25,11 +25,14 @@ impl<A: Assembly> Shard<A> {
         if self.core.phase() == Phase::Running {
             // The driver failed. A runtime without this shard would lose wakes, so it closes.
             self.core.close();
-            self.core.wake_all();
+            self.core.ring_others(self.me);
         }
         self.end_tasks();
         self.leaving.set(true);
         let reaped = self.end_operations();
+        if self.failure.borrow().is_some() {
+            self.core.ring_others(self.me);
+        }
         let everybody = self.await_others();
         let public = self.public();
         public.gate.close();
@@ -87,6 +90,7 @@ impl<A: Assembly> Shard<A> {
     /// belongs. The ring and the operations are left as they are, because the kernel uses them.
     pub(super) fn abandon(&self) {
         self.core.close();
+        self.core.ring_others(self.me);
         self.close_mail();
         self.public().registry.abort_all();
         while let Some(runnable) = self.next_task() {

@@ -82,7 +82,21 @@ impl<A: Assembly> Core<A> {
         }
     }
 
-    fn ring_foreign(&self, target: ShardId) {
+    /// Rings every other shard by a call of its own, whatever the gates say: bells that were queued
+    /// on a ring which broke are lost, and their targets take themselves for rung.
+    ///
+    /// For a shard that has not fallen silent: until then the others keep their doorbells.
+    pub(super) fn ring_others(&self, me: ShardId) {
+        for index in 0..self.shards.len() {
+            let target = ShardId::from_index(index);
+            if target != me && self.public(target).ringer.get().is_some() {
+                self.ring_foreign(target);
+            }
+        }
+    }
+
+    /// Rings without a ring of the caller's, which has the duty.
+    pub(super) fn ring_foreign(&self, target: ShardId) {
         let public = self.public(target);
         let ringer = public.ringer.get();
         let ringer = ringer.expect("a shard sleeps only after it has opened its doorbell");
