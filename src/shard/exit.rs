@@ -27,11 +27,14 @@ impl<A: Assembly> Shard<A> {
         // count of live tasks only falls.
         if self.core.close() {
             // The driver failed. A runtime without this shard would lose wakes, so it closes.
-            self.core.wake_all();
+            self.core.ring_others(self.me);
         }
         self.end_tasks();
         self.leaving.set(true);
         let reaped = self.end_operations();
+        if self.failure.borrow().is_some() {
+            self.core.ring_others(self.me);
+        }
         let everybody = self.await_others();
         let public = self.public();
         public.gate.close();
@@ -89,6 +92,7 @@ impl<A: Assembly> Shard<A> {
     /// belongs. The ring and the operations are left as they are, because the kernel uses them.
     pub(super) fn abandon(&self) {
         self.core.close();
+        self.core.ring_others(self.me);
         self.close_mail();
         self.public().registry.abort_all();
         while let Some(runnable) = self.next_task() {
@@ -131,12 +135,16 @@ impl<A: Assembly> Shard<A> {
     fn await_others(&self) -> bool {
         self.core.quiet.arrive();
         let shards = self.core.shards.len();
+        // Who ends the runtime does not wait for this, and a shard that goes without the others
+        // leaks its ring: one that reaps after the deadline is worth waiting for.
+        let wait_until = self.now() + 2 * REAP;
         loop {
             // The deadline may yet be set, or brought forward, by who waits for the runtime.
             if self.core.quiet.wait(shards, PATIENCE) {
                 return true;
             }
-            if self.is_late() || self.failure.borrow().is_some() {
+            let is_too_late = self.is_late() && self.now() >= wait_until;
+            if is_too_late || self.failure.borrow().is_some() {
                 return false;
             }
         }

@@ -83,6 +83,19 @@ impl<A: Assembly> Core<A> {
         }
     }
 
+    /// Rings every other shard by a call of its own, whatever the gates say: bells that were queued
+    /// on a ring which broke are lost, and their targets take themselves for rung.
+    ///
+    /// For a shard that has not fallen silent: until then the others keep their doorbells.
+    pub(super) fn ring_others(&self, me: ShardId) {
+        for index in 0..self.shards.len() {
+            let target = ShardId::from_index(index);
+            if target != me && self.public(target).ringer.get().is_some() {
+                self.ring_foreign(target);
+            }
+        }
+    }
+
     /// Rings without a ring of one's own. Not for longer than the target's doorbell stays open.
     pub(super) fn ring_foreign(&self, target: ShardId) {
         let public = self.public(target);

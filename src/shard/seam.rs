@@ -181,6 +181,11 @@ impl<A: Assembly> Shard<A> {
     /// Rings a shard whose gate gave this one the duty. From within a poll the ring goes out at
     /// once, because nobody knows how long the poll still lasts; else before the next poll.
     pub(super) fn ring(&self, target: ShardId) {
+        if self.failure.borrow().is_some() {
+            // What is queued on the ring goes nowhere any more.
+            self.core.ring_foreign(target);
+            return;
+        }
         let ringer = self.core.public(target).ringer.get();
         let ringer = ringer.expect("shards run tasks only when all of them have opened");
         let result = A::Doorbell::ring(&mut self.driver.borrow_mut(), ringer);

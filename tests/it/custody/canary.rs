@@ -158,10 +158,9 @@ fn a_write_to_a_dropped_buffer_is_seen() {
     drop(buffer);
     yard.assert_at_rest();
     assert_eq!(yard.alive(), 0);
-    // SAFETY: within the memory, which the graveyard keeps; this is the crime that it looks for.
-    let inside = unsafe { start.add(3) };
-    // SAFETY:
-    // - as above.
-    unsafe { inside.write(1) };
+    // SAFETY: within the memory, which the graveyard keeps.
+    let place = unsafe { start.add(3) };
+    // SAFETY: as above; this is the crime that the graveyard looks for.
+    unsafe { place.write(1) };
     yard.assert_at_rest();
 }

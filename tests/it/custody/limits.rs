@@ -48,7 +48,7 @@ fn an_operation_beyond_the_limit_is_refused_with_its_buffer() {
         drop(buf);
         drop(streams);
         wait_until("the slots are free", || runtime.stats_snapshot().total().in_flight == 0);
-        assert_eq!(yard.alive(), 0);
+        wait_until("the buffers are let go", || yard.alive() == 0);
         let (own, peer) = connections(1).remove(0);
         drop(peer);
         let stream = TcpStream::from_std_on(&handle, own).unwrap();
