@@ -42,6 +42,7 @@ impl List {
     /// # Safety
     ///
     /// The caller has the list, and the task is in none.
+    #[inline]
     pub(super) unsafe fn insert(&mut self, task: NonNull<Header>) {
         if let Some(first) = self.first {
             // SAFETY:
@@ -60,6 +61,7 @@ impl List {
     /// # Safety
     ///
     /// The caller has the list, and the task is in it.
+    #[inline]
     pub(super) unsafe fn remove(&mut self, task: NonNull<Header>) {
         // SAFETY:
         // - passed on to the caller.
@@ -93,6 +95,7 @@ impl List {
 /// # Safety
 ///
 /// The caller has the list that the task is in, or the task is in none and nobody else knows it.
+#[inline]
 unsafe fn with_links<R>(task: NonNull<Header>, body: impl FnOnce(&mut Links) -> R) -> R {
     // SAFETY:
     // - a task in a list is listed, which keeps it; else it is the caller's.

@@ -79,6 +79,7 @@ pub(super) enum Leave {
 pub(crate) struct Registry {
     end: End,
     limit: usize,
+    /// How many places the owner takes at a time; it keeps up to twice as many.
     few: usize,
     /// Some thread has the own part.
     owned: AtomicBool,
@@ -149,11 +150,6 @@ impl Registry {
         }
     }
 
-    /// How many places the owner takes at a time; it keeps up to twice as many.
-    fn few(&self) -> usize {
-        self.few
-    }
-
     /// How many tasks are alive.
     pub(crate) fn len(&self) -> usize {
         // Acquire pairs with the releases in `leave`: a task that is seen to have ended is seen to
@@ -202,11 +198,13 @@ impl Registry {
     }
 
     /// Whether all tasks were asked to end.
+    #[inline]
     pub(super) fn is_ending(&self) -> bool {
         self.end.ending.load(Ordering::Relaxed)
     }
 
     /// Frees the tasks that ended on other threads. On the owner's thread.
+    #[inline]
     pub(crate) fn settle(&self) {
         if !self.ended.load(Ordering::Relaxed).is_null() {
             self.as_owner(|_| {});
@@ -275,13 +273,14 @@ impl Registry {
         Ok(())
     }
 
+    #[inline]
     fn enter_own(&self, own: &mut Own, task: NonNull<Header>) -> Result<(), Refusal> {
         self.unlink_ended(own);
         if self.end.closed.load(Ordering::Relaxed) {
             return Err(Refusal::Closed);
         }
         if own.spare == 0 {
-            own.spare = self.take_places(self.few().max(1));
+            own.spare = self.take_places(self.few.max(1));
         }
         let Some(spare) = own.spare.checked_sub(1) else {
             return Err(Refusal::Full { limit: self.limit });
@@ -307,6 +306,7 @@ impl Registry {
     ///
     /// The task is of this registry and listed, and this is done once, by the holder of its
     /// `Runnable`.
+    #[inline]
     pub(super) unsafe fn leave(&self, task: NonNull<Header>) -> Leave {
         // SAFETY:
         // - the task is listed, which keeps it.
@@ -338,13 +338,14 @@ impl Registry {
         }
     }
 
+    #[inline]
     fn leave_own(&self, own: &mut Own, task: NonNull<Header>) {
         // SAFETY:
         // - this is the owner's list, and the task in it.
         unsafe { own.list.remove(task) };
         own.spare += 1;
-        if own.spare > 2 * self.few() {
-            let surplus = own.spare - self.few();
+        if own.spare > 2 * self.few {
+            let surplus = own.spare - self.few;
             own.spare -= surplus;
             self.taken.fetch_sub(surplus, Ordering::Relaxed);
         }
@@ -371,10 +372,8 @@ impl Registry {
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             );
-            match swap {
-                Ok(_) => break,
-                Err(now) => first = now,
-            }
+            let Err(now) = swap else { break };
+            first = now;
         }
         // Relaxed: if `disown` did not see the push, the push saw `disown`.
         if !self.owned.load(Ordering::Relaxed) && self.own() {
@@ -394,10 +393,8 @@ impl Registry {
                 Ordering::Relaxed,
                 Ordering::Relaxed,
             );
-            match swap {
-                Ok(_) => return count,
-                Err(now) => taken = now,
-            }
+            let Err(now) = swap else { return count };
+            taken = now;
         }
     }
 
@@ -422,6 +419,7 @@ impl Registry {
     /// # Safety
     ///
     /// The caller is the owner, and this is not called by `body`.
+    #[inline]
     unsafe fn with_own<R>(&self, body: impl FnOnce(&mut Own) -> R) -> R {
         self.own.with_mut(|own| {
             // SAFETY:
@@ -465,6 +463,7 @@ fn retained(task: NonNull<Header>) -> NonNull<Header> {
 }
 
 /// Counts on, in a counter that this thread alone writes at this time.
+#[inline]
 fn add(counter: &AtomicUsize, count: usize) {
     let now = counter.load(Ordering::Relaxed).wrapping_add(count);
     // Release pairs with `len`, for what has ended.

@@ -39,6 +39,7 @@ impl ThreadToken {
     pub(super) const NONE: Self = Self(0);
 
     /// That of this thread.
+    #[inline]
     pub(super) fn current() -> Self {
         static NEXT: StdAtomicU64 = StdAtomicU64::new(1);
         slot::THREAD.with(|thread| {

@@ -16,6 +16,7 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, re
 /// # Safety
 ///
 /// It is not used after the poll; clones of it may be.
+#[inline]
 pub(super) unsafe fn borrowed(task: NonNull<Header>) -> ManuallyDrop<Waker> {
     // SAFETY:
     // - `RawWaker`: the functions are thread-safe, as `State` is, and hold to the contract. The
@@ -43,6 +44,7 @@ pub(super) unsafe fn abort(task: NonNull<Header>) {
 /// # Safety
 ///
 /// The caller has it.
+#[inline]
 pub(super) unsafe fn release_reference(task: NonNull<Header>) {
     // SAFETY:
     // - passed on to the caller.
@@ -56,6 +58,7 @@ pub(super) unsafe fn release_reference(task: NonNull<Header>) {
 /// # Safety
 ///
 /// Nobody has a part of the task, and its output is gone.
+#[inline]
 pub(super) unsafe fn free(task: NonNull<Header>) {
     // SAFETY:
     // - the task is still there.
@@ -68,6 +71,7 @@ pub(super) unsafe fn free(task: NonNull<Header>) {
 /// # Safety
 ///
 /// The word of the task has just said this.
+#[inline]
 unsafe fn follow(task: NonNull<Header>, wake: Wake) {
     match wake {
         Wake::Nothing => {}
@@ -85,6 +89,7 @@ unsafe fn follow(task: NonNull<Header>, wake: Wake) {
 /// # Safety
 ///
 /// The pointer is that of a waker of this module, which is not gone.
+#[inline]
 unsafe fn task_of(data: *const ()) -> NonNull<Header> {
     // SAFETY:
     // - wakers of this module are made of pointers that are not null.
