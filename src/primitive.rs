@@ -8,6 +8,7 @@ mod imp {
         AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, fence,
     };
     pub(crate) use std::sync::{Arc, Mutex, MutexGuard};
+    pub(super) use std::thread::yield_now;
 
     /// `std::cell::UnsafeCell` with loom's access style, so that loom can check each access.
     #[derive(Debug)]
@@ -38,8 +39,10 @@ mod imp {
         AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, fence,
     };
     pub(crate) use loom::sync::{Arc, Mutex, MutexGuard};
+    pub(super) use loom::thread::yield_now;
 }
 
+use imp::yield_now;
 pub(crate) use imp::*;
 pub(crate) use std::sync::atomic::Ordering;
 
@@ -47,4 +50,10 @@ pub(crate) use std::sync::atomic::Ordering;
 /// locks, so the data is whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Lets others go on, in a loop that waits for a step of theirs which is about to come.
+pub(crate) fn pause() {
+    spin_loop();
+    yield_now();
 }

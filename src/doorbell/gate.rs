@@ -1,7 +1,7 @@
 //! The word of a shard that says whether it must be rung: the waker's and the sleeper's halves of
 //! the parking protocol in `README.md`.
 
-use crate::primitive::{AtomicU32, Ordering, fence, spin_loop};
+use crate::primitive::{AtomicU32, Ordering, fence, pause};
 
 /// The shard is awake and will look for itself.
 const AWAKE: u32 = 0;
@@ -135,18 +135,6 @@ impl Gate {
             pause();
         }
     }
-}
-
-#[cfg(not(loom))]
-fn pause() {
-    spin_loop();
-    std::thread::yield_now();
-}
-
-#[cfg(loom)]
-fn pause() {
-    spin_loop();
-    loom::thread::yield_now();
 }
 
 #[cfg(test)]

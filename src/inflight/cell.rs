@@ -37,7 +37,7 @@ use std::task::{Poll, Waker};
 use crate::driver::{Sqe, Token};
 use crate::id::ShardId;
 use crate::pool;
-use crate::primitive::{AtomicU32, Ordering, UnsafeCell, spin_loop};
+use crate::primitive::{AtomicU32, Ordering, UnsafeCell, pause};
 
 /// What an operation carries and what becomes of it.
 ///
@@ -438,18 +438,6 @@ impl<T: Operation> fmt::Debug for Claim<T> {
 }
 
 mod charge;
-
-#[cfg(not(loom))]
-fn pause() {
-    spin_loop();
-    std::thread::yield_now();
-}
-
-#[cfg(loom)]
-fn pause() {
-    spin_loop();
-    loom::thread::yield_now();
-}
 
 #[cfg(test)]
 #[cfg(loom)]
