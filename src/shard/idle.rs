@@ -30,11 +30,12 @@ impl<A: Assembly> Shard<A> {
         if self.wait_out_timer() {
             return;
         }
-        let window = self.spin_window();
-        if !window.is_zero() && self.glance() {
+        let may_spin = !self.spin.borrow().window().is_zero();
+        if may_spin && self.glance() {
             self.spin.borrow_mut().hit();
             return;
         }
+        let window = self.spin_window();
         self.core.idle.begin_search();
         let found = self.search(window);
         // The last searcher that found work sees whether there is more of it (K1..K4 again).
@@ -93,7 +94,11 @@ impl<A: Assembly> Shard<A> {
             return window;
         }
         let cpu = cpu::current();
-        self.public().cpu.store(cpu, Ordering::Relaxed);
+        let noted = &self.public().cpu;
+        // Others read it as often as they run out of work.
+        if noted.load(Ordering::Relaxed) != cpu {
+            noted.store(cpu, Ordering::Relaxed);
+        }
         let is_wanted = self.core.shards.iter().enumerate().any(|(index, public)| {
             index != self.me.index()
                 && public.cpu.load(Ordering::Relaxed) == cpu
@@ -245,7 +250,7 @@ impl<A: Assembly> Shard<A> {
         if backlog == 0 {
             return;
         }
-        let wait = self.poll_nanos.get().saturating_mul(queued as u64);
+        let wait = self.pace.borrow().poll_nanos().saturating_mul(queued as u64);
         self.core.call_for_help(wait > WAKE_COST_NANOS);
     }
 }

@@ -29,6 +29,7 @@ mod idle;
 mod lead;
 mod mailbox;
 mod outpost;
+mod pace;
 mod pack;
 mod quiet;
 mod seam;
@@ -41,6 +42,7 @@ pub(crate) use outpost::Outpost;
 use self::core::{Public, runnable_from};
 use defer::Deferred;
 use lead::Lead;
+use pace::Pace;
 use pack::Pack;
 use spin::Spin;
 use steal::Victims;
@@ -49,8 +51,6 @@ use steal::Victims;
 const LIFO_IN_A_ROW: u32 = 3;
 /// Every so many polls a task is taken from the injected end first.
 const INJECTED_EVERY: u32 = 31;
-/// Every so many polls the driver is asked whether something is pending, and the clock is read.
-const LOOK_EVERY: u32 = 8;
 /// Letters taken in one turn.
 const LETTERS_PER_TURN: usize = 256;
 /// A backlog that will wait longer than this is worth waking another shard for.
@@ -86,6 +86,7 @@ pub(crate) struct Shard<A: Assembly> {
     spin: RefCell<Spin>,
     lead: RefCell<Lead>,
     pack: RefCell<Pack>,
+    pace: RefCell<Pace>,
     /// A task is being polled.
     polling: Cell<bool>,
     /// Fds that the ring was asked to close and has not closed yet.
@@ -108,8 +109,6 @@ pub(crate) struct Shard<A: Assembly> {
     watchful: Cell<bool>,
     /// Fds are closed by a direct call: the ring takes nothing more.
     leaving: Cell<bool>,
-    /// The length of a poll, learned, in nanoseconds.
-    poll_nanos: Cell<u64>,
     /// The driver failed in a way that it cannot recover from.
     failure: RefCell<Option<io::Error>>,
 }
@@ -148,6 +147,7 @@ impl<A: Assembly> Shard<A> {
             spin: RefCell::new(Spin::new(options.spin)),
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
+            pace: RefCell::new(Pace::new()),
             polling: Cell::new(false),
             closing: Cell::new(0),
             bells_owed: Cell::new(false),
@@ -160,7 +160,6 @@ impl<A: Assembly> Shard<A> {
             watchful: Cell::new(false),
             pinned_first: Cell::new(false),
             leaving: Cell::new(false),
-            poll_nanos: Cell::new(1_000),
             failure: RefCell::new(None),
             core,
         };
@@ -281,40 +280,27 @@ impl<A: Assembly> Shard<A> {
     /// Runs tasks until there are none, or the budget of polls or of time is used up.
     fn run_tasks(&self) {
         let options = &self.core.options;
-        let mut start = None;
-        let mut polls = 0;
+        let mut lap = self.pace.borrow().begin();
         self.offer_backlog();
-        while polls < options.poll_budget {
+        while lap.polls() < options.poll_budget {
             let Some(runnable) = self.next_task() else { break };
             // Their targets sleep, and this poll may be long.
             if self.bells_owed.get() {
                 self.send_bells();
             }
-            let start = *start.get_or_insert_with(|| self.now());
+            lap.poll(|| self.now());
             self.poll(runnable);
-            polls += 1;
-            // Long polls are watched closely, short ones from time to time.
-            let long = self.poll_nanos.get() > 20_000;
-            if long || polls % LOOK_EVERY == 0 {
+            if lap.is_look_due() {
                 if self.driver.borrow().pending() {
                     self.flush_ring();
                     self.collect();
                 }
-                if self.now() - start > options.time_budget {
+                if lap.elapsed(self.now()) > options.time_budget {
                     break;
                 }
             }
         }
-        if let Some(start) = start {
-            self.learn_poll_time(start, polls);
-        }
-    }
-
-    fn learn_poll_time(&self, start: Instant, polls: u32) {
-        let spent = u64::try_from((self.now() - start).as_nanos()).unwrap_or(u64::MAX);
-        let each = spent / u64::from(polls.max(1));
-        // An average that gives the last turn a weight of an eighth.
-        self.poll_nanos.set(self.poll_nanos.get().saturating_mul(7).saturating_add(each) / 8);
+        self.pace.borrow_mut().end(&lap, || self.now());
     }
 
     fn next_task(&self) -> Option<Runnable> {

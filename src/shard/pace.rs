@@ -1,0 +1,183 @@
+//! How long polls take: learned from turns that are timed now and then, because reading the clock
+//! may cost as much as a poll.
+
+use std::time::{Duration, Instant};
+
+/// Polls that take this many nanoseconds are watched one by one.
+const LONG: u64 = 20_000;
+/// Short polls between two looks at the ring and the clock.
+const STRIDE: u32 = 16;
+/// One turn of so many is timed from its first poll on.
+const TIMED: u32 = 8;
+/// What is believed before anything was measured, in nanoseconds.
+const FIRST: u64 = 1_000;
+
+/// The length of a poll, learned.
+#[derive(Debug)]
+pub(super) struct Pace {
+    poll_nanos: u64,
+    /// Turns that go by before one is timed from its first poll on.
+    untimed: u32,
+}
+
+/// The polls of one turn.
+#[derive(Debug)]
+pub(super) struct Lap {
+    polls: u32,
+    /// Polls between two looks.
+    stride: u32,
+    is_timed: bool,
+    /// When the clock was read first, and after how many polls.
+    start: Option<(Instant, u32)>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self { poll_nanos: FIRST, untimed: 0 }
+    }
+
+    /// The length of a poll, in nanoseconds.
+    pub(super) fn poll_nanos(&self) -> u64 {
+        self.poll_nanos
+    }
+
+    /// The polls of a turn begin.
+    pub(super) fn begin(&self) -> Lap {
+        let is_long = self.poll_nanos > LONG;
+        let stride = if is_long { 1 } else { STRIDE };
+        Lap { polls: 0, stride, is_timed: is_long || self.untimed == 0, start: None }
+    }
+
+    /// The polls of a turn are over. Reads the clock if anything is to be learned.
+    pub(super) fn end(&mut self, lap: &Lap, now: impl FnOnce() -> Instant) {
+        if lap.polls == 0 {
+            return;
+        }
+        self.untimed = self.untimed.checked_sub(1).unwrap_or(TIMED - 1);
+        let Some((start, before)) = lap.start else { return };
+        if lap.polls == before {
+            return;
+        }
+        let each = nanos(now() - start) / u64::from(lap.polls - before);
+        // An average that gives the last lap a weight of an eighth.
+        self.poll_nanos = self.poll_nanos.saturating_mul(7).saturating_add(each) / 8;
+    }
+}
+
+impl Lap {
+    /// How many polls there were.
+    pub(super) fn polls(&self) -> u32 {
+        self.polls
+    }
+
+    /// Before a poll.
+    pub(super) fn poll(&mut self, now: impl FnOnce() -> Instant) {
+        if self.is_timed && self.polls == 0 {
+            self.start = Some((now(), 0));
+        }
+        self.polls += 1;
+    }
+
+    /// After a poll: whether it is time to look at the ring and the clock.
+    pub(super) fn is_look_due(&self) -> bool {
+        self.polls.is_multiple_of(self.stride)
+    }
+
+    /// At a look: how long the lap has lasted, as far as it was timed.
+    pub(super) fn elapsed(&mut self, now: Instant) -> Duration {
+        let (start, _) = *self.start.get_or_insert((now, self.polls));
+        now - start
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{FIRST, LONG, Lap, Pace, STRIDE, TIMED};
+
+    /// A turn of so many polls of this length. How often it read the clock.
+    fn turn(pace: &mut Pace, clock: &mut Instant, polls: u32, each: Duration) -> u32 {
+        let mut reads = 0;
+        let mut lap: Lap = pace.begin();
+        for _ in 0..polls {
+            lap.poll(|| {
+                reads += 1;
+                *clock
+            });
+            *clock += each;
+            if lap.is_look_due() {
+                reads += 1;
+                lap.elapsed(*clock);
+            }
+        }
+        pace.end(&lap, || {
+            reads += 1;
+            *clock
+        });
+        reads
+    }
+
+    #[test]
+    fn short_turns_read_the_clock_once_in_a_while() {
+        let mut pace = Pace::new();
+        let mut clock = Instant::now();
+        let mut reads = 0;
+        for _ in 0..4 * TIMED {
+            reads += turn(&mut pace, &mut clock, 1, Duration::from_nanos(100));
+        }
+        assert_eq!(reads, 2 * 4);
+    }
+
+    #[test]
+    fn the_length_of_short_turns_is_learned_all_the_same() {
+        let mut pace = Pace::new();
+        let mut clock = Instant::now();
+        for _ in 0..64 * TIMED {
+            turn(&mut pace, &mut clock, 1, Duration::from_nanos(100));
+        }
+        assert!((100..150).contains(&pace.poll_nanos()), "{}", pace.poll_nanos());
+        assert!(pace.poll_nanos() < FIRST);
+    }
+
+    #[test]
+    fn long_polls_are_looked_at_one_by_one() {
+        let mut pace = Pace::new();
+        let mut clock = Instant::now();
+        let long = Duration::from_nanos(100 * LONG);
+        turn(&mut pace, &mut clock, 1, long);
+        assert!(pace.poll_nanos() > LONG);
+        let reads = turn(&mut pace, &mut clock, 10, long);
+        assert_eq!(reads, 1 + 10 + 1);
+    }
+
+    #[test]
+    fn a_turn_that_becomes_long_is_noticed_after_a_stride() {
+        let mut pace = Pace::new();
+        let mut clock = Instant::now();
+        turn(&mut pace, &mut clock, 1, Duration::from_nanos(100));
+        let mut lap = pace.begin();
+        for _ in 0..2 * STRIDE {
+            lap.poll(|| unreachable!("the turn is not timed from its first poll on"));
+            clock += Duration::from_millis(1);
+            if lap.is_look_due() {
+                lap.elapsed(clock);
+            }
+        }
+        assert_eq!(lap.elapsed(clock), STRIDE * Duration::from_millis(1));
+        pace.end(&lap, || clock);
+        assert!(pace.poll_nanos() > LONG);
+    }
+
+    #[test]
+    fn a_turn_without_polls_says_nothing() {
+        let mut pace = Pace::new();
+        let lap = pace.begin();
+        pace.end(&lap, || unreachable!("there is nothing to measure"));
+        assert_eq!(pace.poll_nanos(), FIRST);
+    }
+}
