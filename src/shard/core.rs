@@ -21,7 +21,7 @@ use crate::shard::mailbox::Mailbox;
 use crate::shard::outpost::Outpost;
 use crate::shard::quiet::Quiet;
 use crate::stats::{Counter, Counters};
-use crate::task::{Registry, Runnable, RuntimeId};
+use crate::task::{Arrivals, Registry, Runnable, RuntimeId};
 use crate::timer::TimerKey;
 
 /// The owner's end of an assembly's queue of tasks.
@@ -34,8 +34,6 @@ pub(crate) type RingerOf<A> =
 
 /// A letter to a shard.
 pub(crate) enum Letter {
-    /// A task that may run on this shard only, or that was woken far from any shard.
-    Task(Runnable),
     /// An operation of a future that is polled elsewhere.
     Submit(Charge),
     /// An operation of this shard whose future is gone.
@@ -57,6 +55,8 @@ pub(crate) enum Phase {
 /// What one shard shows to the others.
 pub(crate) struct Public<A: Assembly> {
     pub(crate) gate: CachePadded<Gate>,
+    /// Tasks that run on this shard only and were woken elsewhere.
+    pub(crate) arrivals: Arrivals,
     pub(crate) mailbox: CachePadded<Mailbox<Letter>>,
     pub(crate) queue: SharedOf<A>,
     /// The task that was woken last by the running one; null if there is none.
@@ -74,6 +74,13 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) coalesced: Counter,
     /// Doorbells rung by threads outside of the runtime.
     pub(crate) rung_from_outside: Counter,
+}
+
+impl<A: Assembly> Public<A> {
+    /// How much waits for the shard. A hint.
+    fn waiting(&self) -> usize {
+        self.queue.len_hint() + self.arrivals.len() + self.mailbox.len()
+    }
 }
 
 /// What the shards of one runtime share.
@@ -107,6 +114,7 @@ impl<A: Assembly> Core<A> {
             locals.push(local);
             shards.push(Public {
                 gate: CachePadded::new(Gate::new()),
+                arrivals: Arrivals::new(),
                 mailbox: CachePadded::new(Mailbox::new()),
                 queue,
                 lifo: CachePadded::new(AtomicPtr::new(std::ptr::null_mut())),
@@ -199,7 +207,7 @@ impl<A: Assembly> Core<A> {
         }
         let public = self.public(shard);
         let limit = self.options.stealable_queue_capacity;
-        if public.queue.len_hint() + public.mailbox.len() >= limit {
+        if public.waiting() >= limit {
             return Err(RuntimeError::Overloaded { what: "tasks waiting on the shard", limit });
         }
         Ok(())
@@ -231,9 +239,8 @@ impl<A: Assembly> Core<A> {
     /// How busy a shard looks.
     pub(crate) fn load(&self, shard: ShardId) -> Load {
         let public = self.public(shard);
-        let queued = public.queue.len_hint() + public.mailbox.len();
         let in_flight = public.counters.in_flight.get() as usize;
-        Load::new(queued, in_flight, !public.gate.is_parked())
+        Load::new(public.waiting(), in_flight, !public.gate.is_parked())
     }
 
     /// Asks the placement, and sees to it that the answer is a shard.

@@ -10,7 +10,8 @@ use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
 use crate::shard::collect::drop_waker;
 use crate::shard::outpost::refuse;
-use crate::shard::{Letter, Shard};
+use crate::shard::Shard;
+use crate::task::Chain;
 
 /// How often a shard that is ending looks whether the others have ended.
 const PACE: Duration = Duration::from_micros(500);
@@ -60,6 +61,7 @@ impl<A: Assembly> Shard<A> {
                 self.core.shards.iter().for_each(|public| public.registry.abort_all());
             }
             self.fire_timers();
+            self.take_arrivals();
             self.read_letters();
             self.run_tasks();
             self.serve_ring();
@@ -76,16 +78,13 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Takes no more letters. Those that were not read are tasks of this shard, which is their
-    /// place to be dropped, and what ended with the shard.
+    /// Takes no more tasks and letters. Tasks that came and did not run are dropped here, which is
+    /// their place; the letters speak of what ended with the shard.
     fn close_mail(&self) {
+        drop(self.arrived.replace(Chain::empty()));
+        drop(self.public().arrivals.close());
         let unread = self.public().mailbox.close();
-        for letter in self.inbox.take().into_iter().chain(unread) {
-            match letter {
-                Letter::Task(runnable) => drop(runnable),
-                other => refuse(other),
-            }
-        }
+        self.inbox.take().into_iter().chain(unread).for_each(refuse);
     }
 
     /// A panic went through the shard: what can still be ended is ended, on the thread where it

@@ -136,7 +136,8 @@ impl<A: Assembly> Shard<A> {
     /// Whether something was left for this shard: letters, injected tasks, completions, the end.
     fn has_signal(&self) -> bool {
         let public = self.public();
-        !public.mailbox.is_empty()
+        !public.arrivals.is_empty()
+            || !public.mailbox.is_empty()
             || public.queue.len_hint() > 0
             || self.driver.borrow().pending()
             || self.core.phase() != Phase::Running

@@ -18,7 +18,7 @@ use crate::options::LEAVES_PER_POLL;
 use crate::port::{self, Lane};
 use crate::primitive::{Arc, Ordering};
 use crate::queue::LocalQueue;
-use crate::task::{self, Runnable};
+use crate::task::{self, Chain, Runnable};
 use crate::timer::Wheel;
 
 mod collect;
@@ -51,7 +51,7 @@ use steal::Victims;
 const LIFO_IN_A_ROW: u32 = 3;
 /// Every so many polls a task is taken from the injected end first.
 const INJECTED_EVERY: u32 = 31;
-/// Letters taken in one turn.
+/// Tasks sent from elsewhere and letters, of each, that are taken in one turn.
 const LETTERS_PER_TURN: usize = 256;
 /// A backlog that will wait longer than this is worth waking another shard for.
 const WAKE_COST_NANOS: u64 = 15_000;
@@ -78,6 +78,8 @@ pub(crate) struct Shard<A: Assembly> {
     deferred: RefCell<Deferred>,
     /// Entries that the submission queue had no room for, in order.
     overflow: RefCell<VecDeque<Sqe>>,
+    /// Tasks that were sent to this shard and taken, but not queued yet.
+    arrived: RefCell<Chain>,
     inbox: RefCell<Vec<Letter>>,
     /// Completions of one drain; kept for its capacity.
     batch: RefCell<Vec<Cqe>>,
@@ -140,6 +142,7 @@ impl<A: Assembly> Shard<A> {
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
             deferred: RefCell::new(Deferred::new()),
             overflow: RefCell::new(VecDeque::new()),
+            arrived: RefCell::new(Chain::empty()),
             inbox: RefCell::new(Vec::new()),
             batch: RefCell::new(Vec::new()),
             due: RefCell::new(Vec::new()),
@@ -190,6 +193,7 @@ impl<A: Assembly> Shard<A> {
     /// One turn: timers, letters, tasks, the ring; and sleep if there is nothing to do.
     fn turn(&self) {
         self.fire_timers();
+        self.take_arrivals();
         self.read_letters();
         self.public().registry.settle();
         self.run_tasks();
@@ -232,6 +236,7 @@ impl<A: Assembly> Shard<A> {
         !self.pinned.borrow().is_empty()
             || !self.queue.borrow().is_empty()
             || !self.public().lifo.load(Ordering::Relaxed).is_null()
+            || !self.arrived.borrow().is_empty()
             || !self.inbox.borrow().is_empty()
             || !self.overflow.borrow().is_empty()
     }
@@ -248,7 +253,26 @@ impl<A: Assembly> Shard<A> {
         self.due.replace(due);
     }
 
+    /// Queues the tasks that were sent to this shard.
+    fn take_arrivals(&self) {
+        let mut arrived = self.arrived.borrow_mut();
+        if arrived.is_empty() {
+            *arrived = self.public().arrivals.take();
+            if arrived.is_empty() {
+                return;
+            }
+        }
+        let mut pinned = self.pinned.borrow_mut();
+        let before = pinned.len();
+        pinned.extend(arrived.by_ref().take(LETTERS_PER_TURN));
+        let count = pinned.len() - before;
+        self.public().counters.mail_received.add(count as u64);
+    }
+
     fn read_letters(&self) {
+        if self.public().mailbox.is_empty() && self.inbox.borrow().is_empty() {
+            return;
+        }
         let mut inbox = self.inbox.take();
         self.public().mailbox.take(&mut inbox);
         let count = inbox.len().min(LETTERS_PER_TURN);
@@ -264,10 +288,6 @@ impl<A: Assembly> Shard<A> {
 
     fn open_letter(&self, letter: Letter) {
         match letter {
-            Letter::Task(runnable) if runnable.metadata().is_pinned() => {
-                self.pinned.borrow_mut().push_back(runnable);
-            }
-            Letter::Task(runnable) => self.queue.borrow_mut().push(runnable),
             Letter::Submit(charge) => self.submit_posted(charge),
             Letter::Cancel(token) => self.cancel_here(token),
             Letter::ClearTimer(key) => {
@@ -367,7 +387,7 @@ impl<A: Assembly> Shard<A> {
             if home == self.me {
                 self.pinned.borrow_mut().push_back(runnable);
             } else {
-                self.send(home, Letter::Task(runnable));
+                self.send_home(home, runnable);
             }
             return;
         }
@@ -383,6 +403,14 @@ impl<A: Assembly> Shard<A> {
             self.queue.borrow_mut().push(before);
         }
         self.offer_backlog();
+    }
+
+    /// Sends a task to the shard that it is pinned to, and wakes that if it sleeps.
+    fn send_home(&self, home: ShardId, runnable: Runnable) {
+        // One that comes back can run no more: dropping it resolves its handle.
+        if self.core.public(home).arrivals.push(runnable).is_ok() {
+            self.wake(home);
+        }
     }
 
     /// Leaves a letter at another shard, and wakes it if it sleeps.

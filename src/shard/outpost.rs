@@ -41,6 +41,15 @@ impl<A: Assembly> Outpost<A> {
         self.core.call_help_for(self.shard);
     }
 
+    /// Sends a task to the shard that it is pinned to.
+    fn send_home(&self, runnable: Runnable) {
+        let home = runnable.metadata().home();
+        // One that comes back can run no more: dropping it resolves its handle.
+        if self.core.public(home).arrivals.push(runnable).is_ok() {
+            self.core.wake_from_anywhere(home);
+        }
+    }
+
     /// Leaves a letter at a shard of this runtime.
     pub(crate) fn post(&self, to: ShardId, letter: Letter) {
         match self.core.public(to).mailbox.push(letter) {
@@ -138,8 +147,6 @@ fn is_passing(error: &std::io::Error) -> bool {
 /// What becomes of a letter to a shard that is gone.
 pub(super) fn refuse(letter: Letter) {
     match letter {
-        // Dropping a task that can run no more resolves its handle.
-        Letter::Task(runnable) => drop(runnable),
         Letter::Submit(charge) => {
             if let Finished::Wake(waker) = charge.finish(Outcome::error(libc::EPIPE)) {
                 wake(waker);
@@ -163,8 +170,7 @@ unsafe impl<A: Assembly> Scheduler for Outpost<A> {
 
     fn schedule(&self, runnable: Runnable) {
         if runnable.metadata().is_pinned() {
-            let home = runnable.metadata().home();
-            self.post(home, Letter::Task(runnable));
+            self.send_home(runnable);
         } else {
             self.inject(runnable);
         }

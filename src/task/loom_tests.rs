@@ -19,6 +19,7 @@ use crate::error::JoinError;
 use crate::id::ShardId;
 use crate::primitive::{Mutex, lock};
 
+mod arrivals;
 mod registry;
 
 const HERE: Home = Home { shard: ShardId::new(0), pinned: false, confined: false };

@@ -13,6 +13,7 @@ use std::ptr::NonNull;
 use crate::id::ShardId;
 use crate::primitive::Arc;
 
+mod arrivals;
 mod join;
 mod list;
 mod raw;
@@ -24,6 +25,7 @@ mod waker;
 
 pub use join::{AbortHandle, JoinHandle, LocalJoinHandle};
 
+pub(crate) use arrivals::{Arrivals, Chain};
 pub(crate) use registry::{Refusal, Registry};
 pub(crate) use runnable::Runnable;
 

@@ -23,8 +23,14 @@ use crate::task::{Home, RuntimeId, Scheduler};
 ///
 /// The pointers to it that the other modules hold come from [`allocate`] and may reach the whole
 /// task; a reference to it may reach the head only.
+///
+/// In this order: a task that goes from shard to shard brings its first cache line along.
+#[repr(C)]
 pub(crate) struct Header {
     pub(super) state: State,
+    /// The next one in the chain that the task is in: while it has its `Runnable`, of those that
+    /// were sent to a shard; once it is complete, of those that ended elsewhere than on theirs.
+    pub(super) next: AtomicPtr<Header>,
     pub(super) vtable: &'static Vtable,
     meta: Meta,
     /// The one thread that may poll and drop the future, once there is one. Touched by the holder
@@ -32,9 +38,6 @@ pub(crate) struct Header {
     bound: UnsafeCell<ThreadToken>,
     /// The registry's.
     pub(super) links: UnsafeCell<Links>,
-    /// Where the task's place in the registry's list is, if it ended elsewhere than on its shard:
-    /// the next one that did. The registry's.
-    pub(super) next_ended: AtomicPtr<Header>,
     /// The join handle's, and filled, while [`State`] says so.
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
 }
@@ -259,6 +262,7 @@ pub(super) unsafe fn allocate<F: Future>(
     };
     let header = Header {
         state: State::new(),
+        next: AtomicPtr::new(std::ptr::null_mut()),
         vtable: const {
             &Vtable {
                 poll: poll::<F>,
@@ -271,7 +275,6 @@ pub(super) unsafe fn allocate<F: Future>(
         meta,
         bound: UnsafeCell::new(ThreadToken::NONE),
         links: UnsafeCell::new(Links::new()),
-        next_ended: AtomicPtr::new(std::ptr::null_mut()),
         join_waker: UnsafeCell::new(MaybeUninit::uninit()),
     };
     pool::allocate(TaskCell { header, stage: UnsafeCell::new(Stage::Future(future)) }).cast()

@@ -363,7 +363,7 @@ impl Registry {
         loop {
             // SAFETY:
             // - the task is listed, which keeps it until the exchange below succeeds.
-            unsafe { task.as_ref() }.next_ended.store(first, Ordering::Relaxed);
+            unsafe { task.as_ref() }.next.store(first, Ordering::Relaxed);
             // AcqRel: the release pairs with the swap of `unlink_ended`, the acquire with the
             // exchange of `disown`.
             let swap = self.ended.compare_exchange_weak(
@@ -439,7 +439,7 @@ impl Registry {
             // SAFETY:
             // - the task is listed, which keeps it; it was handed to the owner.
             let header = unsafe { task.as_ref() };
-            next = header.next_ended.load(Ordering::Relaxed);
+            next = header.next.load(Ordering::Relaxed);
             // SAFETY:
             // - this is the owner's list, and the task in it.
             unsafe { own.list.remove(task) };

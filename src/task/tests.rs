@@ -19,6 +19,7 @@ use super::{
 use crate::error::JoinError;
 use crate::id::ShardId;
 
+mod arrivals;
 mod ends;
 mod panics;
 mod threads;
