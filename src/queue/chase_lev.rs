@@ -117,6 +117,10 @@ impl<T: Send + 'static> LocalQueue<T> for ChaseLevLocal<T> {
         }
     }
 
+    fn has_injected(&self) -> bool {
+        !self.injector.is_empty()
+    }
+
     fn steal_from(&mut self, victim: &ChaseLevShared<T>, max: usize) -> Stolen<T> {
         if max == 0 {
             return Stolen::Empty;

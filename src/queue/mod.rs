@@ -61,6 +61,10 @@ pub trait LocalQueue<T: Send + 'static>: fmt::Debug + Send + 'static {
     /// Takes the next injected item, and may move a few more to the owner's part.
     fn pop_injected(&mut self) -> Option<T>;
 
+    /// Whether there are injected items. A shard without work asks this again and again while it
+    /// spins, so it must be cheap; an item whose `inject` returned before is not missed.
+    fn has_injected(&self) -> bool;
+
     /// Takes up to `max` items of another queue; all but the first go into this one. A thief that
     /// is its own victim takes its next item.
     fn steal_from(&mut self, victim: &Self::Shared, max: usize) -> Stolen<T>;

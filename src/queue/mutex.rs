@@ -85,6 +85,10 @@ impl<T: Send + 'static> LocalQueue<T> for MutexLocal<T> {
         self.core.change(|lists| lists.injected.pop_front())
     }
 
+    fn has_injected(&self) -> bool {
+        self.core.injected.load(Ordering::Relaxed) > 0
+    }
+
     fn steal_from(&mut self, victim: &MutexShared<T>, max: usize) -> Stolen<T> {
         if max == 0 || victim.len_hint() == 0 {
             return Stolen::Empty;

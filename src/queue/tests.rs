@@ -164,6 +164,7 @@ fn run_model<Q: StealQueue>(calls: &[Call]) {
         for ((local, shared), model) in locals.iter().zip(&shareds).zip(&models) {
             assert_eq!(local.len(), model.own);
             assert_eq!(local.is_empty(), model.own == 0);
+            assert_eq!(local.has_injected(), model.injected > 0);
             assert_eq!(shared.len_hint(), model.own + model.injected);
         }
     }

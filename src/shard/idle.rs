@@ -138,7 +138,7 @@ impl<A: Assembly> Shard<A> {
         let public = self.public();
         !public.arrivals.is_empty()
             || !public.mailbox.is_empty()
-            || public.queue.len_hint() > 0
+            || self.queue.borrow().has_injected()
             || self.driver.borrow().pending()
             || self.core.phase() != Phase::Running
     }

@@ -164,6 +164,10 @@ impl<T: Send + 'static> LocalQueue<T> for GuestsFirstLocal<T> {
         self.0.lock().unwrap().guests.pop_front()
     }
 
+    fn has_injected(&self) -> bool {
+        !self.0.lock().unwrap().guests.is_empty()
+    }
+
     fn steal_from(&mut self, victim: &GuestsFirstShared<T>, max: usize) -> Stolen<T> {
         let mut loot: VecDeque<T> = {
             let mut lists = victim.0.lock().unwrap();
