@@ -75,6 +75,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
     pub fn stats_snapshot(&self) -> RuntimeStats {
         let shards = self.core.shards.iter().enumerate().map(|(index, public)| {
             let mut stats = public.counters.snapshot();
+            stats.polls = public.polls();
             stats.doorbells_coalesced = public.coalesced.get();
             stats.doorbells_sent += public.rung_from_outside.get();
             stats.spawned = public.registry.spawned();

@@ -61,8 +61,8 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) queue: SharedOf<A>,
     /// The task that was woken last by the running one; null if there is none.
     pub(crate) lifo: CachePadded<AtomicPtr<()>>,
-    /// Odd while a task is polled; a thief that sees the same odd number again after a while
-    /// knows that the poll is long.
+    /// Counts each poll twice, when it begins and when it ends: odd while a task is polled. A thief
+    /// that sees the same odd number again after a while knows that the poll is long.
     pub(crate) poll_count: CachePadded<AtomicU64>,
     /// The CPU that the shard ran on when it last ran out of work; `u32::MAX` if nobody knows.
     pub(crate) cpu: AtomicU32,
@@ -77,6 +77,11 @@ pub(crate) struct Public<A: Assembly> {
 }
 
 impl<A: Assembly> Public<A> {
+    /// How many polls of tasks have begun.
+    pub(crate) fn polls(&self) -> u64 {
+        self.poll_count.load(Ordering::Relaxed).div_ceil(2)
+    }
+
     /// How much waits for the shard. A hint.
     fn waiting(&self) -> usize {
         self.queue.len_hint() + self.arrivals.len() + self.mailbox.len()

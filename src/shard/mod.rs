@@ -366,7 +366,6 @@ impl<A: Assembly> Shard<A> {
 
     fn poll(&self, runnable: Runnable) {
         let public = self.public();
-        public.counters.polls.add(1);
         self.leaves.set(LEAVES_PER_POLL);
         self.made.set(0);
         let count = public.poll_count.load(Ordering::Relaxed);
@@ -374,13 +373,16 @@ impl<A: Assembly> Shard<A> {
         self.polling.set(true);
         // A panic of the future is caught inside of the task; one that still comes out of here is
         // our bug and ends the shard.
-        runnable.run();
+        let again = runnable.poll();
         self.polling.set(false);
         public.poll_count.store(count.wrapping_add(2), Ordering::Relaxed);
+        if let Some(runnable) = again {
+            self.enqueue_last(runnable);
+        }
     }
 
     /// Queues a task of this runtime that was woken on this thread.
-    fn enqueue(&self, runnable: Runnable, yielded: bool) {
+    fn enqueue(&self, runnable: Runnable) {
         let meta = runnable.metadata();
         if meta.is_pinned() {
             let home = meta.home();
@@ -391,8 +393,7 @@ impl<A: Assembly> Shard<A> {
             }
             return;
         }
-        if !self.polling.get() || yielded {
-            // A task that yields ends its poll now: what waits with it has been offered before.
+        if !self.polling.get() {
             self.queue.borrow_mut().push(runnable);
             return;
         }
@@ -403,6 +404,17 @@ impl<A: Assembly> Shard<A> {
             self.queue.borrow_mut().push(before);
         }
         self.offer_backlog();
+    }
+
+    /// Queues a task that was polled here and woken meanwhile, behind all others. What waits with it
+    /// has been offered before.
+    #[inline]
+    fn enqueue_last(&self, runnable: Runnable) {
+        if runnable.metadata().is_pinned() {
+            self.pinned.borrow_mut().push_back(runnable);
+        } else {
+            self.queue.borrow_mut().push(runnable);
+        }
     }
 
     /// Sends a task to the shard that it is pinned to, and wakes that if it sleeps.

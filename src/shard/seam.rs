@@ -29,8 +29,9 @@ impl<A: Assembly> LocalScheduler for Shard<A> {
         Some(&self.public().registry)
     }
 
-    fn schedule(&self, runnable: Runnable, yielded: bool) {
-        self.enqueue(runnable, yielded);
+    #[inline]
+    fn schedule(&self, runnable: Runnable) {
+        self.enqueue(runnable);
     }
 }
 

@@ -68,8 +68,7 @@ pub(crate) trait LocalScheduler {
     }
 
     /// Queues a task of this runtime, on this shard or, if it is pinned elsewhere, on its home.
-    /// `yielded`: the task was woken while it ran.
-    fn schedule(&self, runnable: Runnable, yielded: bool);
+    fn schedule(&self, runnable: Runnable);
 }
 
 /// What a task is spawned through: the scheduler, or something that can be asked for a share of it.

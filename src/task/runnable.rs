@@ -85,11 +85,11 @@ impl Runnable {
     /// through the task's own scheduler.
     #[inline]
     pub(crate) fn schedule(self) {
-        schedule(self, false);
+        schedule(self);
     }
 
-    /// Polls the task once, or ends it if it was aborted. It is queued again if it was woken
-    /// meanwhile.
+    /// Polls the task once, or ends it if it was aborted. It comes back if it was woken meanwhile,
+    /// to be queued again.
     ///
     /// Panics of the future are its output.
     ///
@@ -97,14 +97,15 @@ impl Runnable {
     ///
     /// If the future is bound to another thread. The task ends.
     #[inline]
-    pub(crate) fn run(self) {
+    pub(crate) fn poll(self) -> Option<Self> {
         assert!(self.bind(), "a task that is bound to a thread runs there");
         let this = ManuallyDrop::new(self);
         let (task, header) = (this.task, this.header());
         if header.state.start() == Start::End || header.meta().registry().is_ending() {
             // SAFETY:
             // - the `Runnable` is not used any more and not dropped.
-            return unsafe { end(task, Cause::Aborted) };
+            unsafe { end(task, Cause::Aborted) };
+            return None;
         }
         let polling = Polling::enter(task);
         // SAFETY:
@@ -118,10 +119,18 @@ impl Runnable {
         if is_ready {
             // SAFETY:
             // - the `Runnable` is not used any more and not dropped; the output is in its place.
-            return unsafe { complete(task) };
+            unsafe { complete(task) };
+            return None;
         }
-        if woken || header.state.rest() == Rest::Again {
-            schedule(ManuallyDrop::into_inner(this), true);
+        let again = woken || header.state.rest() == Rest::Again;
+        again.then(|| ManuallyDrop::into_inner(this))
+    }
+
+    /// Polls the task once, and queues it if it was woken meanwhile.
+    #[cfg(test)]
+    pub(crate) fn run(self) {
+        if let Some(woken) = self.poll() {
+            woken.schedule();
         }
     }
 }
@@ -140,12 +149,11 @@ impl fmt::Debug for Runnable {
     }
 }
 
-/// `yielded`: the task was woken while it ran.
 #[inline]
-pub(super) fn schedule(runnable: Runnable, yielded: bool) {
+pub(super) fn schedule(runnable: Runnable) {
     let elsewhere = with_here(|here| match here {
         Some(here) if here.runtime == runnable.metadata().runtime() => {
-            here.scheduler().schedule(runnable, yielded);
+            here.scheduler().schedule(runnable);
             None
         }
         _ => Some(runnable),

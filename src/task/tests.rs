@@ -314,7 +314,7 @@ fn a_handle_is_not_polled_after_it_was_ready() {
 /// A shard that notes how it was given tasks.
 struct Shard {
     runtime: RuntimeId,
-    given: RefCell<Vec<(Runnable, bool)>>,
+    given: RefCell<Vec<Runnable>>,
 }
 
 impl Shard {
@@ -332,8 +332,8 @@ impl LocalScheduler for Shard {
         ME
     }
 
-    fn schedule(&self, runnable: Runnable, yielded: bool) {
-        self.given.borrow_mut().push((runnable, yielded));
+    fn schedule(&self, runnable: Runnable) {
+        self.given.borrow_mut().push(runnable);
     }
 }
 
@@ -350,8 +350,7 @@ fn a_wake_on_a_shard_of_the_runtime_goes_to_that_shard() {
         other_door.open();
     });
     assert_eq!((toy.queued(), other.queued()), (0, 1), "another runtime's task goes its own way");
-    let (runnable, yielded) = shard.given.borrow_mut().pop().expect("the shard was given it");
-    assert!(!yielded);
+    let runnable = shard.given.borrow_mut().pop().expect("the shard was given it");
     assert_eq!(
         (runnable.metadata().id(), runnable.metadata().is_pinned()),
         (handles[0].id(), false)
@@ -370,7 +369,7 @@ fn a_wake_on_a_shard_of_the_runtime_goes_to_that_shard() {
 }
 
 #[test]
-fn a_task_that_wakes_itself_has_yielded() {
+fn a_task_that_wakes_itself_comes_back_to_who_polls_it() {
     let toy = Toy::new();
     let mut polls = 0;
     let handle = toy.spawn(poll_fn(move |cx| {
@@ -382,10 +381,10 @@ fn a_task_that_wakes_itself_has_yielded() {
         Poll::Pending
     }));
     let shard = Shard::of(&toy);
-    with_local_scheduler(&shard, || toy.run());
-    let (runnable, yielded) = shard.given.borrow_mut().pop().expect("it woke itself");
-    assert!(yielded);
-    runnable.run();
+    let first = toy.pop().expect("it was queued");
+    let again = with_local_scheduler(&shard, || first.poll()).expect("it woke itself");
+    assert!(shard.given.borrow().is_empty(), "and is given to nobody else");
+    assert!(again.poll().is_none());
     assert!(handle.is_finished());
 }
 

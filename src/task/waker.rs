@@ -77,7 +77,7 @@ unsafe fn follow(task: NonNull<Header>, wake: Wake) {
         Wake::Nothing => {}
         // SAFETY:
         // - the caller has just set `HELD`.
-        Wake::Schedule => schedule(unsafe { Runnable::new(task) }, false),
+        Wake::Schedule => schedule(unsafe { Runnable::new(task) }),
         // SAFETY:
         // - nobody has a part, so the task is complete, and the output is gone with the handle.
         Wake::Free => unsafe { free(task) },
