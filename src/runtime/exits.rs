@@ -24,7 +24,9 @@ pub struct ShutdownReport {
     pub tasks_dropped: usize,
     /// Operations in flight that were cancelled.
     pub operations_cancelled: usize,
-    /// Operations that the kernel had not let go of in time; their memory and fds are leaked.
+    /// Operations that the kernel had not let go of in time; their memory and fds are leaked. A
+    /// future that waits for one elsewhere ends with `BrokenPipe`; if it would have to give back a
+    /// buffer, which there is none of, its poll panics.
     pub operations_leaked: usize,
     /// Shards that did not end in time; their threads go on.
     pub shards_stuck: usize,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
-use crate::shard::collect::drop_waker;
+use crate::shard::collect::{drop_waker, wake};
 use crate::shard::outpost::refuse;
 use crate::shard::{Letter, Shard};
 
@@ -120,7 +120,6 @@ impl<A: Assembly> Shard<A> {
             }
         }
         let left = self.table.borrow().len();
-        self.core.leaked.fetch_add(left, StdOrdering::Relaxed);
         left == 0 && self.failure.borrow().is_none()
     }
 
@@ -168,8 +167,20 @@ impl<A: Assembly> Shard<A> {
         let shard = ManuallyDrop::new(self);
         if clean {
             drop(ManuallyDrop::into_inner(shard));
+        } else {
+            // The ring, the buffers and the fds of operations stay: invariant I1 before memory.
+            shard.lose_operations();
         }
-        // Else the ring, the buffers and the fds of operations stay: invariant I1 before memory.
         failure
+    }
+
+    /// Tells whoever waits for an operation in flight that nothing will come of it. Off the shard,
+    /// so that what is woken goes to a shard that runs.
+    pub(super) fn lose_operations(&self) {
+        let lost = self.table.borrow_mut().lose_all();
+        self.core.leaked.fetch_add(lost.len(), StdOrdering::Relaxed);
+        for charge in lost {
+            charge.lose(wake);
+        }
     }
 }
