@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
-use crate::shard::collect::{drop_waker, wake};
+use crate::shard::collect::wake;
 use crate::shard::outpost::refuse;
 use crate::shard::{Letter, Shard};
 
@@ -36,13 +36,32 @@ impl<A: Assembly> Shard<A> {
             self.core.ring_others(self.me);
         }
         let everybody = self.await_others();
-        let public = self.public();
-        public.gate.close();
+        self.close();
+        reaped && everybody
+    }
+
+    /// Takes nothing more, and ends what came meanwhile.
+    fn close(&self) {
+        // E1, E2. What is injected after this its sender clears away.
+        self.public().gate.close();
         self.close_mail();
+        self.end_timers();
+        self.end_queued();
+    }
+
+    /// Wakes whoever waits for a timer of this shard: a future that was polled here and went
+    /// elsewhere sets it anew there.
+    fn end_timers(&self) {
         let mut wakers = Vec::new();
         self.wheel.borrow_mut().advance(u64::MAX, |waker| wakers.push(waker));
-        wakers.into_iter().for_each(|waker| drop_waker(Some(waker)));
-        reaped && everybody
+        wakers.into_iter().for_each(wake);
+    }
+
+    /// Drops the tasks that are queued here, which ends them. That may queue others.
+    fn end_queued(&self) {
+        while let Some(runnable) = self.next_task() {
+            drop(runnable);
+        }
     }
 
     /// Asks every task to end, and takes turns until all have, on all shards.
@@ -93,11 +112,8 @@ impl<A: Assembly> Shard<A> {
     pub(super) fn abandon(&self) {
         self.core.close();
         self.core.ring_others(self.me);
-        self.close_mail();
         self.public().registry.abort_all();
-        while let Some(runnable) = self.next_task() {
-            drop(runnable);
-        }
+        self.close();
     }
 
     /// Cancels every operation in flight and reaps it. Whether none is left.

@@ -227,10 +227,9 @@ impl<A: Assembly> Shard<A> {
             .find(|&shard| self.core.idle.is_idle(shard));
         let Some(target) = sleeper else { return };
         let Some(runnable) = self.queue.borrow_mut().pop() else { return };
-        self.core.public(target).queue.inject(runnable);
         self.pack.borrow_mut().folded();
         self.public().counters.folded.add(1);
-        self.wake(target);
+        self.core.inject(target, runnable);
     }
 
     /// Tells a sleeping shard of work that waits here, if that is worth its wake-up.
