@@ -70,19 +70,29 @@ impl<A: Assembly> Shard<A> {
         self.core.dropped.fetch_add(live, StdOrdering::Relaxed);
         self.public().registry.abort_all();
         let mut told_all = false;
+        let mut waits = false;
+        let mut note = |now: bool| {
+            if std::mem::replace(&mut waits, now) != now {
+                self.core.quiet.note_waiting(self.me, now);
+            }
+        };
         while self.core.live_tasks() > 0 {
             if self.is_late() && !told_all {
                 told_all = true;
                 // A shard that is stuck has not told its tasks, and some of them may run here.
-                // (What it spawned itself, it alone can wake for that; it hears of it when it is
-                // woken.)
+                // (What it spawned itself is in a list without a lock, so it alone can tell; such a
+                // task hears of it when it is woken, or when the shard comes back.)
                 self.core.shards.iter().for_each(|public| public.registry.abort_all());
             }
             self.fire_timers();
             self.read_letters();
+            if self.has_work() {
+                note(false);
+            }
             self.run_tasks();
             self.serve_ring();
             if self.has_work() || self.steal() {
+                note(false);
                 // Also after the deadline: who awaits these tasks waits for nothing else.
                 continue;
             }
@@ -90,6 +100,7 @@ impl<A: Assembly> Shard<A> {
                 break;
             }
             if self.core.live_tasks() > 0 {
+                note(true);
                 self.pause();
             }
         }
@@ -125,6 +136,9 @@ impl<A: Assembly> Shard<A> {
             self.cancel_here(token);
         }
         let reap_until = self.now() + REAP;
+        if !self.is_reaped() {
+            self.core.quiet.note_waiting(self.me, false);
+        }
         while !self.is_reaped() && self.failure.borrow().is_none() {
             if self.is_late() && self.now() > reap_until {
                 break;
@@ -148,14 +162,13 @@ impl<A: Assembly> Shard<A> {
 
     /// Waits until no other shard will ring this one. Whether that is so.
     fn await_others(&self) -> bool {
-        self.core.quiet.arrive();
-        let shards = self.core.shards.len();
+        self.core.quiet.arrive(self.me);
         // Who ends the runtime does not wait for this, and a shard that goes without the others
         // leaks its ring: one that reaps after the deadline is worth waiting for.
         let wait_until = self.now() + 2 * REAP;
         loop {
             // The deadline may yet be set, or brought forward, by who waits for the runtime.
-            if self.core.quiet.wait(shards, PATIENCE) {
+            if self.core.quiet.wait(PATIENCE) {
                 return true;
             }
             let is_too_late = self.is_late() && self.now() >= wait_until;
