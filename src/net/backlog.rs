@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::driver::Sqe;
+use crate::id::ShardId;
 use crate::net::socket::{NEW_SOCKET, new_socket};
 use crate::op::{self, Claim, Complete, Fd, Op, Operation, Outcome};
 use crate::port::Lane;
@@ -356,14 +357,18 @@ struct AcceptOp {
 #[derive(Debug)]
 struct End(Arc<Backlog>);
 
+impl End {
+    /// One operation fewer will bring connections. Who waits for that, if it was the last.
+    fn over(&self) -> Option<Waker> {
+        let mut state = self.0.lock();
+        state.live -= 1;
+        if state.live == 0 { state.closer.take() } else { None }
+    }
+}
+
 impl Drop for End {
     fn drop(&mut self) {
-        let closer = {
-            let mut state = self.0.lock();
-            state.live -= 1;
-            if state.live == 0 { state.closer.take() } else { None }
-        };
-        if let Some(closer) = closer {
+        if let Some(closer) = self.over() {
             closer.wake();
         }
     }
@@ -384,6 +389,11 @@ unsafe impl Operation for AcceptOp {
         self.end.0.push(new_socket(outcome)?)
     }
 
+    fn lost(&mut self) -> Option<Waker> {
+        // It is never dropped, and brings no connection any more.
+        self.end.over()
+    }
+
     fn abandon(self, outcome: Option<Outcome>) {
         let waker = outcome.and_then(new_socket).and_then(|found| self.end.0.push(found));
         if let Some(waker) = waker {
@@ -398,6 +408,10 @@ impl Complete for AcceptOp {
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<OwnedFd> {
         let outcome = outcome?;
         new_socket(outcome).ok_or_else(|| io::Error::from_raw_os_error(-outcome.result))
+    }
+
+    fn finish_lost(home: ShardId) -> io::Result<OwnedFd> {
+        Err(op::lost(home))
     }
 }
 

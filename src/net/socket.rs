@@ -8,9 +8,10 @@ use socket2::SockAddr;
 
 use crate::buf::{IoBuf, IoBufMut, transfer_len};
 use crate::driver::{Sqe, cqe_flags, ioprio};
+use crate::id::ShardId;
 use crate::net::hint::{RecvHint, SendHint};
 use crate::net::stash::Stash;
-use crate::op::{Complete, Fd, Inline, Op, Operation, Outcome};
+use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::Arc;
 
@@ -258,6 +259,10 @@ impl Complete for Connect {
 
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<()> {
         outcome.map(drop)
+    }
+
+    fn finish_lost(home: ShardId) -> io::Result<()> {
+        Err(op::lost(home))
     }
 }
 

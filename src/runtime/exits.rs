@@ -24,9 +24,13 @@ pub struct ShutdownReport {
     pub tasks_dropped: usize,
     /// Operations in flight that were cancelled.
     pub operations_cancelled: usize,
-    /// Operations that the kernel had not let go of in time; their memory and fds are leaked.
+    /// Operations that the kernel had not let go of in time; their memory and fds are leaked. A
+    /// future that waits for one elsewhere ends with `BrokenPipe`; if it would have to give back a
+    /// buffer, which there is none of, its poll panics.
     pub operations_leaked: usize,
-    /// Shards that did not end in time; their threads go on.
+    /// Shards that were still at work when the time was over: in a task's code, or with operations
+    /// that the kernel does not give back. Their threads go on. A shard that merely waits for them
+    /// is not counted.
     pub shards_stuck: usize,
     /// Shards that a panic of ours ended.
     pub shards_panicked: usize,
@@ -145,7 +149,7 @@ impl Exits {
             tasks_dropped: core.dropped.load(Ordering::Relaxed),
             operations_cancelled: core.cancelled.load(Ordering::Relaxed),
             operations_leaked: core.leaked.load(Ordering::Relaxed),
-            shards_stuck: state.running,
+            shards_stuck: core.quiet.busy().min(state.running),
             shards_panicked: state.panicked,
             failures: failures.collect(),
             uptime: state.ended.unwrap_or_else(Instant::now) - started,

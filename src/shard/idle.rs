@@ -8,7 +8,7 @@ use crate::cpu;
 use crate::driver::Driver;
 use crate::id::ShardId;
 use crate::primitive::{Ordering, spin_loop};
-use crate::queue::{LocalQueue, SharedQueue};
+use crate::queue::LocalQueue;
 use crate::shard::{Phase, Shard, WAKE_COST_NANOS};
 
 /// How long the sentinel sleeps before it looks at the backlogs again: two looks tell a long poll.
@@ -233,10 +233,9 @@ impl<A: Assembly> Shard<A> {
             .find(|&shard| self.core.idle.is_idle(shard));
         let Some(target) = sleeper else { return };
         let Some(runnable) = self.queue.borrow_mut().pop() else { return };
-        self.core.public(target).queue.inject(runnable);
         self.pack.borrow_mut().folded();
         self.public().counters.folded.add(1);
-        self.wake(target);
+        self.core.inject(target, runnable);
     }
 
     /// Tells a sleeping shard of work that waits here, if that is worth its wake-up.

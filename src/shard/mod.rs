@@ -181,13 +181,18 @@ impl<A: Assembly> Shard<A> {
                 }
                 shard.wind_down()
             };
-            catch_unwind(AssertUnwindSafe(turns)).unwrap_or_else(|panic| {
+            catch_unwind(AssertUnwindSafe(turns)).inspect_err(|_| {
                 // The part that panicked may do it again.
                 drop(catch_unwind(AssertUnwindSafe(|| shard.abandon())));
-                resume_unwind(panic)
             })
         });
-        ManuallyDrop::into_inner(shard).leave(finished)
+        match finished {
+            Ok(clean) => ManuallyDrop::into_inner(shard).leave(clean),
+            Err(panic) => {
+                shard.lose_operations();
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// One turn: timers, letters, tasks, the ring; and sleep if there is nothing to do.

@@ -272,6 +272,28 @@ fn a_sleep_that_moves_keeps_its_deadline() {
 }
 
 #[test]
+#[expect(clippy::async_yields_async, reason = "the sleep itself leaves the shard")]
+fn a_sleep_that_left_its_shard_is_woken_when_the_runtime_ends() {
+    let runtime = Runtime::builder().shards(1).build().unwrap();
+    let bell = Bell::new();
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let rings = Arc::clone(&bell);
+    let task = async move {
+        let mut sleep = sleep_until(deadline);
+        assert!(poll_with(&rings, &mut sleep).is_pending());
+        sleep
+    };
+    let mut sleep = runtime.block_on(runtime.spawn_on(0, task).unwrap()).unwrap();
+    drop(runtime);
+    // Nobody polls it before it is woken.
+    bell.await_rung(1);
+    while poll_with(&bell, &mut sleep).is_pending() {
+        bell.await_rung(bell.rung() + 1);
+    }
+    assert!(Instant::now() >= deadline);
+}
+
+#[test]
 fn tasks_that_are_stolen_while_they_sleep_wake() {
     let runtime = Runtime::builder().shards(2).build().unwrap();
     runtime.block_on(async {
