@@ -21,10 +21,6 @@ impl<A: Assembly> LocalScheduler for Shard<A> {
         self.core.runtime()
     }
 
-    fn shard(&self) -> ShardId {
-        self.me
-    }
-
     fn registry(&self) -> Option<&Registry> {
         Some(&self.public().registry)
     }

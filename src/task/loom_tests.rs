@@ -22,7 +22,7 @@ use crate::primitive::{Mutex, lock};
 mod arrivals;
 mod registry;
 
-const HERE: Home = Home { shard: ShardId::new(0), pinned: false, confined: false };
+const HERE: Home = Home { shard: ShardId::new(0), pinned: false, confined: false, local: false };
 
 /// A runtime whose queue anybody takes from.
 #[derive(Debug)]

@@ -223,6 +223,10 @@ impl Registry {
             // SAFETY:
             // - this is the owner's thread, and nothing of it is lent.
             unsafe { self.with_own(|own| self.unlink_ended(own)) };
+            // The next owner may be another thread, while handles of tasks stay on this one.
+            // SAFETY:
+            // - as above.
+            unsafe { self.with_own(|own| own.list.for_each(share)) };
             // Release pairs with `own`, and by way of the exchange below with `hand_over`. A swap,
             // so that it has its place among those of `own`.
             self.owned.swap(false, Ordering::Release);
@@ -452,6 +456,13 @@ impl Registry {
             }
         }
     }
+}
+
+/// Lets other threads reach the word of a task of the own list.
+fn share(task: NonNull<Header>) {
+    // SAFETY:
+    // - the task is listed, which keeps it.
+    unsafe { task.as_ref() }.state.share();
 }
 
 /// A task of a list that is lent or locked, with a reference of the caller's.

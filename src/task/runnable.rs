@@ -116,6 +116,7 @@ impl Runnable {
         //   asked above. A task that is not complete has its future.
         let is_ready = unsafe { (header.vtable.poll)(task, &mut Context::from_waker(&waker)) };
         let woken = polling.leave();
+        header.state.polled();
         if is_ready {
             // SAFETY:
             // - the `Runnable` is not used any more and not dropped; the output is in its place.

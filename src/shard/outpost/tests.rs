@@ -26,7 +26,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let home = Home { shard: SHARD, pinned: false, confined: false };
+    let home = Home { shard: SHARD, pinned: false, confined: false, local: false };
     let Ok(spawned) = task::spawn(outpost, home, future) else { panic!("there is room") };
     spawned
 }
