@@ -20,6 +20,7 @@ use crate::id::ShardId;
 use crate::primitive::{Mutex, lock};
 
 mod arrivals;
+mod local;
 mod registry;
 
 const HERE: Home = Home { shard: ShardId::new(0), pinned: false, confined: false, local: false };
