@@ -121,3 +121,39 @@ fn loom_task_a_local_handle_outlives_its_shard_beside_the_next_owner_of_the_list
         toy.assert_empty();
     });
 }
+
+/// The waker of a poll, lent to a thread that the poll waits for, as scoped threads are.
+struct Lent(*const Waker);
+
+// SAFETY: a waker is `Sync`.
+unsafe impl Send for Lent {}
+
+#[test]
+fn loom_task_the_waker_of_a_local_task_is_cloned_here_and_elsewhere_during_a_poll() {
+    bounded(3, || {
+        let toy = Toy::new();
+        let shard = Shard(StdArc::clone(&toy));
+        with_local_scheduler(&shard, || {
+            let handle = spawn(
+                &toy,
+                poll_fn(|cx| {
+                    let lent = Lent(cx.waker());
+                    let other = thread::spawn(move || {
+                        let lent = lent;
+                        // SAFETY: the poll that lends the waker waits for this thread.
+                        unsafe { &*lent.0 }.clone()
+                    });
+                    let here = cx.waker().clone();
+                    let there = other.join().unwrap();
+                    assert!(here.will_wake(&there));
+                    drop((here, there));
+                    Poll::Ready(())
+                }),
+            );
+            toy.run();
+            assert!(handle.is_finished());
+        });
+        drop(shard);
+        toy.assert_empty();
+    });
+}
