@@ -14,6 +14,7 @@ use crate::id::ShardId;
 use crate::primitive::Arc;
 
 mod arrivals;
+mod ids;
 mod join;
 mod list;
 mod raw;

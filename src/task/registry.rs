@@ -34,27 +34,20 @@
 //!   registry is closed it only falls, and 0 means that all are gone.
 
 use std::fmt;
-use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
-use crate::id::TaskId;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock};
+use crate::task::ids::Ids;
 use crate::task::list::{List, Place};
 use crate::task::raw::Header;
 use crate::task::state::Left;
 use crate::task::thread::with_here;
 use crate::task::waker::{abort, free, release_reference};
 
-/// Identities are handed to registries in blocks of this many, so that spawning shares no counter.
-const ID_BLOCK: u64 = 1 << 12;
 /// The owner keeps no place of a limit below this.
 const FINE: usize = 1 << 10;
 /// The owner takes at most so many places at a time.
 const FEW: usize = 32;
-
-/// The first identity of the next block. Not part of any model.
-static NEXT_BLOCK: StdAtomicU64 = StdAtomicU64::new(1);
 
 /// Why a task was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -487,24 +480,5 @@ impl fmt::Debug for Registry {
             .field("limit", &self.limit)
             .field("live", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// The rest of a block of identities.
-struct Ids(Range<u64>);
-
-impl Ids {
-    fn new() -> Self {
-        Self(0..0)
-    }
-
-    fn next(&mut self) -> TaskId {
-        if self.0.is_empty() {
-            let first = NEXT_BLOCK.fetch_add(ID_BLOCK, StdOrdering::Relaxed);
-            self.0 = first..first + ID_BLOCK;
-        }
-        let id = self.0.start;
-        self.0.start += 1;
-        TaskId::new(id)
     }
 }
