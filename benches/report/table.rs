@@ -86,6 +86,16 @@ impl Outcome {
         })
     }
 
+    /// A line per contender: workload, contender, and the medians of wall and CPU time per job in
+    /// nanoseconds, with tabs between them.
+    pub(crate) fn tsv(&self) -> String {
+        let lines = self.lines.iter().map(|line| {
+            let (name, contender) = (self.workload.name, line.contender.name);
+            format!("{name}\t{contender}\t{:.1}\t{:.1}\n", line.wall.median, line.cpu.median)
+        });
+        lines.collect()
+    }
+
     /// Prints the lines of this workload.
     pub(crate) fn print(&self) {
         let verdict = self.verdict().map_or_else(String::new, |verdict| {
