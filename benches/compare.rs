@@ -79,7 +79,7 @@ fn run(workload: &Workload, plan: Plan) -> Outcome {
         for place in 0..samples.len() {
             // Each round begins with another one, so that nobody always follows the same.
             let turn = (round + place) % samples.len();
-            samples[turn].push(sample(&workload.contenders[turn], plan));
+            samples[turn].push(sample(workload.contenders[turn].open, plan));
             thread::sleep(workload.settle);
         }
     }

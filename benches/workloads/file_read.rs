@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use io_uring::{IoUring, opcode, types};
+use spargio::{Assembly, RuntimeOf};
 
 use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
 
 const BLOCK: usize = 4096;
 /// Blocks of the file: 4 MiB, which stay in the page cache.
 const BLOCKS: u64 = 1024;
-const DEPTH: usize = 32;
+pub(crate) const DEPTH: usize = 32;
 
 pub(super) fn workloads() -> Vec<Workload> {
     let workload =
@@ -103,7 +104,11 @@ where
 }
 
 fn spargio(depth: usize) -> Session {
-    let runtime = runtimes::spargio();
+    read(runtimes::spargio(), depth)
+}
+
+/// So many blocks at a time, by one stealable task.
+pub(crate) fn read<A: Assembly>(runtime: RuntimeOf<A>, depth: usize) -> Session {
     let file = spargio::fs::File::from_std_on(&runtime.handle(), file());
     Box::new(move |times| {
         let file = file.clone();

@@ -3,11 +3,11 @@
 mod baton;
 mod by_hand;
 mod cold_start;
-mod echo;
-mod fan_out;
-mod file_read;
-mod ping_pong;
-mod runtimes;
+pub(crate) mod echo;
+pub(crate) mod fan_out;
+pub(crate) mod file_read;
+pub(crate) mod ping_pong;
+pub(crate) mod runtimes;
 mod sparse;
 mod spawn;
 mod yields;
