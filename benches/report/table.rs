@@ -133,7 +133,7 @@ fn ratio(value: f64, of: Option<f64>) -> String {
 }
 
 /// Three digits and a unit.
-fn time(nanos: f64) -> String {
+pub(crate) fn time(nanos: f64) -> String {
     let (value, unit) = match nanos {
         ..1e3 => (nanos, "ns"),
         ..1e6 => (nanos / 1e3, "us"),
