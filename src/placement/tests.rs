@@ -1,5 +1,4 @@
-//! One suite for every placement rule, the names carry the obligation that a test guards; then what
-//! each rule promises beyond it.
+//! The suite of every placement rule for each of ours, then what ours promise beyond it.
 
 use std::cell::Cell;
 use std::sync::Barrier;
@@ -11,80 +10,67 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use super::cursor::split_mix_64;
 use super::{LeastLoaded, Load, Loads, Placement, RoundRobin, Wish};
 use crate::id::ShardId;
+use crate::testing::placement;
 
-const MOST_SHARDS: usize = 9;
+const MOST_SHARDS: usize = 33;
 
 /// Where a cursor may have been left, a free-running counter's last values among them.
-const POSITIONS: [usize; 7] = [0, 1, 8, 9, usize::MAX - 9, usize::MAX - 1, usize::MAX];
+const POSITIONS: [usize; 7] = [0, 1, 32, 33, usize::MAX - 33, usize::MAX - 1, usize::MAX];
 
-macro_rules! suites {
-    ($($module:ident: $rule:ident),*) => {
-        $(mod $module {
+macro_rules! suite {
+    ($module:ident $rule:ident $($check:ident)*) => {
+        mod $module {
             use super::super::$rule;
 
+            $(#[test]
+            fn $check() {
+                for position in [0, usize::MAX] {
+                    crate::testing::placement::$check(|| $rule::at(position));
+                }
+            })*
+
             #[test]
-            fn o1_the_answer_is_a_shard_whatever_the_loads() {
-                super::o1_the_answer_is_a_shard_whatever_the_loads($rule::at);
+            fn near_a_shard_with_little_to_do_is_that_shard() {
+                super::near_a_shard_with_little_to_do_is_that_shard(&$rule::new());
             }
 
             #[test]
-            fn o2_near_an_unburdened_shard_is_that_shard() {
-                super::o2_near_an_unburdened_shard_is_that_shard(&$rule::new());
+            fn a_key_has_the_same_shard_for_every_value_of_the_rule() {
+                super::a_key_has_the_same_shard_for_every_value_of_the_rule($rule::at);
             }
 
             #[test]
-            fn o3_a_key_keeps_its_shard() {
-                super::o3_a_key_keeps_its_shard($rule::at);
+            fn keys_reach_all_shards_evenly() {
+                super::keys_reach_all_shards_evenly(&$rule::new());
             }
 
             #[test]
-            fn o3_keys_reach_all_shards_evenly() {
-                super::o3_keys_reach_all_shards_evenly(&$rule::new());
+            fn spread_has_each_shard_once_in_every_stretch_and_position() {
+                super::spread_has_each_shard_once_in_every_stretch_and_position($rule::at);
             }
 
             #[test]
-            fn o4_spread_is_exact_for_every_number_of_shards_and_position() {
-                super::o4_spread_is_exact_for_every_number_of_shards_and_position($rule::at);
+            fn spread_is_exact_over_all_threads() {
+                super::spread_is_exact_over_all_threads(&$rule::new());
             }
-
-            #[test]
-            fn o4_spread_is_exact_between_other_wishes() {
-                super::o4_spread_is_exact_between_other_wishes(&$rule::new());
-            }
-
-            #[test]
-            fn o4_spread_is_exact_over_all_threads() {
-                super::o4_spread_is_exact_over_all_threads(&$rule::new());
-            }
-
-            #[test]
-            fn any_among_equals_takes_each_in_turn() {
-                super::any_among_equals_takes_each_in_turn($rule::at);
-            }
-        })*
+        }
     };
 }
 
-suites! { least_loaded: LeastLoaded, round_robin: RoundRobin }
+placement::checks!(suite least_loaded LeastLoaded);
+placement::checks!(suite round_robin RoundRobin);
+
+#[test]
+fn any_among_equals_takes_each_in_turn() {
+    equals_take_turns(LeastLoaded::at);
+    equals_take_turns(RoundRobin::at);
+}
 
 /// How often each of `shards` was answered.
 fn tally(shards: usize, answers: impl Iterator<Item = ShardId>) -> Vec<usize> {
     let mut tally = vec![0; shards];
     answers.for_each(|shard| tally[shard.index()] += 1);
     tally
-}
-
-fn shard() -> impl Strategy<Value = ShardId> {
-    prop_oneof![(0..12_u16).prop_map(ShardId::new), Just(ShardId::EXTERNAL)]
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    prop_oneof![
-        Just(Wish::Any),
-        shard().prop_map(Wish::Near),
-        any::<u64>().prop_map(Wish::Key),
-        Just(Wish::Spread),
-    ]
 }
 
 fn load() -> impl Strategy<Value = Load> {
@@ -102,21 +88,7 @@ fn check<S: Strategy>(inputs: S, test: impl Fn(S::Value) -> Result<(), TestCaseE
     TestRunner::new(config).run(&inputs, test).unwrap();
 }
 
-fn o1_the_answer_is_a_shard_whatever_the_loads<P: Placement>(rule: fn(usize) -> P) {
-    let wishes = proptest::collection::vec(wish(), 1..20);
-    check((any::<usize>(), loads(), wishes), |(position, numbers, wishes)| {
-        let rule = rule(position);
-        let read = |shard: ShardId| numbers[shard.index()];
-        let loads = Loads::new(numbers.len(), &read);
-        for wish in wishes {
-            let answer = rule.place(wish, &loads);
-            assert!(answer.index() < numbers.len(), "{answer} for {wish:?}");
-        }
-        Ok(())
-    });
-}
-
-fn o2_near_an_unburdened_shard_is_that_shard(rule: &impl Placement) {
+fn near_a_shard_with_little_to_do_is_that_shard(rule: &impl Placement) {
     for shards in 1..=MOST_SHARDS {
         for load in [Load::new(0, 0, false), Load::new(0, 500, true), Load::new(3, 0, true)] {
             let read = |_| load;
@@ -128,25 +100,17 @@ fn o2_near_an_unburdened_shard_is_that_shard(rule: &impl Placement) {
     }
 }
 
-fn o3_a_key_keeps_its_shard<P: Placement>(rule: fn(usize) -> P) {
-    check((any::<u64>(), loads(), load(), any::<usize>()), |(key, numbers, other, position)| {
-        let read = |shard: ShardId| numbers[shard.index()];
-        let loads = Loads::new(numbers.len(), &read);
-        let before = rule(0);
-        let answer = before.place(Wish::Key(key), &loads);
-        before.place(Wish::Any, &loads);
-        before.place(Wish::Spread, &loads);
-        assert_eq!(before.place(Wish::Key(key), &loads), answer);
-        // Nor does it depend on the loads, on the turn, or on which value of the rule is asked.
-        let read = |_| other;
-        let loads = Loads::new(numbers.len(), &read);
-        assert_eq!(rule(position).place(Wish::Key(key), &loads), answer);
+fn a_key_has_the_same_shard_for_every_value_of_the_rule<P: Placement>(rule: fn(usize) -> P) {
+    check((any::<u64>(), 1..=MOST_SHARDS, any::<usize>()), |(key, shards, position)| {
+        let loads = Loads::new(shards, &|_| Load::default());
+        let answers = [0, position].map(|at| rule(at).place(Wish::Key(key), &loads));
+        assert_eq!(answers[0], answers[1]);
         Ok(())
     });
 }
 
-fn o3_keys_reach_all_shards_evenly(rule: &impl Placement) {
-    const KEYS: u64 = 20_000;
+fn keys_reach_all_shards_evenly(rule: &impl Placement) {
+    const KEYS: u64 = 60_000;
     for shards in 1..=MOST_SHARDS {
         let loads = Loads::new(shards, &|_| Load::default());
         // Keys that count up, and keys that differ in their high bits only.
@@ -160,7 +124,7 @@ fn o3_keys_reach_all_shards_evenly(rule: &impl Placement) {
     }
 }
 
-fn o4_spread_is_exact_for_every_number_of_shards_and_position<P: Placement>(rule: fn(usize) -> P) {
+fn spread_has_each_shard_once_in_every_stretch_and_position<P: Placement>(rule: fn(usize) -> P) {
     for shards in 1..=MOST_SHARDS {
         let read = |shard: ShardId| Load::new(shard.index(), 7, shard.index().is_multiple_of(2));
         let loads = Loads::new(shards, &read);
@@ -176,21 +140,7 @@ fn o4_spread_is_exact_for_every_number_of_shards_and_position<P: Placement>(rule
     }
 }
 
-fn o4_spread_is_exact_between_other_wishes(rule: &impl Placement) {
-    for shards in 1..=MOST_SHARDS {
-        let loads = Loads::new(shards, &|_| Load::default());
-        let answers = (0..4 * shards).map(|call| {
-            for _ in 0..call % 3 {
-                rule.place(Wish::Any, &loads);
-            }
-            rule.place(Wish::Near(ShardId::EXTERNAL), &loads);
-            rule.place(Wish::Spread, &loads)
-        });
-        assert_eq!(tally(shards, answers), vec![4; shards]);
-    }
-}
-
-fn o4_spread_is_exact_over_all_threads(rule: &impl Placement) {
+fn spread_is_exact_over_all_threads(rule: &impl Placement) {
     const THREADS: usize = 4;
     const ROUNDS: usize = 2_000;
     for shards in [1, 3, 7] {
@@ -215,7 +165,7 @@ fn o4_spread_is_exact_over_all_threads(rule: &impl Placement) {
     }
 }
 
-fn any_among_equals_takes_each_in_turn<P: Placement>(rule: fn(usize) -> P) {
+fn equals_take_turns<P: Placement>(rule: fn(usize) -> P) {
     for load in [Load::default(), Load::new(3, 20, true), Load::new(usize::MAX, usize::MAX, true)] {
         let read = |_| load;
         for shards in 1..=MOST_SHARDS {

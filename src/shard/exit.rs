@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::driver::{Driver, Token};
+use crate::shard::Shard;
 use crate::shard::collect::drop_waker;
 use crate::shard::outpost::refuse;
-use crate::shard::Shard;
 use crate::task::Chain;
 
 /// How often a shard that is ending looks whether the others have ended.
