@@ -1,6 +1,6 @@
 //! The suite of every placement rule for each of ours, then what ours promise beyond it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Barrier;
 use std::thread;
 
@@ -8,7 +8,8 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::cursor::split_mix_64;
-use super::{LeastLoaded, Load, Loads, Placement, RoundRobin, Wish};
+use super::sticky_hash::jump_hash;
+use super::{LeastLoaded, Load, Loads, Placement, PowerOfTwo, RoundRobin, StickyHash, Wish};
 use crate::id::ShardId;
 use crate::testing::placement;
 
@@ -58,12 +59,15 @@ macro_rules! suite {
 }
 
 placement::checks!(suite least_loaded LeastLoaded);
+placement::checks!(suite power_of_two PowerOfTwo);
 placement::checks!(suite round_robin RoundRobin);
+placement::checks!(suite sticky_hash StickyHash);
 
 #[test]
 fn any_among_equals_takes_each_in_turn() {
     equals_take_turns(LeastLoaded::at);
     equals_take_turns(RoundRobin::at);
+    equals_take_turns(StickyHash::at);
 }
 
 /// How often each of `shards` was answered.
@@ -291,5 +295,130 @@ fn least_loaded_reads_no_more_loads_than_it_needs() {
         reads.set(0);
         rule.place(wish, &loads);
         assert_eq!(reads.get(), needed, "{wish:?}");
+    }
+}
+
+#[test]
+fn power_of_two_asks_every_pair_as_often_as_any_other() {
+    for shards in 2..=MOST_SHARDS {
+        let asked = RefCell::new(Vec::new());
+        let read = |shard: ShardId| {
+            asked.borrow_mut().push(shard.index());
+            Load::default()
+        };
+        let rule = PowerOfTwo::new();
+        let loads = Loads::new(shards, &read);
+        let pairs = shards * (shards - 1);
+        let mut counts = vec![0_usize; shards * shards];
+        for _ in 0..100 * pairs {
+            asked.borrow_mut().clear();
+            rule.place(Wish::Any, &loads);
+            let [two, one] = asked.borrow()[..] else { panic!("asked {asked:?}") };
+            assert_ne!(one, two, "the same shard twice");
+            counts[one * shards + two] += 1;
+        }
+        for (index, &count) in counts.iter().enumerate() {
+            let fair = if index % (shards + 1) == 0 { 0..1 } else { 50..150 };
+            assert!(
+                fair.contains(&count),
+                "pair {index} of {shards} shards: {count}, not {fair:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn power_of_two_is_uniform_among_equals_for_every_number_of_shards() {
+    const EACH: usize = 2_000;
+    for shards in 1..=MOST_SHARDS {
+        for load in [Load::default(), Load::new(3, 20, true)] {
+            let read = |_| load;
+            let (rule, loads) = (PowerOfTwo::with_seed(7), Loads::new(shards, &read));
+            let answers = (0..EACH * shards).map(|_| rule.place(Wish::Any, &loads));
+            for count in tally(shards, answers) {
+                assert!(count.abs_diff(EACH) < EACH / 8, "{count} of {EACH} for {shards} shards");
+            }
+        }
+    }
+}
+
+#[test]
+fn power_of_two_keeps_the_fullest_shard_close_to_the_others() {
+    const EACH: usize = 200;
+    for shards in 2..=MOST_SHARDS {
+        let queued: Vec<Cell<usize>> = vec![Cell::new(0); shards];
+        let read = |shard: ShardId| Load::new(queued[shard.index()].get(), 0, true);
+        let (rule, loads) = (PowerOfTwo::new(), Loads::new(shards, &read));
+        for _ in 0..EACH * shards {
+            let queue = &queued[rule.place(Wish::Any, &loads).index()];
+            queue.set(queue.get() + 1);
+        }
+        // One choice at random would be off by about 35 with 33 shards.
+        let fullest = queued.iter().map(Cell::get).max().unwrap();
+        assert!(fullest <= EACH + 5, "{fullest} on one of {shards} shards, {EACH} would be fair");
+    }
+}
+
+#[test]
+fn power_of_two_goes_away_from_a_busy_shard_to_one_that_has_less() {
+    for (queued, other, stays) in [(8, 0, true), (9, 0, false), (20, 12, true), (20, 11, false)] {
+        for running in [true, false] {
+            let read = |shard: ShardId| {
+                if shard.index() == 1 {
+                    Load::new(queued, 0, running)
+                } else {
+                    Load::new(other, 0, true)
+                }
+            };
+            let loads = Loads::new(4, &read);
+            let answer = PowerOfTwo::new().place(Wish::Near(ShardId::new(1)), &loads);
+            assert_eq!(answer.index() == 1, stays || !running, "{queued} beside {other}");
+        }
+    }
+}
+
+#[test]
+fn power_of_two_reads_two_loads_at_most() {
+    let reads = Cell::new(0);
+    let read = |_| {
+        reads.set(reads.get() + 1);
+        Load::new(50, 0, true)
+    };
+    let loads = Loads::new(8, &read);
+    let rule = PowerOfTwo::new();
+    for (wish, needed) in
+        [(Wish::Any, 2), (Wish::Near(ShardId::new(3)), 2), (Wish::Key(3), 0), (Wish::Spread, 0)]
+    {
+        reads.set(0);
+        rule.place(wish, &loads);
+        assert_eq!(reads.get(), needed, "{wish:?}");
+    }
+}
+
+#[test]
+fn the_sticky_hash_is_the_jump_hash() {
+    // From the tests of other implementations of the same paper.
+    let known = [(1, 1, 0), (42, 57, 43), (0xdead_10cc, 666, 361), (256, 1_024, 520)];
+    for (hash, buckets, bucket) in known {
+        assert_eq!(jump_hash(hash, buckets), bucket, "{hash} among {buckets}");
+    }
+    assert!((0..1_000).all(|hash| jump_hash(hash << 54, 65_535) < 65_535));
+}
+
+#[test]
+fn a_new_shard_takes_its_share_of_the_sticky_keys_and_moves_no_other() {
+    const KEYS: u64 = 20_000;
+    let rule = StickyHash::new();
+    let place =
+        |key, shards| rule.place(Wish::Key(key), &Loads::new(shards, &|_| Load::default())).index();
+    for shards in 1..MOST_SHARDS {
+        let mut moved = 0;
+        for key in 0..KEYS {
+            let (before, after) = (place(key, shards), place(key, shards + 1));
+            assert!(after == before || after == shards, "key {key} moved to an old shard");
+            moved += usize::from(after != before);
+        }
+        let fair = KEYS as usize / (shards + 1);
+        assert!(moved.abs_diff(fair) < fair / 5, "{moved} keys moved, {fair} would be fair");
     }
 }
