@@ -1,9 +1,15 @@
-//! The suites on our own parts, where the parts' own tests do not run them.
+//! The driver's suite on our own, and every suite on parts that are broken on purpose.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::driver::{Uring, UringSetup};
 use crate::testing::Site;
+
+mod broken_doorbell;
+mod broken_driver;
+mod broken_placement;
+mod broken_queue;
 
 macro_rules! driver_suite {
     ($module:ident $setup:expr; $($check:ident)*) => {
@@ -31,4 +37,13 @@ fn cooperative() -> UringSetup {
 
 fn kernel_thread() -> UringSetup {
     small().with_sqpoll(Duration::from_millis(1))
+}
+
+/// What a check says that finds something.
+fn caught(check: impl FnOnce()) -> String {
+    let panic = catch_unwind(AssertUnwindSafe(check)).expect_err("the fault was not found");
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(_) => panic!("the check said nothing"),
+    }
 }

@@ -87,7 +87,7 @@ fn nobody_else<Q: StealQueue>() -> ! {
 ///
 /// If an item is missing, or comes out twice.
 pub fn o3_nothing_is_lost_when_the_ends_go_round_many_times<Q: StealQueue>() {
-    for initial_capacity in [1, 2, 4, 64] {
+    for initial_capacity in [1, 64] {
         for between in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 63, 64, 65, 255, 256, 257] {
             let (mut owner, shared) = Q::pair::<usize>(&QueueOptions { initial_capacity });
             let (mut thief, _shared) = Q::pair::<usize>(&QueueOptions { initial_capacity });
