@@ -181,6 +181,9 @@ mod shard {
     mod mailbox;
 }
 #[cfg(not(loom))]
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(not(loom))]
 pub mod time;
 
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
