@@ -17,7 +17,7 @@ pub use event_fd::{EventFd, EventFdRinger};
 pub use msg_ring::{MsgRing, MsgRingRinger};
 
 pub(crate) use gate::{Gate, Post};
-pub(crate) use idle::{Help, Idle};
+pub(crate) use idle::{Help, Idle, Need};
 
 /// How a shard that sleeps is woken.
 ///

@@ -35,6 +35,7 @@ mod quiet;
 mod seam;
 mod spin;
 mod steal;
+mod watch;
 
 pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
 pub(crate) use outpost::Outpost;
@@ -46,6 +47,7 @@ use pace::Pace;
 use pack::Pack;
 use spin::Spin;
 use steal::Victims;
+use watch::Watch;
 
 /// Tasks taken from the LIFO slot in a row before the queue gets its turn.
 const LIFO_IN_A_ROW: u32 = 3;
@@ -89,6 +91,7 @@ pub(crate) struct Shard<A: Assembly> {
     lead: RefCell<Lead>,
     pack: RefCell<Pack>,
     pace: RefCell<Pace>,
+    watch: RefCell<Watch>,
     /// A task is being polled.
     polling: Cell<bool>,
     /// Fds that the ring was asked to close and has not closed yet.
@@ -151,6 +154,7 @@ impl<A: Assembly> Shard<A> {
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             pace: RefCell::new(Pace::new()),
+            watch: RefCell::new(Watch::default()),
             polling: Cell::new(false),
             closing: Cell::new(0),
             bells_owed: Cell::new(false),
@@ -306,7 +310,7 @@ impl<A: Assembly> Shard<A> {
     fn run_tasks(&self) {
         let options = &self.core.options;
         let mut lap = self.pace.borrow().begin();
-        self.offer_backlog();
+        self.offer_backlog(1);
         while lap.polls() < options.poll_budget {
             let Some(runnable) = self.next_task() else { break };
             // Their targets sleep, and this poll may be long.
@@ -319,6 +323,8 @@ impl<A: Assembly> Shard<A> {
                 if self.driver.borrow().pending() {
                     self.flush_ring();
                     self.collect();
+                    // What was woken waits behind the next poll.
+                    self.offer_backlog(1);
                 }
                 if lap.elapsed(self.now()) > options.time_budget {
                     break;
@@ -365,8 +371,9 @@ impl<A: Assembly> Shard<A> {
         if lifo.load(Ordering::Relaxed).is_null() {
             return None;
         }
-        // Acquire pairs with the Release of whoever put it there, which is this thread.
-        runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::Acquire))
+        // Acquire pairs with the Release of whoever put it there, which is this thread. Release
+        // pairs with L3: who finds the slot empty sees what was queued before.
+        runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::AcqRel))
     }
 
     fn poll(&self, runnable: Runnable) {
@@ -380,10 +387,11 @@ impl<A: Assembly> Shard<A> {
         // our bug and ends the shard.
         let again = runnable.poll();
         self.polling.set(false);
-        public.poll_count.store(count.wrapping_add(2), Ordering::Relaxed);
         if let Some(runnable) = again {
             self.enqueue_last(runnable);
         }
+        // Release pairs with L3: who sees that the poll is over sees what it queued.
+        public.poll_count.store(count.wrapping_add(2), Ordering::Release);
     }
 
     /// Queues a task of this runtime that was woken on this thread.
@@ -403,12 +411,13 @@ impl<A: Assembly> Shard<A> {
             return;
         }
         let pointer = runnable.into_raw().as_ptr();
-        // AcqRel: a thief that takes the task out sees it whole; we see the one that was there.
-        let before = self.public().lifo.swap(pointer, Ordering::AcqRel);
+        // L1. SeqCst: a thief that takes the task out sees it whole; we see the one that was there;
+        // and it is before the look who sleeps (L2). On x86 no swap is cheaper.
+        let before = self.public().lifo.swap(pointer, Ordering::SeqCst);
         if let Some(before) = runnable_from(before) {
             self.queue.borrow_mut().push(before);
         }
-        self.offer_backlog();
+        self.offer_in_poll();
     }
 
     /// Queues a task that was polled here and woken meanwhile, behind all others. What waits with
@@ -443,6 +452,8 @@ impl<A: Assembly> Shard<A> {
         self.flush_ring();
         if self.driver.borrow().pending() {
             self.collect();
+            // A task is in hand, and what was woken waits behind its poll.
+            self.offer_backlog(0);
         }
     }
 

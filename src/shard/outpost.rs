@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use crate::assembly::Assembly;
-use crate::doorbell::{Doorbell, Help, Post};
+use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
@@ -175,14 +175,15 @@ impl<A: Assembly> Core<A> {
     /// A stealable task was queued at a shard that is awake: if that shard does not get to it
     /// soon, somebody else should.
     pub(crate) fn call_help_for(&self, shard: ShardId) {
+        // The fence W2 of the wake that came before is a K2 for this look.
         if self.idle.any() && !self.idle.is_idle(shard) {
-            self.call_for_help(false);
+            self.call_for_help(Need::Backlog);
         }
     }
 
     /// Wakes one sleeping shard as a searcher, if none is searching.
-    pub(crate) fn call_for_help(&self, urgent: bool) {
-        if let Help::Claimed(helper) = self.idle.call_for_help(urgent) {
+    pub(crate) fn call_for_help(&self, need: Need) {
+        if let Help::Claimed(helper) = self.idle.call_for_help(need) {
             self.wake_from_anywhere(helper);
         }
     }
