@@ -133,6 +133,16 @@ fn probe(id: &RuntimeId, threads: usize) -> Result<(), String> {
     serde_json::from_str(&output).map_err(|error| format!("the answer {output:?}: {error}"))?
 }
 
+/// What a runtime does not do as the workloads count on; an error if it does not start here.
+pub(crate) fn check(id: &RuntimeId, threads: usize) -> Result<Vec<String>, String> {
+    let died = |what| vec![format!("the check ended early: {what}")];
+    match output_of(&["contract", id.name, &threads.to_string()], AT_LEAST) {
+        Ok(output) => serde_json::from_str(&output)
+            .map_err(|error| format!("the answer {output:?}: {error}"))?,
+        Err(what) => Ok(died(what)),
+    }
+}
+
 /// What this program prints with these arguments, if it ends in time.
 fn output_of(arguments: &[&str], patience: Duration) -> Result<String, String> {
     let said = |error: io::Error| format!("a process of its own: {error}");

@@ -4,6 +4,7 @@
 
 mod cell;
 mod compare;
+mod contract;
 mod measure;
 mod options;
 mod report;
@@ -17,6 +18,8 @@ use std::path::Path;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::cell::{Answer, Order};
 use crate::options::{Compare, USAGE};
 use crate::report::{Report, html, markdown};
@@ -29,8 +32,10 @@ fn main() -> ExitCode {
             list();
             Ok(ExitCode::SUCCESS)
         }
+        Some("check") => Compare::parse(arguments).map(|wish| check(&wish)),
         // What `compare` starts for each measurement.
         Some("cell") => cell(&arguments.collect::<Vec<_>>()),
+        Some("contract") => contract(&arguments.collect::<Vec<_>>()),
         Some("probe") => probe(&arguments.collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
@@ -69,6 +74,28 @@ fn list() {
     }
 }
 
+/// Holds each runtime to what the workloads count on, in a process of its own.
+fn check(wish: &Compare) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for id in &wish.runtimes {
+        match compare::check(id, wish.threads) {
+            Ok(findings) if findings.is_empty() => println!("{}: as it should be", id.name),
+            Ok(findings) => {
+                findings.iter().for_each(|finding| println!("{}: {finding}", id.name));
+                code = ExitCode::FAILURE;
+            }
+            Err(reason) => println!("{}: does not run here: {reason}", id.name),
+        }
+    }
+    code
+}
+
+fn contract(arguments: &[String]) -> Result<ExitCode, String> {
+    let [runtime, threads] = arguments else { return Err("contract RUNTIME THREADS".to_owned()) };
+    let id = runtimes::find(runtime).ok_or_else(|| format!("no runtime {runtime:?}"))?;
+    say(&contract::check(id, number(threads)? as usize))
+}
+
 fn cell(arguments: &[String]) -> Result<ExitCode, String> {
     let [workload, runtime, threads, slice, hint] = arguments else {
         return Err("cell WORKLOAD RUNTIME THREADS NANOSECONDS HINT".to_owned());
@@ -83,8 +110,7 @@ fn cell(arguments: &[String]) -> Result<ExitCode, String> {
         hint: number(hint)?,
     };
     cell::measure(entry, id, &order, |answer: Answer| {
-        let answer = serde_json::to_string(&answer).map_err(|error| error.to_string())?;
-        println!("{answer}");
+        say(&answer)?;
         process::exit(0);
     })
 }
@@ -92,8 +118,12 @@ fn cell(arguments: &[String]) -> Result<ExitCode, String> {
 fn probe(arguments: &[String]) -> Result<ExitCode, String> {
     let [runtime, threads] = arguments else { return Err("probe RUNTIME THREADS".to_owned()) };
     let id = runtimes::find(runtime).ok_or_else(|| format!("no runtime {runtime:?}"))?;
-    let answer = cell::probe(id, number(threads)? as usize);
-    print!("{}", serde_json::to_string(&answer).map_err(|error| error.to_string())?);
+    say(&cell::probe(id, number(threads)? as usize))
+}
+
+/// Answers the process that started this one.
+fn say(answer: &impl Serialize) -> Result<ExitCode, String> {
+    println!("{}", serde_json::to_string(answer).map_err(|error| error.to_string())?);
     Ok(ExitCode::SUCCESS)
 }
 

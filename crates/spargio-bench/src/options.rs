@@ -11,7 +11,10 @@ pub(crate) const USAGE: &str = "\
 usage: spargio-bench compare [--only RE] [--runtimes LIST] [--quick] [--threads N]
                              [--samples N] [--slice MS]
                              [--json FILE] [--html FILE] [--markdown FILE]
+       spargio-bench check [--runtimes LIST] [--threads N]
        spargio-bench list
+
+compare measures; check holds each runtime to what the workloads count on; list says what there is.
 
   --only RE        workloads whose group/name matches this regular expression
   --runtimes LIST  names with commas between them; see `list`

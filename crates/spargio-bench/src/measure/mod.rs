@@ -5,7 +5,7 @@ mod meter;
 mod spread;
 mod usage;
 
-pub(crate) use latency::{Lap, Latencies};
+pub(crate) use latency::Latencies;
 pub(crate) use meter::{Meter, Slice, Wrong};
 pub(crate) use spread::Spread;
-pub(crate) use usage::{Usage, resident};
+pub(crate) use usage::resident;

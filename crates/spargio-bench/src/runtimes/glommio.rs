@@ -58,8 +58,8 @@ impl Core for Glommio {
         Timer::new(duration).await;
     }
 
-    fn yield_now() -> impl Future<Output = ()> {
-        async { glommio::executor().yield_now().await }
+    async fn yield_now() {
+        glommio::executor().yield_now().await;
     }
 
     async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {

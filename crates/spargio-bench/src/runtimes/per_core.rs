@@ -197,7 +197,9 @@ impl<C: Core> Runtime for PerCore<C> {
         let stop = {
             let inboxes = inboxes.clone();
             move || {
-                inboxes.iter().for_each(|inbox| drop(inbox.close()));
+                for inbox in &inboxes {
+                    inbox.close();
+                }
                 threads.into_iter().for_each(|thread| thread.join().expect("the thread returns"));
             }
         };
