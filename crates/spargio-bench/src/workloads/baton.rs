@@ -7,11 +7,8 @@ use std::task::Poll;
 
 use atomic_waker::AtomicWaker;
 
+use super::ping_pong::TIMED;
 use crate::measure::Latencies;
-
-/// One round trip in so many is timed: between tasks of one thread, reading the clock would cost
-/// as much as the round trip.
-pub(super) const TIMED: u32 = 16;
 
 /// One direction: how often the baton was passed, and who waits for it.
 #[derive(Debug, Default)]

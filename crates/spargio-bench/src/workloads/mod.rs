@@ -9,10 +9,20 @@ use crate::runtimes::{Need, Runtime, RuntimeId, Setup, Visitor, visit};
 
 mod baton;
 mod by_hand;
+mod cold_start;
+mod compute;
+mod fan_out;
 mod fs;
+mod idle;
+mod mixed;
 mod net;
+mod one_way;
 mod ping_pong;
+mod spawn;
 mod stage;
+mod timer;
+mod wake;
+mod yields;
 
 pub(crate) use stage::Stage;
 
@@ -176,7 +186,28 @@ fn lacks<W: Workload>(id: &RuntimeId) -> Option<&'static str> {
 
 /// All workloads, in the order in which they are reported.
 pub(crate) fn all() -> Vec<Entry> {
-    let mut all = vec![entry::<ping_pong::Anywhere>(), entry::<ping_pong::Apart>()];
+    let mut all = vec![
+        entry::<ping_pong::Steady>(),
+        entry::<ping_pong::SteadyApart>(),
+        entry::<ping_pong::Wakers>(),
+        entry::<ping_pong::WakersApart>(),
+        entry::<one_way::Anywhere>(),
+        entry::<one_way::Apart>(),
+        entry::<cold_start::ColdStart>(),
+        entry::<spawn::Inside>(),
+        entry::<spawn::Local>(),
+        entry::<spawn::Outside>(),
+        entry::<yields::Stealable>(),
+        entry::<yields::Local>(),
+        entry::<fan_out::Balanced>(),
+        entry::<fan_out::Skewed>(),
+        entry::<fan_out::Imbalanced>(),
+        entry::<timer::Lateness>(),
+        entry::<timer::Churn>(),
+        entry::<wake::FromOutside>(),
+        entry::<mixed::BesideCompute>(),
+        entry::<idle::Idle>(),
+    ];
     all.extend(net::all());
     all.extend(fs::all());
     all

@@ -1,44 +1,173 @@
 //! Messages that go back and forth between two tasks.
 
+use std::future::Future;
 use std::hint::spin_loop;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use crossbeam_utils::CachePadded;
 
 use super::{Floor, Spec, Stage, Workload, baton, by_hand};
 use crate::measure::{Latencies, Meter, Slice, Wrong};
-use crate::runtimes::{Need, Runtime, Setup};
+use crate::runtimes::{Need, Receiver, Runtime, Sender, Setup};
 
-/// Two tasks wherever the runtime puts them.
-pub(super) struct Anywhere;
+/// One round trip in so many is timed: between tasks of one thread, reading the clock would cost
+/// as much as the round trip.
+pub(super) const TIMED: u32 = 16;
 
-impl Workload for Anywhere {
+/// Two tasks wherever the runtime puts them, with the runtime's own channels.
+pub(super) struct Steady;
+
+impl Workload for Steady {
     const SPEC: Spec = Spec::new(
         "ping_pong",
-        "ping_pong_anywhere",
+        "steady_ping_pong_rtt",
         "round trip",
-        "Two tasks pass a number back and forth through a pair of atomics with wakers, the same \
-         for all; the runtime decides where they run. Floor: the two futures polled by turns on \
-         one thread.",
+        "Two tasks send each other a number and wait for the next, through two unbounded channels: \
+         the runtime's own if it has one (tokio), else async-channel. The runtime decides where \
+         the tasks run. Floor: two futures with two words of memory, polled by turns on one \
+         thread.",
     );
 
     fn run<R: Runtime>(stage: &Stage<R>, times: u64) -> Result<Slice, Wrong> {
         stage.inside(move |runtime| async move {
-            let (near, far) = baton::pair();
             let meter = Meter::start();
-            let partner = runtime.spawn(far.pong(times));
-            let (received, latencies) = runtime.spawn(near.ping(times)).await;
-            let answered = partner.await;
-            let slice = meter.stop(times).with_latencies(latencies);
-            Wrong::unless_equal("answers received", received, times)?;
-            Wrong::unless_equal("messages answered", answered, times)?;
-            Ok(slice)
+            let (asking, answering) = players::<R>(times);
+            let partner = runtime.spawn(answering);
+            let asked = runtime.spawn(asking).await;
+            judge(meter, times, asked, partner.await)
         })
     }
 
     const FLOOR: Option<Floor> = Some(by_turns);
+}
+
+/// The same on two threads.
+pub(super) struct SteadyApart;
+
+impl Workload for SteadyApart {
+    const SPEC: Spec = Spec {
+        needs: &[Need::Placement],
+        ..Spec::new(
+            "ping_pong",
+            "ping_pong_two_threads",
+            "round trip",
+            "As steady_ping_pong_rtt, with the tasks bound to two different threads. Floor: two \
+             threads, each on a CPU of its own, that spin on two words.",
+        )
+    };
+
+    fn run<R: Runtime>(stage: &Stage<R>, times: u64) -> Result<Slice, Wrong> {
+        stage.inside(move |runtime| async move {
+            let meter = Meter::start();
+            let (asking, answering) = players::<R>(times);
+            let partner = runtime.spawn_on(1, answering);
+            let asked = runtime.spawn_on(0, asking).await;
+            judge(meter, times, asked, partner.await)
+        })
+    }
+
+    const FLOOR: Option<Floor> = Some(spinning);
+}
+
+/// The side that asks, and the one that answers with the number it got.
+fn players<R: Runtime>(
+    times: u64,
+) -> (
+    impl Future<Output = (u64, Latencies)> + Send + 'static,
+    impl Future<Output = u64> + Send + 'static,
+) {
+    let (ask, mut asked) = R::channel::<u64>();
+    let (answer, mut answers) = R::channel::<u64>();
+    let asking = async move {
+        let mut latencies = Latencies::of_one_in(TIMED);
+        let mut right = 0;
+        for number in 0..times {
+            let lap = latencies.start();
+            ask.send(number);
+            right += u64::from(answers.receive().await == Some(number));
+            latencies.end(lap);
+        }
+        (right, latencies)
+    };
+    let answering = async move {
+        let mut answered = 0;
+        while let Some(number) = asked.receive().await {
+            answer.send(number);
+            answered += 1;
+            if answered == times {
+                break;
+            }
+        }
+        answered
+    };
+    (asking, answering)
+}
+
+/// Two tasks wherever the runtime puts them, without channels.
+pub(super) struct Wakers;
+
+impl Workload for Wakers {
+    const SPEC: Spec = Spec::new(
+        "ping_pong",
+        "waker_ping_pong",
+        "round trip",
+        "As steady_ping_pong_rtt, without channels: two words of memory with a waker each, the \
+         same for all, so that what is left is the scheduler. Floor: as there.",
+    );
+
+    fn run<R: Runtime>(stage: &Stage<R>, times: u64) -> Result<Slice, Wrong> {
+        stage.inside(move |runtime| async move {
+            let meter = Meter::start();
+            let (near, far) = baton::pair();
+            let partner = runtime.spawn(far.pong(times));
+            let asked = runtime.spawn(near.ping(times)).await;
+            judge(meter, times, asked, partner.await)
+        })
+    }
+
+    const FLOOR: Option<Floor> = Some(by_turns);
+}
+
+/// The same on two threads.
+pub(super) struct WakersApart;
+
+impl Workload for WakersApart {
+    const SPEC: Spec = Spec {
+        needs: &[Need::Placement],
+        ..Spec::new(
+            "ping_pong",
+            "waker_ping_pong_two_threads",
+            "round trip",
+            "As waker_ping_pong, with the tasks bound to two different threads. Floor: two \
+             threads, each on a CPU of its own, that spin on two words.",
+        )
+    };
+
+    fn run<R: Runtime>(stage: &Stage<R>, times: u64) -> Result<Slice, Wrong> {
+        stage.inside(move |runtime| async move {
+            let meter = Meter::start();
+            let (near, far) = baton::pair();
+            let partner = runtime.spawn_on(1, far.pong(times));
+            let asked = runtime.spawn_on(0, near.ping(times)).await;
+            judge(meter, times, asked, partner.await)
+        })
+    }
+
+    const FLOOR: Option<Floor> = Some(spinning);
+}
+
+fn judge(
+    meter: Meter,
+    times: u64,
+    (received, latencies): (u64, Latencies),
+    answered: u64,
+) -> Result<Slice, Wrong> {
+    let slice = meter.stop(times).with_latencies(latencies);
+    Wrong::unless_equal("right answers", received, times)?;
+    Wrong::unless_equal("messages answered", answered, times)?;
+    Ok(slice)
 }
 
 fn by_turns(_setup: &Setup, times: u64) -> Result<Slice, Wrong> {
@@ -46,48 +175,17 @@ fn by_turns(_setup: &Setup, times: u64) -> Result<Slice, Wrong> {
     let meter = Meter::start();
     let (mut near, mut far) = (pin!(near.ping(times)), pin!(far.pong(times)));
     let mut context = Context::from_waker(Waker::noop());
-    let mut open = true;
-    let (received, latencies) = loop {
-        if let std::task::Poll::Ready(result) = near.as_mut().poll(&mut context) {
-            break result;
+    let mut answered = None;
+    loop {
+        if let Poll::Ready(asked) = near.as_mut().poll(&mut context) {
+            return judge(meter, times, asked, answered.unwrap_or(0));
         }
-        open = open && far.as_mut().poll(&mut context).is_pending();
-    };
-    let slice = meter.stop(times).with_latencies(latencies);
-    Wrong::unless_equal("answers received", received, times)?;
-    Ok(slice)
-}
-
-/// Two tasks on different threads.
-pub(super) struct Apart;
-
-impl Workload for Apart {
-    const SPEC: Spec = Spec {
-        needs: &[Need::Placement],
-        ..Spec::new(
-            "ping_pong",
-            "ping_pong_two_threads",
-            "round trip",
-            "The same between two tasks that are bound to different threads. Floor: two threads, \
-             each on a CPU of its own, that spin on two words.",
-        )
-    };
-
-    fn run<R: Runtime>(stage: &Stage<R>, times: u64) -> Result<Slice, Wrong> {
-        stage.inside(move |runtime| async move {
-            let (near, far) = baton::pair();
-            let meter = Meter::start();
-            let partner = runtime.spawn_on(1, far.pong(times));
-            let (received, latencies) = runtime.spawn_on(0, near.ping(times)).await;
-            let answered = partner.await;
-            let slice = meter.stop(times).with_latencies(latencies);
-            Wrong::unless_equal("answers received", received, times)?;
-            Wrong::unless_equal("messages answered", answered, times)?;
-            Ok(slice)
-        })
+        if answered.is_none()
+            && let Poll::Ready(number) = far.as_mut().poll(&mut context)
+        {
+            answered = Some(number);
+        }
     }
-
-    const FLOOR: Option<Floor> = Some(spinning);
 }
 
 fn spinning(_setup: &Setup, times: u64) -> Result<Slice, Wrong> {
@@ -99,7 +197,7 @@ fn spinning(_setup: &Setup, times: u64) -> Result<Slice, Wrong> {
             spin_loop();
         }
     };
-    let mut latencies = Latencies::of_one_in(baton::TIMED);
+    let mut latencies = Latencies::of_one_in(TIMED);
     let ping = || {
         for number in 1..=times {
             let lap = latencies.start();

@@ -50,6 +50,18 @@ impl<R: Runtime> Stage<R> {
         runtime.block_on(async { runtime.spread(0, work).await })
     }
 
+    /// As [`inside`](Self::inside), as a task that stays on the first thread; needs
+    /// [`Need::Placement`](crate::runtimes::Need::Placement).
+    pub(crate) fn bound<F>(&self, work: impl FnOnce(R) -> F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let runtime = self.runtime();
+        let work = work(runtime.clone());
+        runtime.block_on(async { runtime.spawn_on(0, work).await })
+    }
+
     /// What the runtime counts of itself.
     pub(super) fn counters(&self) -> Vec<(&'static str, u64)> {
         self.running.get().map_or_else(Vec::new, |(runtime, _stop)| runtime.counters())
