@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cell::{Answer, Measured, Order};
 use crate::options::Compare;
@@ -26,14 +26,18 @@ pub(crate) fn run(wish: &Compare) -> Result<Report, String> {
     }
     let refused: Vec<Option<String>> =
         wish.runtimes.iter().map(|id| probe(id, wish.threads).err()).collect();
-    let slice = wish.slice(workloads.iter().map(|entry| weight(entry, wish)).sum());
+    let start = Instant::now();
+    let mut cells = workloads.iter().map(|entry| weight(entry, wish)).sum();
     let mut report = Report {
-        machine: Machine::look(wish, slice),
+        machine: Machine::look(wish, wish.slice(cells, Duration::ZERO)),
         runtimes: wish.runtimes.clone(),
         rows: Vec::new(),
     };
     print!("{}", text::head(&report));
     for entry in &workloads {
+        // Who was slower than foreseen is made up for by those who come after.
+        let slice = wish.slice(cells, start.elapsed());
+        cells -= weight(entry, wish);
         let row = measure(entry, wish, &refused, slice);
         print!("{}", text::row(&row));
         report.rows.push(row);
@@ -69,7 +73,7 @@ fn measure(entry: &Entry, wish: &Compare, refused: &[Option<String>], slice: Dur
             contenders[turn].sample(entry, wish.threads, slice);
         }
     }
-    Row::new(&entry.spec, contenders.into_iter().map(Contender::into_cell).collect())
+    Row::new(&entry.spec, slice, contenders.into_iter().map(Contender::into_cell).collect())
 }
 
 /// A runtime in one workload.

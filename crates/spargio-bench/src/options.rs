@@ -37,9 +37,9 @@ pub(crate) struct Budget {
 
 impl Budget {
     const FULL: Self =
-        Self { whole: Duration::from_secs(820), samples: 7, longest: Duration::from_millis(200) };
+        Self { whole: Duration::from_secs(860), samples: 7, longest: Duration::from_millis(200) };
     const QUICK: Self =
-        Self { whole: Duration::from_secs(210), samples: 3, longest: Duration::from_millis(80) };
+        Self { whole: Duration::from_secs(230), samples: 3, longest: Duration::from_millis(80) };
 }
 
 /// A comparison, as wished for.
@@ -110,11 +110,12 @@ impl Compare {
         self.only.as_ref().is_none_or(|only| only.is_match(&format!("{group}/{name}")))
     }
 
-    /// How long a sample of one cell is, if there are so many; a cell of a workload that is
-    /// stretched counts as several.
-    pub(crate) fn slice(&self, cells: usize) -> Duration {
+    /// How long a sample of one cell is, if there are so many to go and so much time has passed;
+    /// a cell of a workload that is stretched counts as several.
+    pub(crate) fn slice(&self, cells: usize, passed: Duration) -> Duration {
         self.slice.unwrap_or_else(|| {
-            let each = self.budget.whole / (cells.max(1) * self.budget.samples) as u32;
+            let left = self.budget.whole.saturating_sub(passed);
+            let each = left / (cells.max(1) * self.budget.samples) as u32;
             let slice = each.saturating_sub(OVERHEAD).mul_f64(1.0 / WITH_WARM_UP);
             slice.clamp(SHORTEST, self.budget.longest)
         })

@@ -43,15 +43,25 @@ fn forty_workloads_of_twelve_runtimes_fit_the_time() {
     let cells = 40 * 12;
     for (line, minutes) in [("--quick", 5), ("", 20)] {
         let wish = parse(line).unwrap();
-        let sample = wish.slice(cells).mul_f64(1.4) + Duration::from_millis(30);
+        let sample = wish.slice(cells, Duration::ZERO).mul_f64(1.4) + Duration::from_millis(30);
         let whole = sample * (cells * wish.budget.samples) as u32;
         assert!(whole < Duration::from_secs(60 * minutes), "{line:?} takes {whole:?}");
-        assert!(wish.slice(cells) >= Duration::from_millis(40));
+        assert!(wish.slice(cells, Duration::ZERO) >= Duration::from_millis(40));
     }
 }
 
 #[test]
 fn few_cells_do_not_make_endless_samples() {
-    assert_eq!(parse("").unwrap().slice(1), Duration::from_millis(200));
-    assert_eq!(parse("--slice 5").unwrap().slice(1), Duration::from_millis(5));
+    assert_eq!(parse("").unwrap().slice(1, Duration::ZERO), Duration::from_millis(200));
+    assert_eq!(parse("--slice 5").unwrap().slice(1, Duration::ZERO), Duration::from_millis(5));
+}
+
+#[test]
+fn a_run_that_is_late_takes_shorter_samples() {
+    let wish = parse("--quick").unwrap();
+    let on_time = wish.slice(400, Duration::from_secs(20));
+    let late = wish.slice(400, Duration::from_secs(120));
+    let over = wish.slice(400, Duration::from_secs(1_000));
+    assert!(late < on_time, "{late:?} instead of less than {on_time:?}");
+    assert_eq!(over, Duration::from_millis(10));
 }

@@ -36,7 +36,7 @@ fn head(page: &mut String, report: &Report) -> std::fmt::Result {
     write!(
         page,
         "<p>{} on {}, {} CPUs, Linux {}; {}, commit {}. Load {} before, {} after.</p>\
-         <p>{} worker threads each. Medians of {} samples of {}, each in a process of its own, \
+         <p>{} worker threads each. Medians of {} samples of about {}, each in a process of its own, \
          runtimes by turns; black lines show the middle half of the samples. Shorter bars are \
          better. Orange: spargio; light orange: with other parts, or older; grey: by hand.</p><ul>",
         escape(&machine.date),

@@ -15,7 +15,7 @@ pub(crate) fn table(report: &Report) -> String {
     let names: Vec<&str> = shown.iter().map(|&place| report.runtimes[place].name).collect();
     let mut text = format!(
         "Measured {}: {}, {} CPUs, Linux {}, {}; {}. {} worker threads each, medians of {} \
-         samples of {}, the middle half in brackets. Commit {}.\n\n| workload, per | {} | to the \
+         samples of about {}, the middle half in brackets. Commit {}.\n\n| workload, per | {} | to the \
          best peer | CPU to the leanest |\n|---|{}\n",
         machine.date,
         machine.cpu,

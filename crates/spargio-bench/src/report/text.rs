@@ -11,7 +11,7 @@ pub(crate) fn head(report: &Report) -> String {
     format!(
         "{date}: {cpu}, {cpus} CPUs, Linux {kernel}, load {load}\n\
          {rustc}, commit {commit}; {versions}\n\
-         {threads} worker threads each; medians of {samples} samples of {slice}, each in a process \
+         {threads} worker threads each; medians of {samples} samples of about {slice}, each in a process \
          of its own, runtimes by turns\n\n",
         date = machine.date,
         cpu = machine.cpu,

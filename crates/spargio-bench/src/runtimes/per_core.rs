@@ -7,15 +7,14 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_util::future::Either;
 
 use super::join::Returns;
 use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write};
@@ -108,31 +107,7 @@ impl<C> Clone for PerCore<C> {
 }
 
 /// The value of a task on this thread, or on another.
-pub(crate) enum Join<L, T> {
-    Here(L),
-    There(Returns<oneshot::Receiver<T>>),
-}
-
-impl<L, T> Future for Join<L, T>
-where
-    L: Future<Output = T>,
-{
-    type Output = T;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        // SAFETY:
-        // - `Here` is pinned when the join is: it is polled in place and never moved out. `There`
-        //   is `Unpin`.
-        match unsafe { self.get_unchecked_mut() } {
-            Self::Here(join) => {
-                // SAFETY:
-                // - as above.
-                unsafe { Pin::new_unchecked(join) }.poll(cx)
-            }
-            Self::There(join) => Pin::new(join).poll(cx),
-        }
-    }
-}
+type Join<L, T> = Either<L, Returns<oneshot::Receiver<T>>>;
 
 impl<C: Core> PerCore<C> {
     fn send<F>(&self, thread: usize, future: F) -> Join<Tied<C::Join<F::Output>>, F::Output>
@@ -149,7 +124,7 @@ impl<C: Core> PerCore<C> {
         });
         let inbox = &self.pool.inboxes[thread % self.threads()];
         assert!(inbox.try_send(job).is_ok(), "the thread is gone");
-        Join::There(Returns(answered))
+        Either::Right(Returns(answered))
     }
 
     fn spawn_here<F>(future: F) -> Join<Tied<C::Join<F::Output>>, F::Output>
@@ -157,7 +132,7 @@ impl<C: Core> PerCore<C> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Join::Here(Tied::new(C::spawn(future)))
+        Either::Left(Tied::new(C::spawn(future)))
     }
 }
 

@@ -1,9 +1,10 @@
 //! A channel for one number at a time between two tasks of any runtime.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use atomic_waker::AtomicWaker;
 
@@ -85,5 +86,24 @@ impl Baton {
             self.send();
         }
         self.sent
+    }
+}
+
+/// Both ends by turns on this thread, without a runtime: as [`ping`](Baton::ping), and how often
+/// the other end answered. What the floor of several workloads does.
+pub(super) fn by_turns(times: u64) -> ((u64, Latencies), u64) {
+    let (near, far) = pair();
+    let (mut near, mut far) = (pin!(near.ping(times)), pin!(far.pong(times)));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut answered = 0;
+    loop {
+        if let Poll::Ready(asked) = near.as_mut().poll(&mut context) {
+            return (asked, answered);
+        }
+        if answered == 0
+            && let Poll::Ready(number) = far.as_mut().poll(&mut context)
+        {
+            answered = number;
+        }
     }
 }

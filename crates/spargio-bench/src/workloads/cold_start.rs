@@ -21,10 +21,10 @@ impl Workload for ColdStart {
             "cold_start",
             "cold_start_ping_pong",
             "start",
-            "A runtime is built, two tasks wherever it puts them pass a baton 64 times back and \
-             forth, and it is shut down until its threads are gone. Floor: as many threads, each \
-             with a ring (256 entries, SINGLE_ISSUER, DEFER_TASKRUN), that answer 64 questions \
-             through std's channels and end.",
+            "A runtime is built; one task spawns another and passes a baton 64 times back and forth \
+             with it; the runtime is shut down until its threads are gone. Floor: as many threads, \
+             each with a ring (256 entries, SINGLE_ISSUER, DEFER_TASKRUN), one of which polls the \
+             two futures by turns, and then they end.",
         )
     };
 
@@ -35,13 +35,15 @@ impl Workload for ColdStart {
         for _ in 0..times {
             let lap = latencies.start();
             let (runtime, stop) = R::start(stage.setup()).map_err(Wrong)?;
-            received += runtime.block_on(async {
+            let spawner = runtime.clone();
+            let task = async move {
                 let (near, far) = baton::pair();
-                let partner = runtime.spawn(far.pong(ROUND_TRIPS));
-                let (received, _) = runtime.spawn(near.ping(ROUND_TRIPS)).await;
+                let partner = spawner.spawn(far.pong(ROUND_TRIPS));
+                let (received, _) = near.ping(ROUND_TRIPS).await;
                 partner.await;
                 received
-            });
+            };
+            received += runtime.block_on(async { runtime.spread(0, task).await });
             drop(runtime);
             stop();
             latencies.end(lap);
@@ -68,35 +70,32 @@ fn threads_with_rings(setup: &Setup, times: u64) -> Result<Slice, Wrong> {
     Ok(slice)
 }
 
-/// Starts threads, has the first of them answer, and ends them.
+/// Starts threads, has the first of them play with itself, and ends them.
 fn start_threads(number: usize) -> u64 {
     let (ready, all_ready) = mpsc::channel();
     let (answer, answers) = mpsc::channel();
     let workers: Vec<_> = (0..number)
         .map(|_| {
-            let (ask, asked) = mpsc::channel::<u64>();
+            let (order, orders) = mpsc::channel::<u64>();
             let (ready, answer) = (ready.clone(), answer.clone());
             let worker = thread::spawn(move || {
                 let ring = open_ring();
                 ready.send(()).expect("the starter listens");
-                for question in asked {
-                    answer.send(question).expect("the starter listens");
+                for times in orders {
+                    answer.send(baton::by_turns(times).1).expect("the starter listens");
                 }
                 drop(ring);
             });
-            (ask, worker)
+            (order, worker)
         })
         .collect();
     for _ in 0..number {
         all_ready.recv().expect("the worker reports");
     }
-    let mut received = 0;
-    for question in 0..ROUND_TRIPS {
-        workers[0].0.send(question).expect("the worker listens");
-        received += u64::from(answers.recv() == Ok(question));
-    }
-    for (ask, worker) in workers {
-        drop(ask);
+    workers[0].0.send(ROUND_TRIPS).expect("the worker listens");
+    let received = answers.recv().expect("the worker answers");
+    for (order, worker) in workers {
+        drop(order);
         worker.join().expect("the thread returns");
     }
     received

@@ -2,9 +2,7 @@
 
 use std::future::Future;
 use std::hint::spin_loop;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
 
 use crossbeam_utils::CachePadded;
 
@@ -171,21 +169,9 @@ fn judge(
 }
 
 fn by_turns(_setup: &Setup, times: u64) -> Result<Slice, Wrong> {
-    let (near, far) = baton::pair();
     let meter = Meter::start();
-    let (mut near, mut far) = (pin!(near.ping(times)), pin!(far.pong(times)));
-    let mut context = Context::from_waker(Waker::noop());
-    let mut answered = None;
-    loop {
-        if let Poll::Ready(asked) = near.as_mut().poll(&mut context) {
-            return judge(meter, times, asked, answered.unwrap_or(0));
-        }
-        if answered.is_none()
-            && let Poll::Ready(number) = far.as_mut().poll(&mut context)
-        {
-            answered = Some(number);
-        }
-    }
+    let (asked, answered) = baton::by_turns(times);
+    judge(meter, times, asked, answered)
 }
 
 fn spinning(_setup: &Setup, times: u64) -> Result<Slice, Wrong> {
