@@ -11,6 +11,7 @@ mod baton;
 mod by_hand;
 mod cold_start;
 mod compute;
+mod failed;
 mod fan_out;
 mod fs;
 mod idle;
