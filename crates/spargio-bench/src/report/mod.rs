@@ -278,3 +278,6 @@ pub(crate) fn json(report: &Report) -> String {
     let everything = Everything { machine: &report.machine, rows: &report.rows };
     serde_json::to_string_pretty(&everything).expect("all keys are strings")
 }
+
+#[cfg(test)]
+mod tests;
