@@ -99,13 +99,32 @@ impl<A: Assembly> Shard<A> {
         if noted.load(Ordering::Relaxed) != cpu {
             noted.store(cpu, Ordering::Relaxed);
         }
-        let is_wanted = self.core.shards.iter().enumerate().any(|(index, public)| {
+        if !self.is_wanted(cpu) || self.leave_cpu() { window } else { Duration::ZERO }
+    }
+
+    /// Whether another shard that is awake wants this CPU.
+    fn is_wanted(&self, cpu: u32) -> bool {
+        self.core.shards.iter().enumerate().any(|(index, public)| {
             index != self.me.index()
                 && public.cpu.load(Ordering::Relaxed) == cpu
                 && cpu != u32::MAX
                 && !public.gate.is_parked()
-        });
-        if is_wanted { Duration::ZERO } else { window }
+        })
+    }
+
+    /// Moves to a CPU that no other shard wants, if there is one. Whether that was done.
+    fn leave_cpu(&self) -> bool {
+        if !self.spread.borrow_mut().may_move(self.now()) {
+            return false;
+        }
+        let Ok(allowed) = cpu::allowed() else { return false };
+        let is_free = |cpu: &usize| u32::try_from(*cpu).is_ok_and(|cpu| !self.is_wanted(cpu));
+        let Some(free) = allowed.iter().copied().find(is_free) else { return false };
+        if cpu::visit(free, &allowed).is_err() {
+            return false;
+        }
+        self.public().cpu.store(cpu::current(), Ordering::Relaxed);
+        true
     }
 
     /// Waits awake for a timer that is due before a sleep would end. Whether there was one.

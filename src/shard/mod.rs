@@ -34,6 +34,7 @@ mod pack;
 mod quiet;
 mod seam;
 mod spin;
+mod spread;
 mod steal;
 mod watch;
 
@@ -46,6 +47,7 @@ use lead::Lead;
 use pace::Pace;
 use pack::Pack;
 use spin::Spin;
+use spread::Spread;
 use steal::Victims;
 use watch::Watch;
 
@@ -88,6 +90,7 @@ pub(crate) struct Shard<A: Assembly> {
     due: RefCell<Vec<Waker>>,
     victims: RefCell<Victims>,
     spin: RefCell<Spin>,
+    spread: RefCell<Spread>,
     lead: RefCell<Lead>,
     pack: RefCell<Pack>,
     pace: RefCell<Pace>,
@@ -151,6 +154,7 @@ impl<A: Assembly> Shard<A> {
             due: RefCell::new(Vec::new()),
             victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
+            spread: RefCell::new(Spread::new()),
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             pace: RefCell::new(Pace::new()),
