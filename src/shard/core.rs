@@ -38,6 +38,8 @@ pub(crate) enum Letter {
     Submit(Charge),
     /// An operation of this shard whose future is gone.
     Cancel(Token),
+    /// A timer of this shard whose future has another deadline now.
+    ResetTimer(TimerKey, Instant),
     /// A timer of this shard whose future is gone.
     ClearTimer(TimerKey),
 }

@@ -27,6 +27,7 @@ mod defer;
 mod exit;
 mod idle;
 mod lead;
+mod mail;
 mod mailbox;
 mod outpost;
 mod pace;
@@ -55,8 +56,6 @@ use watch::Watch;
 const LIFO_IN_A_ROW: u32 = 3;
 /// Every so many polls a task is taken from the injected end first.
 const INJECTED_EVERY: u32 = 31;
-/// Tasks sent from elsewhere and letters, of each, that are taken in one turn.
-const LETTERS_PER_TURN: usize = 256;
 /// A backlog that will wait longer than this is worth waking another shard for.
 const WAKE_COST_NANOS: u64 = 15_000;
 
@@ -78,6 +77,10 @@ pub(crate) struct Shard<A: Assembly> {
     wheel: RefCell<Wheel<Waker>>,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
+    /// When the wheel was looked at last, if it was not empty.
+    looked: Cell<Option<Instant>>,
+    /// Shares of the lane that nobody needs just now.
+    lanes: RefCell<Vec<Arc<dyn Lane>>>,
     /// Receives that wait for a second look before they are armed.
     deferred: RefCell<Deferred>,
     /// Entries that the submission queue had no room for, in order.
@@ -140,6 +143,8 @@ impl<A: Assembly> Shard<A> {
             me,
             lane,
             epoch: driver.now(),
+            looked: Cell::new(None),
+            lanes: RefCell::default(),
             driver: RefCell::new(driver),
             doorbell: RefCell::new(doorbell),
             table: RefCell::new(Table::new(options.max_operations)),
@@ -256,58 +261,17 @@ impl<A: Assembly> Shard<A> {
 
     fn fire_timers(&self) {
         if self.wheel.borrow().is_empty() {
+            self.looked.set(None);
             return;
         }
-        let now = self.nanos(self.now());
+        let now = self.now();
+        self.looked.set(Some(now));
+        let now = self.nanos(now);
         let mut due = self.due.take();
         self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
         self.public().counters.timers_fired.add(due.len() as u64);
         due.drain(..).for_each(collect::wake);
         self.due.replace(due);
-    }
-
-    /// Queues the tasks that were sent to this shard.
-    fn take_arrivals(&self) {
-        let mut arrived = self.arrived.borrow_mut();
-        if arrived.is_empty() {
-            *arrived = self.public().arrivals.take();
-            if arrived.is_empty() {
-                return;
-            }
-        }
-        let mut pinned = self.pinned.borrow_mut();
-        let before = pinned.len();
-        pinned.extend(arrived.by_ref().take(LETTERS_PER_TURN));
-        let count = pinned.len() - before;
-        self.public().counters.mail_received.add(count as u64);
-    }
-
-    fn read_letters(&self) {
-        if self.public().mailbox.is_empty() && self.inbox.borrow().is_empty() {
-            return;
-        }
-        let mut inbox = self.inbox.take();
-        self.public().mailbox.take(&mut inbox);
-        let count = inbox.len().min(LETTERS_PER_TURN);
-        if count > 0 {
-            self.public().counters.mail_received.add(count as u64);
-            for letter in inbox.drain(..count) {
-                self.open_letter(letter);
-            }
-        }
-        // A letter may have brought more into the inbox only through the mailbox, so it is ours.
-        self.inbox.replace(inbox);
-    }
-
-    fn open_letter(&self, letter: Letter) {
-        match letter {
-            Letter::Submit(charge) => self.submit_posted(charge),
-            Letter::Cancel(token) => self.cancel_here(token),
-            Letter::ClearTimer(key) => {
-                let waker = self.wheel.borrow_mut().remove(key);
-                collect::drop_waker(waker);
-            }
-        }
     }
 
     /// Runs tasks until there are none, or the budget of polls or of time is used up.
@@ -432,22 +396,6 @@ impl<A: Assembly> Shard<A> {
             self.pinned.borrow_mut().push_back(runnable);
         } else {
             self.queue.borrow_mut().push(runnable);
-        }
-    }
-
-    /// Sends a task to the shard that it is pinned to, and wakes that if it sleeps.
-    fn send_home(&self, home: ShardId, runnable: Runnable) {
-        // One that comes back can run no more: dropping it resolves its handle.
-        if self.core.public(home).arrivals.push(runnable).is_ok() {
-            self.wake(home);
-        }
-    }
-
-    /// Leaves a letter at another shard, and wakes it if it sleeps.
-    fn send(&self, to: ShardId, letter: Letter) {
-        match self.core.public(to).mailbox.push(letter) {
-            Ok(()) => self.wake(to),
-            Err(letter) => outpost::refuse(letter),
         }
     }
 

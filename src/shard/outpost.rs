@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::time::Instant;
 
 use crate::assembly::Assembly;
 use crate::doorbell::{Doorbell, Help, Need, Post};
@@ -206,7 +207,7 @@ pub(super) fn refuse(letter: Letter) {
             }
         }
         // What they speak of ended with the shard.
-        Letter::Cancel(_) | Letter::ClearTimer(_) => {}
+        Letter::Cancel(_) | Letter::ResetTimer(..) | Letter::ClearTimer(_) => {}
     }
 }
 
@@ -251,6 +252,10 @@ impl<A: Assembly> Lane for Outpost<A> {
 
     fn cancel(&self, home: ShardId, token: Token) {
         self.post(home, Letter::Cancel(token));
+    }
+
+    fn reset_timer(&self, home: ShardId, key: TimerKey, deadline: Instant) {
+        self.post(home, Letter::ResetTimer(key, deadline));
     }
 
     fn clear_timer(&self, home: ShardId, key: TimerKey) {

@@ -16,6 +16,9 @@ use crate::shard::{Letter, Shard};
 use crate::task::{LocalScheduler, Registry, Runnable, RuntimeId};
 use crate::timer::{Full, TimerKey};
 
+/// Shares of the lane that are kept for timers to come.
+const LANES: usize = 64;
+
 impl<A: Assembly> LocalScheduler for Shard<A> {
     fn runtime(&self) -> RuntimeId {
         self.core.runtime()
@@ -46,6 +49,21 @@ impl<A: Assembly> Port for Shard<A> {
 
     fn now(&self) -> Instant {
         Shard::now(self)
+    }
+
+    fn looked(&self) -> Option<Instant> {
+        self.looked.get()
+    }
+
+    fn share_lane(&self) -> Arc<dyn Lane> {
+        self.lanes.borrow_mut().pop().unwrap_or_else(|| Arc::clone(&self.lane))
+    }
+
+    fn keep_lane(&self, lane: Arc<dyn Lane>) {
+        let mut lanes = self.lanes.borrow_mut();
+        if lanes.len() < LANES {
+            lanes.push(lane);
+        }
     }
 
     fn consume_budget(&self) -> bool {
@@ -114,6 +132,15 @@ impl<A: Assembly> Port for Shard<A> {
             drop(payload);
             TimersFull { limit }
         })
+    }
+
+    fn reset_timer(&self, home: ShardId, key: TimerKey, deadline: Instant) -> bool {
+        if home == self.me {
+            let deadline = self.nanos(deadline);
+            return self.wheel.borrow_mut().reset(key, deadline);
+        }
+        self.send(home, Letter::ResetTimer(key, deadline));
+        true
     }
 
     fn clear_timer(&self, home: ShardId, key: TimerKey) {

@@ -42,15 +42,15 @@ pub(super) fn set(deadline: Instant, waker: Waker) -> Result<TimerKey, NoHelper>
     }
 }
 
-/// Moves a timer; `false` if it has fired.
-pub(super) fn reset(key: TimerKey, deadline: Instant, waker: &Waker) -> bool {
+/// Moves a timer, and has it wake this waker if one is given; `false` if it has fired.
+pub(super) fn reset(key: TimerKey, deadline: Instant, waker: Option<&Waker>) -> bool {
     // Cloned and dropped while nothing is locked: a waker may be anybody's code.
-    let waker = waker.clone();
+    let waker = waker.cloned();
     let mut state = lock();
     let Some(clockwork) = &mut state.clockwork else { return false };
     let at = clockwork.nanos(deadline);
     let Some(stored) = clockwork.wheel.get_mut(key) else { return false };
-    let replaced = std::mem::replace(stored, waker);
+    let replaced = waker.map(|waker| std::mem::replace(stored, waker));
     let is_set = clockwork.wheel.reset(key, at);
     // Timers exist, so the helper runs: it leaves only when there are none.
     rouse(&state, at);
