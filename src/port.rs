@@ -31,7 +31,11 @@ pub(crate) trait Port {
     /// The time by the shard's clock.
     fn now(&self) -> Instant;
 
-    /// When the shard looked for timers that are due last. `None` if it need not look again soon.
+    /// The time, for a timer that may be set next.
+    fn look(&self) -> Instant;
+
+    /// What [`look`](Self::look) said last, or the shard itself when it looked for timers that are
+    /// due. `None` after it has found that there are none.
     fn looked(&self) -> Option<Instant>;
 
     /// As [`lane`](Self::lane), to be kept, and given back by [`keep_lane`](Self::keep_lane).

@@ -77,7 +77,7 @@ pub(crate) struct Shard<A: Assembly> {
     wheel: RefCell<Wheel<Waker>>,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
-    /// When the wheel was looked at last, if it was not empty.
+    /// The time when somebody last asked for the sake of a timer, if there were timers since.
     looked: Cell<Option<Instant>>,
     /// Shares of the lane that nobody needs just now.
     lanes: RefCell<Vec<Arc<dyn Lane>>>,

@@ -51,6 +51,12 @@ impl<A: Assembly> Port for Shard<A> {
         Shard::now(self)
     }
 
+    fn look(&self) -> Instant {
+        let now = Shard::now(self);
+        self.looked.set(Some(now));
+        now
+    }
+
     fn looked(&self) -> Option<Instant> {
         self.looked.get()
     }

@@ -129,7 +129,7 @@ impl Sleep {
 
     fn poll_on(&mut self, port: Option<&dyn Port>, waker: &Waker) -> Poll<()> {
         if self.timer.is_some() || !self.is_far(port) {
-            let now = port.map_or_else(Instant::now, Port::now);
+            let now = port.map_or_else(Instant::now, Port::look);
             if now >= self.deadline {
                 if let Some(timer) = self.timer.take() {
                     clear(port, self.deadline, timer.place);
