@@ -101,6 +101,8 @@ impl<A: Assembly> Shard<A> {
                     self.ring(target);
                 }
             }
+            // No failure of the driver, whose queue is full just now.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unheard.set(Some(cqe)),
             Err(error) => self.note_driver(Err(error)),
         }
     }
@@ -174,14 +176,18 @@ impl<A: Assembly> Shard<A> {
         self.refill();
     }
 
-    /// Moves waiting entries to the submission queue as far as it has room.
+    /// Moves waiting entries to the submission queue as far as it has room, and arms a doorbell that
+    /// found none.
     pub(super) fn refill(&self) {
         loop {
-            let Some(sqe) = self.overflow.borrow_mut().pop_front() else { return };
+            let Some(sqe) = self.overflow.borrow_mut().pop_front() else { break };
             if let Err(SqFull(sqe)) = self.push_now(sqe) {
                 self.overflow.borrow_mut().push_front(sqe);
                 return;
             }
+        }
+        if let Some(cqe) = self.unheard.take() {
+            self.answer(cqe);
         }
     }
 

@@ -91,6 +91,8 @@ pub(crate) struct Shard<A: Assembly> {
     watch: RefCell<Watch>,
     /// A task is being polled.
     polling: Cell<bool>,
+    /// A completion of the doorbell that could not arm itself again for want of room.
+    unheard: Cell<Option<Cqe>>,
     /// Fds that the ring was asked to close and has not closed yet.
     closing: Cell<usize>,
     /// Doorbells are queued that sleeping shards wait for.
@@ -153,6 +155,7 @@ impl<A: Assembly> Shard<A> {
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             watch: RefCell::new(Watch::default()),
             polling: Cell::new(false),
+            unheard: Cell::new(None),
             closing: Cell::new(0),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
