@@ -8,6 +8,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::contain::wake;
 use crate::driver::Sqe;
 use crate::id::ShardId;
 use crate::net::socket::{NEW_SOCKET, new_socket};
@@ -222,7 +223,7 @@ impl Backlog {
         };
         drop(own);
         if let Some((_, waker)) = next {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -301,7 +302,7 @@ impl State {
 fn wake_all(waiters: VecDeque<(Ticket, Waker)>, except: Option<Ticket>) {
     for (ticket, waker) in waiters {
         if Some(ticket) != except {
-            waker.wake();
+            wake(waker);
         }
     }
 }
@@ -369,7 +370,7 @@ impl End {
 impl Drop for End {
     fn drop(&mut self) {
         if let Some(closer) = self.over() {
-            closer.wake();
+            wake(closer);
         }
     }
 }
@@ -397,7 +398,7 @@ unsafe impl Operation for AcceptOp {
     fn abandon(self, outcome: Option<Outcome>) {
         let waker = outcome.and_then(new_socket).and_then(|found| self.end.0.push(found));
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 }

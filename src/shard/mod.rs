@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::Doorbell;
 use crate::driver::{Cqe, Driver, Sqe};
 use crate::id::ShardId;
@@ -257,7 +258,7 @@ impl<A: Assembly> Shard<A> {
         let mut due = self.due.take();
         self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
         self.public().counters.timers_fired.add(due.len() as u64);
-        due.drain(..).for_each(collect::wake);
+        due.drain(..).for_each(wake);
         self.due.replace(due);
     }
 
