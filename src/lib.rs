@@ -144,6 +144,7 @@
 mod primitive;
 
 mod buf;
+mod contain;
 mod cpu;
 pub mod doorbell;
 pub mod driver;

@@ -71,7 +71,9 @@ pub trait Doorbell<D: Driver>: Sized + 'static {
     ///
     /// # Errors
     ///
-    /// What the system answers when the doorbell arms itself again.
+    /// What the system answers when the doorbell arms itself again. `WouldBlock` says that the
+    /// driver's queue has no room at the moment: the shard asks again, with the same completion,
+    /// and does not sleep before.
     fn answered(&mut self, driver: &mut D, cqe: Cqe) -> io::Result<Answer>;
 }
 

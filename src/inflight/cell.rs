@@ -34,10 +34,10 @@
 
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::task::Waker;
 
+use crate::contain::guard;
 use crate::driver::{Sqe, Token};
 use crate::id::ShardId;
 use crate::pool;
@@ -274,10 +274,7 @@ unsafe fn abandon_and_free<T: Operation>(header: NonNull<Header>, outcome: Optio
     let operation = unsafe { take_and_free(header.cast::<Cell<T>>()) };
     // The task that the panic of a user's destructor would end is gone, and the shard has no part
     // in it. The panic hook has reported it.
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| operation.abandon(outcome))) {
-        // A payload may panic in its turn; what that one panicked with is leaked.
-        let _ = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-    }
+    guard(|| operation.abandon(outcome));
 }
 
 /// # Safety

@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::id::ShardId;
 use crate::runtime::Failure;
 use crate::shard::Core;
@@ -106,18 +107,20 @@ impl Exits {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.changed.notify_all();
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(wake);
     }
 
     /// Waits until all shards are gone.
     pub(super) async fn wait(&self) {
         poll_fn(|cx| {
+            // Cloned before the lock, and dropped after it: a waker may be anybody's code.
+            let waker = cx.waker().clone();
             let mut state = self.lock();
             if state.running == 0 {
                 return Poll::Ready(());
             }
-            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
+            if !state.waiting.iter().any(|stored| stored.will_wake(&waker)) {
+                state.waiting.push(waker);
             }
             Poll::Pending
         })
@@ -174,3 +177,7 @@ pub(super) mod thread_result {
     pub(in crate::runtime) type Result =
         std::result::Result<io::Result<()>, Box<dyn Any + Send + 'static>>;
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

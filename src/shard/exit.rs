@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering as StdOrdering;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::driver::{Driver, Token};
 use crate::shard::Shard;
-use crate::shard::collect::wake;
 use crate::shard::outpost::refuse;
 use crate::task::Chain;
 

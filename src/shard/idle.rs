@@ -162,6 +162,13 @@ impl<A: Assembly> Shard<A> {
             || self.core.phase() != Phase::Running
     }
 
+    /// Whether the doorbell is not armed, so that nobody could end a sleep.
+    fn is_deaf(&self) -> bool {
+        let unheard = self.unheard.take();
+        self.unheard.set(unheard);
+        unheard.is_some()
+    }
+
     fn next_timer(&self) -> Option<Instant> {
         self.wheel.borrow_mut().next_deadline().map(|nanos| self.instant(nanos))
     }
@@ -179,6 +186,7 @@ impl<A: Assembly> Shard<A> {
         let others = self.look_at_others();
         if self.has_signal()
             || others == Others::HaveBacklog
+            || self.is_deaf()
             || !self.inbox.borrow().is_empty()
             || !self.deferred.borrow().is_empty()
         {

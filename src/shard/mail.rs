@@ -1,8 +1,8 @@
 //! What others leave for a shard, and what it leaves for others.
 
 use crate::assembly::Assembly;
+use crate::contain::guard;
 use crate::id::ShardId;
-use crate::shard::collect::drop_waker;
 use crate::shard::outpost::refuse;
 use crate::shard::{Letter, Shard};
 use crate::task::Runnable;
@@ -56,7 +56,8 @@ impl<A: Assembly> Shard<A> {
             }
             Letter::ClearTimer(key) => {
                 let waker = self.wheel.borrow_mut().remove(key);
-                drop_waker(waker);
+                // The destructor of a waker may be anybody's code.
+                guard(|| drop(waker));
             }
         }
     }

@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::Doorbell;
 use crate::driver::{Cqe, Driver, Sqe};
 use crate::id::ShardId;
@@ -100,6 +101,8 @@ pub(crate) struct Shard<A: Assembly> {
     watch: RefCell<Watch>,
     /// A task is being polled.
     polling: Cell<bool>,
+    /// A completion of the doorbell that could not arm itself again for want of room.
+    unheard: Cell<Option<Cqe>>,
     /// Fds that the ring was asked to close and has not closed yet.
     closing: Cell<usize>,
     /// Doorbells are queued that sleeping shards wait for.
@@ -165,6 +168,7 @@ impl<A: Assembly> Shard<A> {
             pace: RefCell::new(Pace::new()),
             watch: RefCell::new(Watch::default()),
             polling: Cell::new(false),
+            unheard: Cell::new(None),
             closing: Cell::new(0),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
@@ -270,7 +274,7 @@ impl<A: Assembly> Shard<A> {
         let mut due = self.due.take();
         self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
         self.public().counters.timers_fired.add(due.len() as u64);
-        due.drain(..).for_each(collect::wake);
+        due.drain(..).for_each(wake);
         self.due.replace(due);
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
 use crate::error::RuntimeError;
@@ -14,7 +15,6 @@ use crate::inflight::{Charge, Finished, Outcome};
 use crate::port::{self, Lane};
 use crate::primitive::{Arc, pause};
 use crate::queue::{LocalQueue, SharedQueue, StealQueue, Stolen};
-use crate::shard::collect::wake;
 use crate::shard::{Core, Letter};
 use crate::task::{Owner, Registry, Runnable, RuntimeId, Scheduler};
 use crate::timer::TimerKey;

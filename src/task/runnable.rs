@@ -6,6 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::task::{Context, Waker};
 
+use crate::contain::wake;
 use crate::primitive::Arc;
 use crate::task::raw::{Cause, Header, Meta};
 use crate::task::registry::Leave;
@@ -236,7 +237,7 @@ unsafe fn complete(task: NonNull<Header>) {
     // - the task is complete and its place in the list was not given up.
     unsafe { give_up_place(task, leave) };
     if let Some(waker) = waker {
-        waker.wake();
+        wake(waker);
     }
 }
 
@@ -265,7 +266,7 @@ unsafe fn complete_leaked(task: NonNull<Header>) {
     // - as in `complete`.
     unsafe { give_up_place(task, leave) };
     if let Some(waker) = waker {
-        waker.wake();
+        wake(waker);
     }
 }
 

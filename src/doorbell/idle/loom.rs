@@ -317,7 +317,7 @@ fn loom_a_sentinel_stays_while_it_is_wanted_and_misses_nothing_when_it_goes() {
         let sentinel = thread::spawn(move || {
             // Each time round its short sleep is over.
             loop {
-                let wanted = sentinel.idle.resign_sentinel();
+                let wanted = sentinel.idle.resign_sentinel().is_some();
                 if sentinel.take() {
                     return;
                 }

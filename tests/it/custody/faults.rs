@@ -275,3 +275,25 @@ fn futures_elsewhere_end_when_a_driver_breaks() {
 fn futures_elsewhere_end_when_a_driver_panics() {
     leaves(|faults| faults.panics.store(true, Ordering::SeqCst));
 }
+
+#[test]
+fn a_doorbell_that_finds_no_room_to_be_armed_is_no_failure_and_rings_later() {
+    watched(|watch| {
+        let faults = Arc::<Faults>::default();
+        let mut runtime = watch.build(faulty::builder(&faults).shards(1));
+        let handle = runtime.handle();
+        for round in 1..20 {
+            faults.crowded.store(3 * round, Ordering::SeqCst);
+            faults.unwatched.store(1, Ordering::SeqCst);
+            for _ in 0..3 {
+                let parks = || runtime.stats_snapshot().total().parks;
+                let before = parks();
+                elsewhere(handle.spawn_stealable(async {}).unwrap()).unwrap();
+                wait_until("it sleeps again", || parks() > before);
+            }
+            wait_until("the watch is armed", || faults.crowded.load(Ordering::SeqCst) == 0);
+        }
+        let report = elsewhere(runtime.shutdown());
+        assert!(report.failures.is_empty(), "{report}");
+    });
+}

@@ -20,7 +20,7 @@ struct Layer {
 /// From the bottom to the top. The longest name that fits a path decides, so that parts of a module
 /// can lie below the rest of it.
 const LAYERS: [Layer; 9] = [
-    Layer { name: "L0", modules: &["primitive", "id", "cpu", "pool"], sideways: true },
+    Layer { name: "L0", modules: &["primitive", "id", "cpu", "pool", "contain"], sideways: true },
     Layer {
         name: "L1",
         modules: &[
