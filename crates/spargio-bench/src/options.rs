@@ -9,7 +9,7 @@ use crate::runtimes::{self, RuntimeId};
 
 pub(crate) const USAGE: &str = "\
 usage: spargio-bench compare [--only RE] [--runtimes LIST] [--quick] [--threads N]
-                             [--samples N] [--slice MS]
+                             [--samples N] [--slice MS] [--syscalls]
                              [--json FILE] [--html FILE] [--markdown FILE]
        spargio-bench check [--runtimes LIST] [--threads N]
        spargio-bench list
@@ -22,6 +22,7 @@ compare measures; check holds each runtime to what the workloads count on; list 
   --threads N      worker threads of each runtime (2)
   --samples N      samples of each runtime and workload (7; quick: 3)
   --slice MS       length of a sample; else what the time for the whole run allows
+  --syscalls       count system calls with strace, in runs of their own (takes as long again)
   --json, --html, --markdown FILE
                    write the results there too";
 
@@ -51,6 +52,7 @@ pub(crate) struct Compare {
     pub(crate) budget: Budget,
     pub(crate) slice: Option<Duration>,
     pub(crate) threads: usize,
+    pub(crate) syscalls: bool,
     pub(crate) json: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
     pub(crate) markdown: Option<PathBuf>,
@@ -70,6 +72,7 @@ impl Compare {
             budget: Budget::FULL,
             slice: None,
             threads: 2,
+            syscalls: false,
             json: None,
             html: None,
             markdown: None,
@@ -80,6 +83,7 @@ impl Compare {
                 || arguments.next().ok_or_else(|| format!("{argument} needs a value behind it"));
             match argument.as_str() {
                 "--quick" => wish.quick = true,
+                "--syscalls" => wish.syscalls = true,
                 "--only" => {
                     let pattern = value()?;
                     let regex = Regex::new(&pattern).map_err(|error| error.to_string())?;
