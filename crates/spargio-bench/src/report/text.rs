@@ -106,6 +106,10 @@ fn line(text: &mut String, row: &Row, cell: &Cell) -> std::fmt::Result {
 /// What stands below everything.
 pub(crate) fn footnotes(report: &Report) -> String {
     let mut text = String::new();
+    for id in &report.runtimes {
+        writeln!(text, "{}: {}", id.name, id.setup).expect("a string takes everything");
+    }
+    text.push('\n');
     for reason in report.reasons() {
         text.push_str("- ");
         text.push_str(&reason);
