@@ -19,7 +19,7 @@ compare measures; check holds each runtime to what the workloads count on; list 
   --only RE        workloads whose group/name matches this regular expression
   --runtimes LIST  names with commas between them; see `list`
   --quick          a look at everything in less than 5 minutes, instead of numbers to quote
-  --threads N      worker threads of each runtime (2)
+  --threads N      worker threads of each runtime, 2 or more (2)
   --samples N      samples of each runtime and workload (7; quick: 3)
   --slice MS       length of a sample; else what the time for the whole run allows
   --syscalls       count system calls with strace, in runs of their own (takes as long again)
@@ -90,10 +90,10 @@ impl Compare {
                     wish.only = Some(regex);
                 }
                 "--runtimes" => wish.runtimes = named(&value()?)?,
-                "--threads" => wish.threads = at_least_one(&argument, &value()?)?,
-                "--samples" => samples = Some(at_least_one(&argument, &value()?)?),
+                "--threads" => wish.threads = at_least(2, &argument, &value()?)?,
+                "--samples" => samples = Some(at_least(1, &argument, &value()?)?),
                 "--slice" => {
-                    let millis = at_least_one(&argument, &value()?)?;
+                    let millis = at_least(1, &argument, &value()?)?;
                     wish.slice = Some(Duration::from_millis(millis as u64));
                 }
                 "--json" => wish.json = Some(value()?.into()),
@@ -138,12 +138,12 @@ fn named(list: &str) -> Result<Vec<&'static RuntimeId>, String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(find).collect()
 }
 
-fn at_least_one(option: &str, value: &str) -> Result<usize, String> {
+fn at_least(least: usize, option: &str, value: &str) -> Result<usize, String> {
     value
         .parse()
         .ok()
-        .filter(|&number| number > 0)
-        .ok_or_else(|| format!("{option} needs a number from 1, not {value:?}"))
+        .filter(|&number| number >= least)
+        .ok_or_else(|| format!("{option} needs a number from {least}, not {value:?}"))
 }
 
 #[cfg(test)]
