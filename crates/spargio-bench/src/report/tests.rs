@@ -25,7 +25,7 @@ fn sample(ops: u64, wall_nanos: u64, cpu_nanos: u64) -> Measured {
 fn cell(runtime: &str, wall_nanos: u64, cpu_nanos: u64) -> Cell {
     let samples: Vec<Measured> =
         [9, 10, 11].iter().map(|tenths| sample(100, wall_nanos * tenths, cpu_nanos * 10)).collect();
-    Cell { runtime: find(runtime).unwrap(), state: State::measured(&samples) }
+    Cell { runtime: find(runtime).unwrap(), state: State::measured(&samples, Some(1.5)) }
 }
 
 fn without(runtime: &str, state: State) -> Cell {
