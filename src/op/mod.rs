@@ -103,6 +103,11 @@ impl<'l, T: Complete> Op<'l, T> {
         }
     }
 
+    /// Whether the operation has not started.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle(_))
+    }
+
     fn start(&mut self, waker: &Waker) -> Poll<T::Output> {
         let runtime = self.lane.runtime();
         port::with(|port| match port {
@@ -239,6 +244,21 @@ pub(crate) fn cancel<T: Operation>(claim: Claim<T>, lane: &Arc<dyn Lane>) {
         Some(port) if port.runtime() == lane.runtime() => port.cancel(home, token),
         _ => lane.cancel(home, token),
     });
+}
+
+/// As [`cancel`], and returns the claim of an operation that has been submitted: until it has ended
+/// it may still do what it is about.
+pub(crate) fn cancel_and_keep<T: Operation>(
+    claim: Claim<T>,
+    lane: &Arc<dyn Lane>,
+) -> Option<Claim<T>> {
+    let (claim, token) = claim.withdraw()?;
+    let home = claim.home();
+    port::with(|port| match port {
+        Some(port) if port.runtime() == lane.runtime() => port.cancel(home, token),
+        _ => lane.cancel(home, token),
+    });
+    Some(claim)
 }
 
 impl<T: Complete> fmt::Debug for Op<'_, T> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::task::{Poll, Waker};
 
+use crate::driver::Token;
 use crate::id::ShardId;
 use crate::inflight::cell::{
     Abandoned, Claim, DONE, FINISHING, GONE, Header, LOCKED, ORPHAN, Operation, Outcome, PHASE,
@@ -203,6 +204,71 @@ impl<T: Operation> Claim<T> {
         };
         drop(waker);
         abandoned
+    }
+}
+
+impl<T: Operation> Claim<T> {
+    /// Gives the claim up if its home has not submitted the operation, and then never will. Else it
+    /// stays, to be cancelled by this token and polled to its end.
+    pub(crate) fn withdraw(self) -> Option<(Self, Token)> {
+        let header = self.header();
+        let mut word = header.word.load(Ordering::Acquire);
+        while word & SUBMITTED == 0 {
+            if matches!(word & PHASE, DONE | GONE | FINISHING) {
+                // It was refused, or its home went: nothing is left to cancel.
+                let _is_over = self.abandon();
+                return None;
+            }
+            // Acquire: the waker, stored by the future on another thread, is ours now.
+            match header.word.compare_exchange(word, LOCKED, Ordering::Acquire, Ordering::Acquire) {
+                Ok(_) => return self.withdraw_locked(),
+                Err(now) => word = now,
+            }
+        }
+        let token = self.token();
+        Some((self, token))
+    }
+
+    /// The phase is LOCKED by this claim.
+    fn withdraw_locked(self) -> Option<(Self, Token)> {
+        let header = self.header();
+        // SAFETY:
+        // - the phase is LOCKED by this claim. It is taken before ORPHAN is published, because from
+        //   then on the home may free the cell.
+        let waker = unsafe { self.take_waker() };
+        let mut word = header.word.load(Ordering::Acquire);
+        let submitted = loop {
+            if word & PHASE != LOCKED {
+                let _is_over = self.abandon();
+                drop(waker);
+                return None;
+            }
+            let submitted = word & SUBMITTED;
+            // WAITING without a waker: the home finds nobody to wake.
+            let next = if submitted == 0 { ORPHAN } else { submitted | WAITING };
+            // Release pairs with the Acquire of the home that finds ORPHAN and frees, or takes the
+            // waker.
+            match header.word.compare_exchange(word, next, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => break submitted != 0,
+                Err(now) => word = now,
+            }
+        };
+        // Dropping a waker may run a task's destructor: only now, when nothing is locked.
+        drop(waker);
+        if !submitted {
+            return None;
+        }
+        let token = self.token();
+        Some((self, token))
+    }
+
+    /// Only after SUBMITTED was read with Acquire.
+    fn token(&self) -> Token {
+        self.header().token.with(|token| {
+            // SAFETY:
+            // - SUBMITTED was read with Acquire, so the token is there and constant.
+            unsafe { *token }
+        })
     }
 }
 

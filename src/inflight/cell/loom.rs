@@ -370,3 +370,24 @@ fn loom_a_drop_may_race_a_home_that_goes() {
         assert!(abandoned.is_empty() || *abandoned == [None], "{abandoned:?}");
     });
 }
+
+#[test]
+fn loom_a_withdrawal_leaves_nothing_to_submit_or_follows_the_operation_to_its_end() {
+    loom::model(|| {
+        let (op, tally) = operation();
+        let (_, waker) = task();
+        let (claim, charge) = cell(op, HOME, waker);
+        let home = thread::spawn(move || submit_and_complete(charge));
+        let kept = claim.withdraw();
+        if let Some((claim, target)) = kept {
+            assert_eq!(target, token());
+            let (task, waker) = task();
+            wait(claim, &task, &waker);
+            home.join().unwrap();
+            assert!(tally.settled());
+        } else {
+            home.join().unwrap();
+            assert_eq!(tally.leftover(), None, "it was submitted all the same");
+        }
+    });
+}
