@@ -10,8 +10,8 @@ use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
-use crate::inflight::{Charge, Finished, Outcome};
-use crate::port::{self, Lane};
+use crate::inflight::{Charge, Finished};
+use crate::port::{self, Lane, SubmitError};
 use crate::primitive::{Arc, pause};
 use crate::queue::{LocalQueue, SharedQueue, StealQueue, Stolen};
 use crate::shard::{Core, Letter};
@@ -194,7 +194,7 @@ pub(super) fn refuse(letter: Letter) {
         // Dropping a task that can run no more resolves its handle.
         Letter::Task(runnable) => drop(runnable),
         Letter::Submit(charge) => {
-            if let Finished::Wake(waker) = charge.finish(Outcome::error(libc::EPIPE)) {
+            if let Finished::Wake(waker) = charge.finish(SubmitError::Closed.outcome()) {
                 wake(waker);
             }
         }
