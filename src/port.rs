@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::driver::{Sqe, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
-use crate::inflight::Charge;
+use crate::inflight::{Charge, Outcome};
 use crate::primitive::Arc;
 use crate::task::{Owner, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
@@ -145,6 +145,28 @@ pub(crate) enum SubmitError {
     Full { limit: usize },
     /// The runtime shuts down.
     Closed,
+}
+
+impl SubmitError {
+    /// As the outcome of an operation whose future is polled elsewhere. The kernel's results are
+    /// above -4096.
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Self::Full { limit } => {
+                Outcome { result: i32::MIN, flags: u32::try_from(limit).unwrap_or(u32::MAX) }
+            }
+            Self::Closed => Outcome { result: i32::MIN + 1, flags: 0 },
+        }
+    }
+
+    /// The refusal that is meant by an outcome, if one is.
+    pub(crate) fn of(outcome: Outcome) -> Option<Self> {
+        match outcome.result {
+            i32::MIN => Some(Self::Full { limit: outcome.flags as usize }),
+            code if code == i32::MIN + 1 => Some(Self::Closed),
+            _ => None,
+        }
+    }
 }
 
 impl From<SubmitError> for io::Error {

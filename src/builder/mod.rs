@@ -144,6 +144,9 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     }
 
     /// How many tasks spawned through one shard may be alive; 0 counts as 1. Default 4,194,304.
+    ///
+    /// Never more are alive. From 1,024 on a shard keeps up to 64 places at hand for its own
+    /// spawns, so that a spawn from elsewhere may be refused that many too early.
     pub fn max_tasks(mut self, tasks: usize) -> Self {
         self.options.max_tasks = tasks.max(1);
         self
@@ -299,6 +302,7 @@ where
 
     fn assemble(self) -> Result<RuntimeOf<Self::Assembly>, BuildError> {
         check::options(&self.options)?;
+        D::check(&self.setup)?;
         launch(self.options, &self.setup, self.placement)
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
+use crate::error::BuildError;
 use crate::id::ShardId;
 
 mod caps;
@@ -49,6 +50,18 @@ pub use uring::{RefusalReason, Uring, UringRefused, UringSetup};
 pub unsafe trait Driver: Sized + 'static {
     /// The recipe: cheap to copy to the shard's thread, where the part itself is opened.
     type Setup: Clone + fmt::Debug + Default + Send + Sync + 'static;
+
+    /// Whether the recipe has only values that can be: asked once, before any thread starts. One
+    /// that is refused here is named by the builder's knob for it; [`open`](Self::open) may refuse
+    /// it too.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](BuildError::InvalidConfig). By default none.
+    fn check(setup: &Self::Setup) -> Result<(), BuildError> {
+        let _ = setup; // Not every recipe can be wrong.
+        Ok(())
+    }
 
     /// Opens the backend on the thread of the shard.
     ///

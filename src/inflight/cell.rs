@@ -89,13 +89,6 @@ pub(crate) struct Outcome {
     pub(crate) flags: u32,
 }
 
-impl Outcome {
-    /// The outcome of an operation that was refused with this error number.
-    pub(crate) const fn error(errno: i32) -> Self {
-        Self { result: -errno, flags: 0 }
-    }
-}
-
 const PHASE: u32 = 0b111;
 /// The future writes or takes the waker.
 const LOCKED: u32 = 1;

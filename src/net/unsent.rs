@@ -1,5 +1,5 @@
-//! Sends whose futures were dropped: they are cancelled, and no later send of the socket begins before
-//! they have ended, so that bytes of two sends are never mixed.
+//! Sends whose futures were dropped: they are cancelled, and no later send of the socket begins
+//! before they have ended, so that bytes of two sends are never mixed.
 
 use std::collections::VecDeque;
 use std::fmt;

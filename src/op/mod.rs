@@ -195,6 +195,9 @@ impl Outcome {
     pub(crate) fn check(self) -> io::Result<Self> {
         // An interrupted kernel worker answers with one of its private restart codes.
         const RESTART: std::ops::RangeInclusive<i32> = -516..=-512;
+        if let Some(refused) = SubmitError::of(self) {
+            return Err(refused.into());
+        }
         match self.result {
             0.. => Ok(self),
             code if RESTART.contains(&code) => Err(io::Error::from_raw_os_error(libc::ECANCELED)),

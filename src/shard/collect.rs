@@ -7,7 +7,7 @@ use crate::assembly::Assembly;
 use crate::contain::wake;
 use crate::doorbell::{Answer, Doorbell};
 use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
-use crate::inflight::{Charge, Completed, Finished, Outcome};
+use crate::inflight::{Charge, Completed, Finished};
 use crate::port::SubmitError;
 use crate::shard::Shard;
 
@@ -119,14 +119,10 @@ impl<A: Assembly> Shard<A> {
     /// As [`submit_here`](Self::submit_here), for a future that is polled elsewhere: it learns of a
     /// refusal as the outcome.
     pub(super) fn submit_posted(&self, charge: Charge) {
-        if let Err((error, charge)) = self.submit_here(charge) {
-            let errno = match error {
-                SubmitError::Full { .. } => libc::EAGAIN,
-                SubmitError::Closed => libc::EPIPE,
-            };
-            if let Finished::Wake(waker) = charge.finish(Outcome::error(errno)) {
-                wake(waker);
-            }
+        if let Err((error, charge)) = self.submit_here(charge)
+            && let Finished::Wake(waker) = charge.finish(error.outcome())
+        {
+            wake(waker);
         }
     }
 

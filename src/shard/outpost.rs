@@ -11,8 +11,8 @@ use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
-use crate::inflight::{Charge, Finished, Outcome};
-use crate::port::{self, Lane};
+use crate::inflight::{Charge, Finished};
+use crate::port::{self, Lane, SubmitError};
 use crate::primitive::{Arc, pause};
 use crate::queue::{LocalQueue, SharedQueue, StealQueue, Stolen};
 use crate::shard::{Core, Letter};
@@ -202,7 +202,7 @@ fn is_passing(error: &std::io::Error) -> bool {
 pub(super) fn refuse(letter: Letter) {
     match letter {
         Letter::Submit(charge) => {
-            if let Finished::Wake(waker) = charge.finish(Outcome::error(libc::EPIPE)) {
+            if let Finished::Wake(waker) = charge.finish(SubmitError::Closed.outcome()) {
                 wake(waker);
             }
         }

@@ -84,7 +84,11 @@ fn a_thread_name_with_a_nul_is_refused() {
 #[test]
 fn a_ring_of_a_wrong_size_is_refused() {
     watched(|_| {
-        names(&text(new().ring_entries(1 << 20)), &["entries", "1048576", "32768"]);
+        names(&text(new().ring_entries(1 << 20)), &["ring_entries is 1048576", "32768"]);
+        assert!(matches!(
+            new().ring_entries(1 << 20).build().unwrap_err(),
+            BuildError::InvalidConfig { knob: "ring_entries", .. }
+        ));
         names(&text(new().ring_entries(64).cq_entries(32)), &["cq_entries", "32", "64", "65536"]);
         names(&text(new().cq_entries(1 << 20)), &["cq_entries", "1048576", "65536"]);
         let zero = |setup: &mut UringSetup| setup.entries = 0;

@@ -14,6 +14,7 @@ use io_uring::{CompletionStatus, IoUring, squeue};
 use crate::driver::caps::Caps;
 use crate::driver::entry::{Cqe, Sqe, Token};
 use crate::driver::{Driver, RingDriver, SqFull};
+use crate::error::{BuildError, RuntimeError};
 use crate::id::ShardId;
 
 mod attempt;
@@ -168,8 +169,12 @@ fn is_passing(errno: i32) -> bool {
 unsafe impl Driver for Uring {
     type Setup = UringSetup;
 
+    fn check(setup: &UringSetup) -> Result<(), BuildError> {
+        setup.check()
+    }
+
     fn open(setup: &UringSetup, _shard: ShardId) -> io::Result<Self> {
-        setup.check()?;
+        setup.check().map_err(|error| io::Error::from(RuntimeError::Build(error)))?;
         let refused = |error| UringRefused::diagnose(error, setup);
         let mut ring = setup.build().map_err(refused)?;
         let mut caps = probe::from_params(ring.params());

@@ -1,10 +1,13 @@
 //! The recipe of an io_uring, and the ladder of flags down which it is opened.
 
+use std::fmt;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
 use io_uring::{Builder, IoUring};
+
+use crate::error::BuildError;
 
 /// Flags of `io_uring_setup(2)`.
 pub(super) mod setup_flags {
@@ -125,29 +128,30 @@ impl UringSetup {
 
     /// # Errors
     ///
-    /// `InvalidInput` that names the value and the limit.
-    pub(super) fn check(&self) -> io::Result<()> {
-        let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    /// The first value that cannot be, by the name of the builder's knob for it.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        let invalid = |knob, value: &dyn fmt::Display, limit: String| {
+            Err(BuildError::invalid(knob, value, limit))
+        };
         let (entries, cq_entries) = (self.entries, self.cq_size());
         let (max, max_cq) = (Self::MAX_ENTRIES, Self::MAX_CQ_ENTRIES);
         if entries == 0 || entries > max {
-            return invalid(format!("entries is {entries}, it must be from 1 to {max}"));
+            return invalid("ring_entries", &entries, format!("from 1 to {max}"));
         }
         // A default that is too large is cut by the kernel; a wish is not.
         if self.cq_entries.is_some() && (cq_entries < entries || cq_entries > max_cq) {
-            return invalid(format!(
-                "cq_entries is {cq_entries}, it must be from entries, which is {entries}, to {max_cq}"
-            ));
+            let limit = format!("from ring_entries, which is {entries}, to {max_cq}");
+            return invalid("cq_entries", &cq_entries, limit);
         }
         if self.sqpoll.is_none() && self.sqpoll_cpu.is_some() {
-            return invalid("sqpoll_cpu is set, it needs sqpoll".to_owned());
+            return invalid("sqpoll_cpu", &"set", "left out without sqpoll".to_owned());
         }
         if self.sqpoll.is_some() && self.coop_taskrun {
-            return invalid("coop_taskrun is set, it does not go with sqpoll".to_owned());
+            return invalid("coop_taskrun", &"set", "left out with sqpoll".to_owned());
         }
         match self.sqpoll {
             Some(idle) if idle.as_millis() > u128::from(u32::MAX) => {
-                invalid(format!("sqpoll is {idle:?}, it must be at most {} ms", u32::MAX))
+                invalid("sqpoll", &format!("{idle:?}"), format!("at most {} ms", u32::MAX))
             }
             _ => Ok(()),
         }

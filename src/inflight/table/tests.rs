@@ -209,7 +209,7 @@ proptest! {
                     let (claim, charge) = start();
                     if model.len() == limit {
                         assert_eq!(table.reserve(), None);
-                        assert!(matches!(charge.finish(Outcome::error(105)), Finished::Wake(_)));
+                        assert!(matches!(charge.finish(Outcome { result: -105, flags: 0 }), Finished::Wake(_)));
                         assert!(claim.poll(Waker::noop()).is_ok());
                         continue;
                     }

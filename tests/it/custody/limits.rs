@@ -44,7 +44,9 @@ fn an_operation_beyond_the_limit_is_refused_with_its_buffer() {
         let place = buf.stable_ptr().addr();
         let (result, buf) = elsewhere(streams[LIMIT].read(buf));
         assert_eq!(buf.stable_ptr().addr(), place);
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(error.to_string().contains("limit of 4 operations"), "{error}");
         drop(buf);
         drop(streams);
         wait_until("the slots are free", || runtime.stats_snapshot().total().in_flight == 0);
