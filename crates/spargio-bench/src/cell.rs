@@ -114,6 +114,23 @@ impl Measured {
     }
 }
 
+/// Does so many operations, as the workload rounds them; says how many those were.
+///
+/// # Errors
+///
+/// When the runtime does not start or the result is wrong, in words.
+pub(crate) fn do_fixed(
+    entry: &Entry,
+    id: &RuntimeId,
+    threads: usize,
+    times: u64,
+) -> Result<u64, String> {
+    let setup = Setup { threads, variant: id.variant };
+    let mut session = (entry.open)(id, setup).map_err(|Refusal(reason)| reason)?;
+    let slice = (session.run)(times).map_err(|Wrong(what)| what)?;
+    Ok(slice.ops)
+}
+
 /// Whether the runtime starts here and runs a task; if not, why.
 pub(crate) fn probe(id: &RuntimeId, threads: usize) -> Result<(), String> {
     struct Probe(Setup);

@@ -11,6 +11,7 @@ use crate::cell::{Answer, Measured, Order};
 use crate::options::Compare;
 use crate::report::{Cell, Machine, Report, Row, State, text};
 use crate::runtimes::RuntimeId;
+use crate::syscalls;
 use crate::workloads::{self, Entry};
 
 /// Measures everything that is wished for and prints each workload when it is done.
@@ -23,6 +24,9 @@ pub(crate) fn run(wish: &Compare) -> Result<Report, String> {
     workloads.retain(|entry| wish.wants(entry.spec.group, entry.spec.name));
     if workloads.is_empty() {
         return Err("no workload matches".to_owned());
+    }
+    if wish.syscalls {
+        syscalls::probe()?;
     }
     let refused: Vec<Option<String>> =
         wish.runtimes.iter().map(|id| probe(id, wish.threads).err()).collect();
@@ -62,7 +66,7 @@ fn measure(entry: &Entry, wish: &Compare, refused: &[Option<String>], slice: Dur
         .map(|(&id, refused)| {
             let lacks = (entry.lacks)(id).map(|reason| State::Lacking(reason.to_owned()));
             let out = lacks.or_else(|| refused.clone().map(State::Refused));
-            Contender { id, samples: Vec::new(), hint: 0, out }
+            Contender { id, samples: Vec::new(), hint: 0, syscalls: None, out }
         })
         .collect();
     let slice = slice * entry.spec.stretch;
@@ -73,6 +77,9 @@ fn measure(entry: &Entry, wish: &Compare, refused: &[Option<String>], slice: Dur
             contenders[turn].sample(entry, wish.threads, slice);
         }
     }
+    if wish.syscalls {
+        contenders.iter_mut().for_each(|contender| contender.trace(entry, wish.threads, slice));
+    }
     Row::new(&entry.spec, slice, contenders.into_iter().map(Contender::into_cell).collect())
 }
 
@@ -82,6 +89,8 @@ struct Contender {
     samples: Vec<Measured>,
     /// Operations of the last sample, scaled to the length of a slice.
     hint: u64,
+    /// System calls per operation, if they were counted.
+    syscalls: Option<f64>,
     /// Why it is not measured, or not any more.
     out: Option<State>,
 }
@@ -106,11 +115,24 @@ impl Contender {
         }
     }
 
+    /// Counts system calls, in runs of a fraction of a slice.
+    fn trace(&mut self, entry: &Entry, threads: usize, slice: Duration) {
+        if self.out.is_none() {
+            let share = TRACED.as_secs_f64() / slice.as_secs_f64().max(1e-9);
+            let times = ((self.hint as f64 * share) as u64).max(1);
+            self.syscalls = syscalls::per_op(entry.spec.name, self.id, threads, times);
+        }
+    }
+
     fn into_cell(self) -> Cell {
-        let state = self.out.unwrap_or_else(|| State::measured(&self.samples));
+        let syscalls = self.syscalls;
+        let state = self.out.unwrap_or_else(|| State::measured(&self.samples, syscalls));
         Cell { runtime: self.id, state }
     }
 }
+
+/// How much is done under strace: what takes so long without it.
+const TRACED: Duration = Duration::from_millis(5);
 
 /// A child may take so many times the length of its slice.
 const PATIENCE: u32 = 20;

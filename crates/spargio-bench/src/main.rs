@@ -9,6 +9,7 @@ mod measure;
 mod options;
 mod report;
 mod runtimes;
+mod syscalls;
 mod tied;
 mod workloads;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         // What `compare` starts for each measurement.
         Some("cell") => cell(&arguments.collect::<Vec<_>>()),
         Some("contract") => contract(&arguments.collect::<Vec<_>>()),
+        Some("fixed") => fixed(&arguments.collect::<Vec<_>>()),
         Some("probe") => probe(&arguments.collect::<Vec<_>>()),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
@@ -113,6 +115,20 @@ fn cell(arguments: &[String]) -> Result<ExitCode, String> {
         say(&answer)?;
         process::exit(0);
     })
+}
+
+/// So many operations, unmeasured; prints how many there were.
+fn fixed(arguments: &[String]) -> Result<ExitCode, String> {
+    let [workload, runtime, threads, times] = arguments else {
+        return Err("fixed WORKLOAD RUNTIME THREADS TIMES".to_owned());
+    };
+    let workloads = workloads::all();
+    let entry = workloads.iter().find(|entry| entry.spec.name == workload);
+    let entry = entry.ok_or_else(|| format!("no workload {workload:?}"))?;
+    let id = runtimes::find(runtime).ok_or_else(|| format!("no runtime {runtime:?}"))?;
+    let ops = cell::do_fixed(entry, id, number(threads)? as usize, number(times)?)?;
+    println!("{ops}");
+    process::exit(0);
 }
 
 fn probe(arguments: &[String]) -> Result<ExitCode, String> {

@@ -9,7 +9,7 @@ use crate::runtimes::{self, RuntimeId};
 
 pub(crate) const USAGE: &str = "\
 usage: spargio-bench compare [--only RE] [--runtimes LIST] [--quick] [--threads N]
-                             [--samples N] [--slice MS]
+                             [--samples N] [--slice MS] [--syscalls]
                              [--json FILE] [--html FILE] [--markdown FILE]
        spargio-bench check [--runtimes LIST] [--threads N]
        spargio-bench list
@@ -19,9 +19,10 @@ compare measures; check holds each runtime to what the workloads count on; list 
   --only RE        workloads whose group/name matches this regular expression
   --runtimes LIST  names with commas between them; see `list`
   --quick          a look at everything in less than 5 minutes, instead of numbers to quote
-  --threads N      worker threads of each runtime (2)
+  --threads N      worker threads of each runtime, 2 or more (2)
   --samples N      samples of each runtime and workload (7; quick: 3)
   --slice MS       length of a sample; else what the time for the whole run allows
+  --syscalls       count system calls with strace, in runs of their own (takes as long again)
   --json, --html, --markdown FILE
                    write the results there too";
 
@@ -51,6 +52,7 @@ pub(crate) struct Compare {
     pub(crate) budget: Budget,
     pub(crate) slice: Option<Duration>,
     pub(crate) threads: usize,
+    pub(crate) syscalls: bool,
     pub(crate) json: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
     pub(crate) markdown: Option<PathBuf>,
@@ -70,6 +72,7 @@ impl Compare {
             budget: Budget::FULL,
             slice: None,
             threads: 2,
+            syscalls: false,
             json: None,
             html: None,
             markdown: None,
@@ -80,16 +83,17 @@ impl Compare {
                 || arguments.next().ok_or_else(|| format!("{argument} needs a value behind it"));
             match argument.as_str() {
                 "--quick" => wish.quick = true,
+                "--syscalls" => wish.syscalls = true,
                 "--only" => {
                     let pattern = value()?;
                     let regex = Regex::new(&pattern).map_err(|error| error.to_string())?;
                     wish.only = Some(regex);
                 }
                 "--runtimes" => wish.runtimes = named(&value()?)?,
-                "--threads" => wish.threads = at_least_one(&argument, &value()?)?,
-                "--samples" => samples = Some(at_least_one(&argument, &value()?)?),
+                "--threads" => wish.threads = at_least(2, &argument, &value()?)?,
+                "--samples" => samples = Some(at_least(1, &argument, &value()?)?),
                 "--slice" => {
-                    let millis = at_least_one(&argument, &value()?)?;
+                    let millis = at_least(1, &argument, &value()?)?;
                     wish.slice = Some(Duration::from_millis(millis as u64));
                 }
                 "--json" => wish.json = Some(value()?.into()),
@@ -134,12 +138,12 @@ fn named(list: &str) -> Result<Vec<&'static RuntimeId>, String> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(find).collect()
 }
 
-fn at_least_one(option: &str, value: &str) -> Result<usize, String> {
+fn at_least(least: usize, option: &str, value: &str) -> Result<usize, String> {
     value
         .parse()
         .ok()
-        .filter(|&number| number > 0)
-        .ok_or_else(|| format!("{option} needs a number from 1, not {value:?}"))
+        .filter(|&number| number >= least)
+        .ok_or_else(|| format!("{option} needs a number from {least}, not {value:?}"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! The check costs the comparison of two addresses, so that it does not show in the numbers.
 
+use std::fmt;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
@@ -99,8 +100,11 @@ impl<T> Drop for Tied<T> {
     }
 }
 
-impl<T> std::fmt::Debug for Tied<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Debug for Tied<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tied").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

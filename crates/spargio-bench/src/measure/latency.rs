@@ -94,3 +94,6 @@ impl Latencies {
         latencies
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,3 +21,6 @@ impl Spread {
         Self { low: at(0.25), median: at(0.5), high: at(0.75) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,7 +95,7 @@ fn section(page: &mut String, row: &Row) -> std::fmt::Result {
         page,
         "<h2 id=\"{0}\"><code>{0}</code> <small>per {1}, ranked by {2}</small></h2><p>{3}</p>{4}\
          <details><summary>All numbers</summary><table><tr><th><th>wall<th>middle half<th>CPU\
-         <th>sleeps<th>preemptions<th>p50<th>p99<th>p99.9<th>memory<th>/peer<th>/floor<th>CPU/peer\
+         <th>sleeps<th>preemptions<th>system calls<th>p50<th>p99<th>p99.9<th>memory<th>/peer<th>/floor<th>CPU/peer\
          <th>counters</tr>",
         row.name,
         row.unit,
@@ -114,7 +114,7 @@ fn section(page: &mut String, row: &Row) -> std::fmt::Result {
             };
             write!(
                 page,
-                "<tr><td>{}<td>-<td colspan=\"12\" style=\"text-align:left\">{}</tr>",
+                "<tr><td>{}<td>-<td colspan=\"13\" style=\"text-align:left\">{}</tr>",
                 cell.runtime.name,
                 escape(reason)
             )?;
@@ -133,7 +133,7 @@ fn section(page: &mut String, row: &Row) -> std::fmt::Result {
         write!(
             page,
             "<tr><td>{}<td>{}<td>{} .. {}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}\
-             <td>{}<td>{}</tr>",
+             <td>{}<td>{}<td>{}</tr>",
             cell.runtime.name,
             time(numbers.wall.median),
             time(numbers.wall.low),
@@ -141,6 +141,7 @@ fn section(page: &mut String, row: &Row) -> std::fmt::Result {
             time(numbers.cpu.median),
             count(numbers.sleeps.median),
             count(numbers.preemptions.median),
+            numbers.syscalls.map_or_else(|| "-".to_owned(), count),
             latency(|some| some.p50),
             latency(|some| some.p99),
             latency(|some| some.p999),

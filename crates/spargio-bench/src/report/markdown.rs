@@ -34,6 +34,9 @@ pub(crate) fn table(report: &Report) -> String {
         text.push_str(&line(row, &shown));
     }
     text.push('\n');
+    for id in &report.runtimes {
+        text.push_str(&format!("- {}: {}\n", id.name, id.setup));
+    }
     for reason in report.reasons() {
         text.push_str(&format!("- {reason}\n"));
     }

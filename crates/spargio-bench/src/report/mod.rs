@@ -76,6 +76,8 @@ pub(crate) struct Numbers {
     /// Bytes of the whole process.
     pub(crate) resident: Spread,
     pub(crate) latency: Option<Latency>,
+    /// System calls, counted by strace in runs of their own.
+    pub(crate) syscalls: Option<f64>,
     /// What the runtime counted, by name.
     pub(crate) counters: Vec<(String, f64)>,
     /// What the workload adds, by name; medians, not per operation.
@@ -213,7 +215,7 @@ impl Headline {
 
 impl State {
     /// Of at least one sample.
-    pub(crate) fn measured(samples: &[Measured]) -> Self {
+    pub(crate) fn measured(samples: &[Measured], syscalls: Option<f64>) -> Self {
         if samples.is_empty() {
             return Self::Failed("no sample".to_owned());
         }
@@ -239,6 +241,7 @@ impl State {
             preemptions: per_op(|sample| sample.preemptions),
             resident: Spread::of(samples.iter().map(|sample| sample.resident as f64)),
             latency: Latency::of(samples),
+            syscalls,
             counters: counters.collect(),
             notes: notes.collect(),
         }))
@@ -278,3 +281,6 @@ pub(crate) fn json(report: &Report) -> String {
     let everything = Everything { machine: &report.machine, rows: &report.rows };
     serde_json::to_string_pretty(&everything).expect("all keys are strings")
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,7 +46,7 @@ pub(crate) fn row(row: &Row) -> String {
         "cpu",
         "sleeps",
         "preempt",
-        "enters",
+        "calls",
         "/peer",
         "/floor",
         "cpu/pe",
@@ -74,7 +74,6 @@ fn line(text: &mut String, row: &Row, cell: &Cell) -> std::fmt::Result {
     };
     let headline = row.headline.of(numbers).median;
     let best = row.best_peer().map(|(_, nanos)| nanos);
-    let enters = numbers.counters.iter().find(|(name, _)| name == "io_uring_enter");
     let latency = |of: fn(&super::Latency) -> u64| {
         numbers.latency.as_ref().map_or_else(|| "-".to_owned(), |some| time(of(some) as f64))
     };
@@ -86,7 +85,7 @@ fn line(text: &mut String, row: &Row, cell: &Cell) -> std::fmt::Result {
         time(numbers.cpu.median),
         count(numbers.sleeps.median),
         count(numbers.preemptions.median),
-        enters.map_or_else(|| "-".to_owned(), |(_, number)| count(*number)),
+        numbers.syscalls.map_or_else(|| "-".to_owned(), count),
         ratio(headline, best),
         ratio(headline, row.floor()),
         ratio(numbers.cpu.median, row.leanest_peer()),
@@ -95,7 +94,10 @@ fn line(text: &mut String, row: &Row, cell: &Cell) -> std::fmt::Result {
         latency(|some| some.p999),
         memory(numbers.resident.median),
     )?;
-    for (name, value) in &numbers.notes {
+    for (name, value) in numbers.notes.iter().chain(&numbers.counters) {
+        if *value == 0.0 {
+            continue;
+        }
         write!(text, " {name} {}", count(*value))?;
     }
     writeln!(text)
@@ -104,6 +106,10 @@ fn line(text: &mut String, row: &Row, cell: &Cell) -> std::fmt::Result {
 /// What stands below everything.
 pub(crate) fn footnotes(report: &Report) -> String {
     let mut text = String::new();
+    for id in &report.runtimes {
+        writeln!(text, "{}: {}", id.name, id.setup).expect("a string takes everything");
+    }
+    text.push('\n');
     for reason in report.reasons() {
         text.push_str("- ");
         text.push_str(&reason);

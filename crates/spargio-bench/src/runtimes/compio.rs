@@ -47,7 +47,7 @@ impl Core for Compio {
 
     fn lacks(need: Need) -> Option<&'static str> {
         match need {
-            Need::Placement | Need::Local | Need::Metadata => None,
+            Need::Placement | Need::Local | Need::Metadata | Need::Yield => None,
         }
     }
 

@@ -41,7 +41,7 @@ impl Core for Glommio {
 
     fn lacks(need: Need) -> Option<&'static str> {
         match need {
-            Need::Placement | Need::Local => None,
+            Need::Placement | Need::Local | Need::Yield => None,
             Need::Metadata => Some("has metadata of open files only"),
         }
     }

@@ -36,6 +36,9 @@ pub(crate) enum Need {
     Local,
     /// To ask for the metadata of a path: [`Runtime::metadata`].
     Metadata,
+    /// To let everything else go on by yielding: other tasks, messages from other threads, timers.
+    /// [`Runtime::yield_now`] is always there, but not all that yields gives way.
+    Yield,
 }
 
 /// How to start a runtime.

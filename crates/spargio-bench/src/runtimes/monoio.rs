@@ -44,6 +44,7 @@ impl Core for Monoio {
     fn lacks(need: Need) -> Option<&'static str> {
         match need {
             Need::Placement | Need::Local | Need::Metadata => None,
+            Need::Yield => Some("polls a task that wakes itself again before all others"),
         }
     }
 

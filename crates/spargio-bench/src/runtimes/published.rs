@@ -55,6 +55,7 @@ impl Runtime for Published {
     fn lacks(need: Need) -> Option<&'static str> {
         match need {
             Need::Placement | Need::Local | Need::Metadata => None,
+            Need::Yield => Some("takes no tasks from elsewhere while tasks of a shard yield"),
         }
     }
 

@@ -55,7 +55,7 @@ impl Runtime for Smol {
         match need {
             Need::Placement => Some("cannot bind a task to a thread"),
             Need::Local => Some("has local tasks in an executor of their own only"),
-            Need::Metadata => None,
+            Need::Metadata | Need::Yield => None,
         }
     }
 

@@ -108,7 +108,7 @@ impl Runtime for Spargio {
 
     fn lacks(need: Need) -> Option<&'static str> {
         match need {
-            Need::Placement | Need::Local => None,
+            Need::Placement | Need::Local | Need::Yield => None,
             Need::Metadata => Some("has no metadata of files yet"),
         }
     }

@@ -47,7 +47,7 @@ impl Runtime for Tokio {
         match need {
             Need::Placement => Some("cannot bind a task to a worker; see tokio-local"),
             Need::Local => Some("has local tasks in a LocalSet only; see tokio-local"),
-            Need::Metadata => None,
+            Need::Metadata | Need::Yield => None,
         }
     }
 

@@ -40,7 +40,7 @@ impl Core for TokioLocal {
 
     fn lacks(need: Need) -> Option<&'static str> {
         match need {
-            Need::Placement | Need::Local | Need::Metadata => None,
+            Need::Placement | Need::Local | Need::Metadata | Need::Yield => None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::compute::compute;
 use super::{Headline, Spec, Stage, Workload};
 use crate::measure::{Latencies, Meter, Slice, Wrong};
-use crate::runtimes::{Receiver, Runtime, Sender};
+use crate::runtimes::{Need, Receiver, Runtime, Sender};
 
 /// Tasks that compute, per thread.
 pub(super) const BUSY: usize = 4;
@@ -18,6 +18,7 @@ pub(super) struct BesideCompute;
 impl Workload for BesideCompute {
     const SPEC: Spec = Spec {
         headline: Headline::P99,
+        needs: &[Need::Yield],
         stretch: 2,
         ..Spec::new(
             "mixed",

@@ -16,13 +16,16 @@ const TASKS: u64 = 64;
 pub(super) struct Stealable;
 
 impl Workload for Stealable {
-    const SPEC: Spec = Spec::new(
-        "yield",
-        "yield_storm",
-        "yield",
-        "One task spawns 64, which yield again and again: tasks that others may steal where the \
+    const SPEC: Spec = Spec {
+        needs: &[Need::Yield],
+        ..Spec::new(
+            "yield",
+            "yield_storm",
+            "yield",
+            "One task spawns 64, which yield again and again: tasks that others may steal where the \
          runtime has that. Floor: 64 boxed futures through a VecDeque on one thread.",
-    );
+        )
+    };
 
     fn run<R: Runtime>(stage: &Stage<R>, times: u64) -> Result<Slice, Wrong> {
         stage.inside(move |runtime| async move {
@@ -46,7 +49,7 @@ pub(super) struct Local;
 
 impl Workload for Local {
     const SPEC: Spec = Spec {
-        needs: &[Need::Local, Need::Placement],
+        needs: &[Need::Yield, Need::Local, Need::Placement],
         ..Spec::new(
             "yield",
             "yield_storm_local",
