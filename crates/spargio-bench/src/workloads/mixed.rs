@@ -9,7 +9,7 @@ use crate::measure::{Latencies, Meter, Slice, Wrong};
 use crate::runtimes::{Need, Receiver, Runtime, Sender};
 
 /// Tasks that compute, per thread.
-const BUSY: usize = 4;
+pub(super) const BUSY: usize = 4;
 /// Steps from one yield to the next: about 50 us.
 const STEPS: u64 = 40_000;
 
@@ -83,7 +83,11 @@ impl Workload for BesideCompute {
 }
 
 /// Spawns the tasks of one thread; says how many computed something wrong.
-async fn crew<R: Runtime>(runtime: R, done: Arc<AtomicBool>, chunks: Arc<AtomicU64>) -> u64 {
+pub(super) async fn crew<R: Runtime>(
+    runtime: R,
+    done: Arc<AtomicBool>,
+    chunks: Arc<AtomicU64>,
+) -> u64 {
     let joins: Vec<_> = (0..BUSY)
         .map(|_| runtime.spawn(busy(runtime.clone(), Arc::clone(&done), Arc::clone(&chunks))))
         .collect();

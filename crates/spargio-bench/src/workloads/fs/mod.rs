@@ -7,7 +7,7 @@ mod blocks;
 mod metadata;
 mod reads;
 
-pub(super) use blocks::{BLOCK, Blocks, Offsets, check_block};
+pub(super) use blocks::{BLOCK, Blocks, Offsets, check_block, check_start};
 
 pub(super) fn all() -> Vec<Entry> {
     vec![

@@ -77,25 +77,38 @@ fn at_depth<R: Runtime>(stage: &Stage<R>, times: u64, depth: usize) -> Result<Sl
     let each = times.div_ceil(depth as u64);
     stage.inside(move |runtime| async move {
         let file = runtime.open(blocks.path()).await.map_err(failed("open"))?;
-        if depth == 1 {
+        // Each buffer has been used once when it counts.
+        let mut lanes = Vec::with_capacity(depth);
+        for lane in 0..depth {
+            let (_, block) = one_by_one(&file, R::File::block(BLOCK), lane, 1).await?;
+            lanes.push((lane, block));
+        }
+        if let [_] = lanes[..]
+            && let Some((lane, block)) = lanes.pop()
+        {
             let meter = Meter::start();
-            let latencies = one_by_one(file, 0, each).await?;
+            let (latencies, _) = one_by_one(&file, block, lane, each).await?;
             return Ok(meter.stop(each).with_latencies(latencies));
         }
-        let lanes = (0..depth).map(|lane| one_by_one(file.clone(), lane, each));
+        let lanes = lanes.into_iter().map(|(lane, block)| one_by_one(&file, block, lane, each));
         let mut lanes: FuturesUnordered<_> = lanes.collect();
         let mut latencies = Latencies::of_all();
         let meter = Meter::start();
         while let Some(lane) = lanes.next().await {
-            latencies.merge(&lane?);
+            latencies.merge(&lane?.0);
         }
         Ok(meter.stop(each * depth as u64).with_latencies(latencies))
     })
 }
 
-async fn one_by_one<F: File>(file: F, lane: usize, times: u64) -> Result<Latencies, Wrong> {
+/// Reads so many blocks into the same buffer.
+async fn one_by_one<F: File>(
+    file: &F,
+    mut block: F::Block,
+    lane: usize,
+    times: u64,
+) -> Result<(Latencies, F::Block), Wrong> {
     let mut latencies = Latencies::of_one_in(TIMED);
-    let mut block = F::block(BLOCK);
     for number in Offsets::of(lane).take(times as usize) {
         let lap = latencies.start();
         let (result, read) = file.read_at(block, number * BLOCK as u64).await;
@@ -104,7 +117,7 @@ async fn one_by_one<F: File>(file: F, lane: usize, times: u64) -> Result<Latenci
         check_block(read.as_ref(), number)?;
         block = read;
     }
-    Ok(latencies)
+    Ok((latencies, block))
 }
 
 /// A system call per read, which does not wait for the device.

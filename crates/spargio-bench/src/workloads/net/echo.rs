@@ -1,11 +1,10 @@
 //! A frame of 256 bytes there and back, one at a time.
 
-use std::io::{Read, Write};
-
+use super::by_hand::{self, Pair};
 use super::client::RoundTrips;
 use super::pattern::Pattern;
 use super::server::{Place, Server};
-use super::{Floor, Spec, Stage, Workload, by_hand, failed};
+use super::{Floor, Spec, Stage, Workload, failed};
 use crate::measure::{Latencies, Meter, Slice, Wrong};
 use crate::runtimes::{Need, Runtime, Setup};
 
@@ -77,20 +76,5 @@ async fn round_trips<R: Runtime>(runtime: R, server: Place, times: u64) -> Resul
 }
 
 fn direct(_setup: &Setup, times: u64) -> Result<Slice, Wrong> {
-    let (mut near, mut far) = by_hand::connection().map_err(failed("a connection"))?;
-    let (mut outgoing, mut at_server, mut incoming) = ([0; SIZE], [0; SIZE], [0; SIZE]);
-    let pattern = Pattern::of(0);
-    let mut latencies = Latencies::of_all();
-    let meter = Meter::start();
-    for number in 0..times {
-        let lap = latencies.start();
-        pattern.fill(&mut outgoing, number);
-        near.write_all(&outgoing).map_err(failed("write"))?;
-        far.read_exact(&mut at_server).map_err(failed("read"))?;
-        far.write_all(&at_server).map_err(failed("write"))?;
-        near.read_exact(&mut incoming).map_err(failed("read"))?;
-        pattern.check(&incoming, number)?;
-        latencies.end(lap);
-    }
-    Ok(meter.stop(times).with_latencies(latencies))
+    by_hand::rounds(&mut [Pair::new(0, SIZE, 1)?], 1, times)
 }

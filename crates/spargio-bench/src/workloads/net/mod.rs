@@ -3,13 +3,24 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::failed::failed;
-use super::{Entry, Floor, Spec, Stage, Workload, entry};
+use super::{Entry, Floor, Headline, Spec, Stage, Workload, entry};
 
+mod beside_compute;
 mod by_hand;
+mod churn;
 mod client;
+mod crew;
 mod echo;
+mod hotspot;
+mod ingress;
+mod keyed;
+mod many;
+mod microservice;
+mod mixed_planes;
 mod pattern;
 mod server;
+mod sparse;
+mod steps;
 mod stream;
 
 /// Bytes of a large frame.
@@ -23,5 +34,23 @@ const WINDOW: u64 = 32;
 const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 pub(super) fn all() -> Vec<Entry> {
-    vec![entry::<echo::Apart>(), entry::<echo::OneThread>(), entry::<stream::Throughput>()]
+    vec![
+        entry::<echo::Apart>(),
+        entry::<echo::OneThread>(),
+        entry::<stream::Throughput>(),
+        entry::<hotspot::Imbalanced>(),
+        entry::<hotspot::ImbalancedPaired>(),
+        entry::<hotspot::Rotation>(),
+        entry::<hotspot::BurstFlip>(),
+        entry::<hotspot::Pipeline>(),
+        entry::<keyed::Keyed>(),
+        entry::<hotspot::Barrier>(),
+        entry::<ingress::Ingress>(),
+        entry::<mixed_planes::Mixed>(),
+        entry::<many::ThousandConnections>(),
+        entry::<churn::Churn>(),
+        entry::<sparse::Sparse>(),
+        entry::<beside_compute::BesideCompute>(),
+        entry::<microservice::Microservice>(),
+    ]
 }

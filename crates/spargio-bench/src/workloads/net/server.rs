@@ -1,5 +1,6 @@
 //! The end of a connection that sends everything back.
 
+use std::future::Future;
 use std::net::SocketAddr;
 
 use super::{LOOPBACK, failed};
@@ -30,7 +31,7 @@ impl Place {
     }
 }
 
-/// A task that accepts one connection and echoes.
+/// A task that serves, as a rule one connection, whose requests it sends back.
 pub(super) struct Server<R: Runtime> {
     pub(super) addr: SocketAddr,
     task: R::Join<Result<u64, Wrong>>,
@@ -39,14 +40,28 @@ pub(super) struct Server<R: Runtime> {
 impl<R: Runtime> Server<R> {
     /// Starts one that reads up to so many bytes at a time; returns when it listens.
     pub(super) async fn start(runtime: &R, place: Place, buffer: usize) -> Result<Self, Wrong> {
-        let (tell, mut told) = R::channel::<SocketAddr>();
         let binding = runtime.clone();
-        let task = place.spawn(runtime, async move {
+        let serve = move |tell: R::Sender<SocketAddr>| async move {
             let mut listener = binding.bind(LOOPBACK).await.map_err(failed("bind"))?;
             tell.send(listener.local_addr().map_err(failed("local_addr"))?);
             let stream = listener.accept().await.map_err(failed("accept"))?;
             echo(stream, buffer).await
-        });
+        };
+        Self::start_with(runtime, place, serve).await
+    }
+
+    /// Starts one that says through the channel where it listens, and returns how many bytes it
+    /// sent back; returns when it listens.
+    pub(super) async fn start_with<F>(
+        runtime: &R,
+        place: Place,
+        serve: impl FnOnce(R::Sender<SocketAddr>) -> F,
+    ) -> Result<Self, Wrong>
+    where
+        F: Future<Output = Result<u64, Wrong>> + Send + 'static,
+    {
+        let (tell, mut told) = R::channel::<SocketAddr>();
+        let task = place.spawn(runtime, serve(tell));
         match told.receive().await {
             Some(addr) => Ok(Self { addr, task }),
             // It has ended, so it says why.
@@ -54,7 +69,7 @@ impl<R: Runtime> Server<R> {
         }
     }
 
-    /// Waits until it has ended, which it does when the client closes; how many bytes it sent back.
+    /// Waits until it has ended, which it does when its clients close; how many bytes it sent back.
     pub(super) async fn end(self) -> Result<u64, Wrong> {
         self.task.await
     }

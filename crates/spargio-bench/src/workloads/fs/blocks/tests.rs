@@ -1,3 +1,5 @@
+//! The blocks are told apart, and every line of them counts.
+
 use super::{BLOCK, LINE, Offsets, check_block, content};
 
 #[test]

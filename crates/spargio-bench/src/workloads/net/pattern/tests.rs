@@ -1,3 +1,5 @@
+//! Every byte of a frame counts, and so does its place among the frames.
+
 use super::Pattern;
 
 fn frame(connection: usize, number: u64) -> Vec<u8> {
