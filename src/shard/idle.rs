@@ -27,7 +27,7 @@ impl<A: Assembly> Shard<A> {
         if self.bells_owed.get() {
             self.flush_ring();
         }
-        if self.wait_out_timer() {
+        if self.wake_counting() || self.wait_out_timer() {
             return;
         }
         let may_spin = !self.spin.borrow().window().is_zero();
@@ -133,11 +133,13 @@ impl<A: Assembly> Shard<A> {
         false
     }
 
-    /// Whether something was left for this shard: letters, injected tasks, completions, the end.
+    /// Whether something was left for this shard: letters, messages, injected tasks, completions,
+    /// the end.
     fn has_signal(&self) -> bool {
         let public = self.public();
         !public.arrivals.is_empty()
             || !public.mailbox.is_empty()
+            || self.desk.has_signal()
             || self.queue.borrow().has_injected()
             || self.driver.borrow().pending()
             || self.core.phase() != Phase::Running

@@ -14,6 +14,7 @@ use crate::doorbell::Doorbell;
 use crate::driver::{Cqe, Driver, Sqe};
 use crate::id::ShardId;
 use crate::inflight::Table;
+use crate::message::Desk;
 use crate::options::LEAVES_PER_POLL;
 use crate::port::{self, Lane};
 use crate::primitive::{Arc, Ordering};
@@ -31,6 +32,7 @@ mod mailbox;
 mod outpost;
 mod pace;
 mod pack;
+mod post;
 mod quiet;
 mod seam;
 mod spin;
@@ -72,6 +74,8 @@ pub(crate) struct Shard<A: Assembly> {
     /// Tasks that may run here only.
     pinned: RefCell<VecDeque<Runnable>>,
     wheel: RefCell<Wheel<Waker>>,
+    /// Messages from and to the other shards.
+    desk: Desk,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
     /// Receives that wait for a second look before they are armed.
@@ -140,6 +144,7 @@ impl<A: Assembly> Shard<A> {
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
+            desk: Desk::new(Arc::clone(&core.hub), me),
             deferred: RefCell::new(Deferred::new()),
             overflow: RefCell::new(VecDeque::new()),
             arrived: RefCell::new(Chain::empty()),
@@ -190,11 +195,12 @@ impl<A: Assembly> Shard<A> {
         ManuallyDrop::into_inner(shard).leave(finished)
     }
 
-    /// One turn: timers, letters, tasks, the ring; and sleep if there is nothing to do.
+    /// One turn: timers, letters, messages, tasks, the ring; and sleep if there is nothing to do.
     fn turn(&self) {
         self.fire_timers();
         self.take_arrivals();
         self.read_letters();
+        self.take_messages();
         self.public().registry.settle();
         self.run_tasks();
         if self.has_work() {

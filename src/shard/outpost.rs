@@ -9,6 +9,7 @@ use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Finished, Outcome};
+use crate::message::Hub;
 use crate::port::{self, Lane};
 use crate::primitive::Arc;
 use crate::queue::SharedQueue;
@@ -202,6 +203,14 @@ impl<A: Assembly> Lane for Outpost<A> {
 
     fn clear_timer(&self, home: ShardId, key: TimerKey) {
         self.post(home, Letter::ClearTimer(key));
+    }
+
+    fn hub(&self) -> &Arc<Hub> {
+        &self.core.hub
+    }
+
+    fn wake_shard(&self, target: ShardId) {
+        self.core.wake_from_anywhere(target);
     }
 
     fn admit(&self) -> Result<(), RuntimeError> {

@@ -25,7 +25,7 @@ impl LocalScheduler for Shard {
         Some(&self.0.registry)
     }
 
-    fn schedule(&self, runnable: Runnable, _: bool) {
+    fn schedule(&self, runnable: Runnable) {
         self.0.push(runnable);
     }
 }
