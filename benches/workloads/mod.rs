@@ -6,6 +6,7 @@ mod cold_start;
 mod echo;
 mod fan_out;
 mod file_read;
+mod messages;
 mod ping_pong;
 mod runtimes;
 mod sparse;
@@ -105,6 +106,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(fan_out::workloads());
     all.extend(yields::workloads());
     all.extend(ping_pong::workloads());
+    all.extend(messages::workloads());
     all.extend(sparse::workloads());
     all.extend(echo::workloads());
     all.extend(file_read::workloads());
