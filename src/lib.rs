@@ -61,6 +61,7 @@
 //! | build a runtime, and end it | [`Builder`], [`Runtime`], [`ShutdownReport`] |
 //! | spawn here | [`spawn`], [`spawn_local`], [`spawn_stealable_on`] |
 //! | spawn from anywhere, say where | [`RuntimeHandle`], [`TaskPlacement`], [`ShardCtx`] |
+//! | send messages | [`RemoteShard`], [`RingMsg`], [`ShardCtx::next_event`], [`SendError`] |
 //! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
 //! | speak TCP | [`net`]: [`TcpListener`](net::TcpListener), [`TcpStream`](net::TcpStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
@@ -135,8 +136,8 @@
 //! limit is [`Overloaded`](RuntimeError::Overloaded); an operation at a limit fails with
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) and gives the buffer back.
 //!
-//! There are no Unix and no UDP sockets yet, no directories and no metadata of files, no buffers
-//! provided to or registered with the kernel, and no messages between shards.
+//! There are no Unix and no UDP sockets yet, no directories and no metadata of files, and no
+//! buffers provided to or registered with the kernel.
 
 // Under loom nobody above the parts is there to use them.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub, unused_qualifications))]
@@ -151,6 +152,7 @@ pub mod driver;
 mod error;
 mod id;
 mod inflight;
+mod message;
 mod options;
 pub mod placement;
 mod pool;
@@ -190,6 +192,7 @@ pub mod time;
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
 pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
+pub use message::{Event, RingMsg, SendError, UnknownMessage};
 pub use options::{MAX_SPIN, SpinOptions, StealOptions};
 pub use stats::{RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
@@ -200,8 +203,9 @@ pub use crate::{
     builder::{Assemble, Builder, RuntimeBuilder},
     port::{ShardLane, ToLane},
     runtime::{
-        RuntimeHandleOf, RuntimeOf, ShardCtx, ShardHandleOf, ShutdownReport, TaskPlacement, run,
-        run_local_on, run_with, spawn, spawn_local, spawn_stealable_on,
+        NextEvent, NextHotCount, RemoteShard, RuntimeHandleOf, RuntimeOf, SendTicket, ShardCtx,
+        ShardHandleOf, ShutdownReport, TaskPlacement, run, run_local_on, run_with, spawn,
+        spawn_local, spawn_stealable_on,
     },
     time::{Sleep, Timeout, TimeoutError, sleep, sleep_until, timeout, timeout_at, yield_now},
 };

@@ -59,6 +59,28 @@ impl Default for SpinOptions {
     }
 }
 
+/// Messages between shards.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct MessageOptions {
+    /// How many messages a lane holds.
+    pub(crate) capacity: usize,
+    /// Tags whose messages are hot events.
+    pub(crate) hot: Vec<u16>,
+    /// Tags whose values are added up.
+    pub(crate) counted: Vec<u16>,
+    /// A smaller count does not interrupt a shard that has other work.
+    pub(crate) threshold: u64,
+}
+
+impl Default for MessageOptions {
+    fn default() -> Self {
+        Self { capacity: 4096, hot: Vec::new(), counted: Vec::new(), threshold: 1 }
+    }
+}
+
+/// The most messages that the builder lets a lane hold: 128 MiB of slots.
+pub(crate) const MAX_LANE: usize = 1 << 24;
+
 /// Everything the scheduler is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -73,6 +95,7 @@ pub(crate) struct Options {
     pub(crate) poll_budget: u32,
     pub(crate) time_budget: Duration,
     pub(crate) packing: bool,
+    pub(crate) messages: MessageOptions,
     pub(crate) queue: QueueOptions,
     pub(crate) steal: StealOptions,
     pub(crate) spin: SpinOptions,
@@ -100,6 +123,7 @@ impl Default for Options {
             poll_budget: 61,
             time_budget: Duration::from_micros(200),
             packing: true,
+            messages: MessageOptions::default(),
             queue: QueueOptions::default(),
             steal: StealOptions::default(),
             spin: SpinOptions::default(),

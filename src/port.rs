@@ -13,6 +13,7 @@ use crate::driver::{Sqe, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Outcome};
+use crate::message::{Desk, Hub, Rider};
 use crate::primitive::Arc;
 use crate::task::{Owner, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
@@ -98,6 +99,21 @@ pub(crate) trait Port {
 
     /// Rings another shard of this runtime, whose gate gave the caller the duty.
     fn ring(&self, target: ShardId);
+
+    /// Where the messages of this shard go out and come in.
+    fn desk(&self) -> &Desk;
+
+    /// After something was published to another shard of this runtime: rings it if it sleeps.
+    fn wake_shard(&self, target: ShardId);
+
+    /// Sends a message as a completion, or through its lane if that does not go.
+    fn ride(&self, target: ShardId, rider: Rider);
+
+    /// Hands over what is queued: doorbells, and messages that are completions.
+    fn flush(&self);
+
+    /// Wakes a task. A waker that panics ends nothing.
+    fn wake_task(&self, waker: Waker);
 }
 
 /// The way to one shard from any thread.
@@ -116,6 +132,12 @@ pub(crate) trait Lane: Scheduler {
 
     /// Removes a timer of the shard `home` of this runtime.
     fn clear_timer(&self, home: ShardId, key: TimerKey);
+
+    /// What the shards of the runtime share in order to send each other messages.
+    fn hub(&self) -> &Arc<Hub>;
+
+    /// After something was published to a shard of the runtime: rings it if it sleeps.
+    fn wake_shard(&self, target: ShardId);
 
     /// Whether the shard takes a task that is spawned on this thread.
     ///

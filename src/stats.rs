@@ -116,8 +116,20 @@ shard_stats! {
     parked_nanos,
     /// Timers that fired.
     timers_fired,
-    /// Messages and tasks received from other threads.
+    /// Tasks and letters received from other threads.
     mail_received,
+    /// Messages that this shard sent, and those that other threads than shards sent to it.
+    ring_msgs_submitted,
+    /// Messages that went as a completion on the ring of their target.
+    ring_msgs_direct,
+    /// Messages that became events of this shard.
+    ring_msgs_completed,
+    /// Of those, hot ones; and counts that were taken.
+    ring_msgs_hot,
+    /// Messages that the kernel refused; each took its lane instead.
+    ring_msgs_failed,
+    /// Messages that were refused to their sender, as backpressure or because the target is gone.
+    ring_msgs_backpressure,
     /// Completions that named an operation which was no longer in flight.
     stale_completions,
     /// Polls that ended because a task had its share of ready operations.

@@ -7,6 +7,7 @@ mod cold_start;
 pub(crate) mod echo;
 pub(crate) mod fan_out;
 pub(crate) mod file_read;
+mod messages;
 mod op;
 pub(crate) mod ping_pong;
 pub(crate) mod runtimes;
@@ -110,6 +111,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(steal::workloads());
     all.extend(yields::workloads());
     all.extend(ping_pong::workloads());
+    all.extend(messages::workloads());
     all.extend(sparse::workloads());
     all.extend(timer::workloads());
     all.extend(op::workloads());

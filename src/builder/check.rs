@@ -3,7 +3,7 @@
 use crate::cpu;
 use crate::error::BuildError;
 use crate::id::ShardId;
-use crate::options::{MAX_SPIN, Options};
+use crate::options::{MAX_LANE, MAX_SPIN, Options};
 
 /// # Errors
 ///
@@ -23,6 +23,11 @@ pub(super) fn options(options: &Options) -> Result<(), BuildError> {
     if options.spin.limit > MAX_SPIN {
         let value = format!("{:?}", options.spin.limit);
         return Err(BuildError::invalid("spin", value, format!("at most {MAX_SPIN:?}")));
+    }
+    let capacity = options.messages.capacity;
+    if capacity > MAX_LANE {
+        let limit = format!("at most {MAX_LANE}");
+        return Err(BuildError::invalid("msg_ring_queue_capacity", capacity, limit));
     }
     affinity(&options.thread_affinity)
 }

@@ -31,8 +31,11 @@ pub type RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>;
 ///    [`cq_entries`](Self::cq_entries), [`sqpoll`](Self::sqpoll).
 /// 4. *Limits.* [`stealable_queue_capacity`](Self::stealable_queue_capacity),
 ///    [`max_tasks`](Self::max_tasks), [`max_operations`](Self::max_operations),
-///    [`max_timers`](Self::max_timers).
+///    [`max_timers`](Self::max_timers), [`msg_ring_queue_capacity`](Self::msg_ring_queue_capacity).
 /// 5. *Behaviour.* [`spin`](Self::spin), [`steal`](Self::steal), [`packing`](Self::packing).
+/// 6. *Messages.* [`hot_msg_tags`](Self::hot_msg_tags),
+///    [`coalesced_hot_msg_tags`](Self::coalesced_hot_msg_tags),
+///    [`hot_counter_wake_threshold`](Self::hot_counter_wake_threshold).
 ///
 /// Then [`build`](Self::build). Wrong values are found there and named in the [`BuildError`]; parts
 /// that do not fit each other do not compile.
@@ -161,6 +164,48 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     /// How many timers of one shard may be set; 0 counts as 1. Default 4,194,304.
     pub fn max_timers(mut self, timers: usize) -> Self {
         self.options.max_timers = timers.max(1);
+        self
+    }
+
+    /// How many messages a lane between two shards holds, and how many events, and as many hot
+    /// ones, a shard keeps that its tasks have not read; 0 counts as 1, at most 16,777,216. At
+    /// the limit a sender gets [`Backpressure`](crate::SendError::Backpressure). A lane that was
+    /// ever used has 8 bytes for each. Default 4,096.
+    pub fn msg_ring_queue_capacity(mut self, messages: usize) -> Self {
+        self.options.messages.capacity = messages.max(1);
+        self
+    }
+
+    /// Messages with this tag are hot events: they have lanes of their own, and are read with
+    /// [`ShardCtx::next_hot_event`](crate::ShardCtx::next_hot_event). Adds to those named before.
+    pub fn hot_msg_tag(self, tag: u16) -> Self {
+        self.hot_msg_tags([tag])
+    }
+
+    /// As [`hot_msg_tag`](Self::hot_msg_tag), for several.
+    pub fn hot_msg_tags(mut self, tags: impl IntoIterator<Item = u16>) -> Self {
+        self.options.messages.hot.extend(tags);
+        self
+    }
+
+    /// Messages with this tag are counted: their values are added up, and the sum is taken with
+    /// [`ShardCtx::next_hot_count`](crate::ShardCtx::next_hot_count). Adds to those named before; a
+    /// tag that is also named hot is counted.
+    pub fn coalesced_hot_msg_tag(self, tag: u16) -> Self {
+        self.coalesced_hot_msg_tags([tag])
+    }
+
+    /// As [`coalesced_hot_msg_tag`](Self::coalesced_hot_msg_tag), for several.
+    pub fn coalesced_hot_msg_tags(mut self, tags: impl IntoIterator<Item = u16>) -> Self {
+        self.options.messages.counted.extend(tags);
+        self
+    }
+
+    /// A count below this does not interrupt a shard that has other work: the task that waits for
+    /// it is woken when the shard has nothing else to do, and after 16 turns at the latest. 0
+    /// counts as 1. Default 1: at once.
+    pub fn hot_counter_wake_threshold(mut self, count: u64) -> Self {
+        self.options.messages.threshold = count.max(1);
         self
     }
 

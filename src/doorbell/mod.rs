@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use crate::driver::{Cqe, Driver};
+use crate::driver::{Cqe, Driver, Token};
 use crate::id::ShardId;
 
 mod event_fd;
@@ -22,7 +22,7 @@ pub(crate) use idle::{Help, Idle, Need};
 /// How a shard that sleeps is woken.
 ///
 /// One instance per shard, on its thread; its far end, the [`Ringer`](Self::Ringer), is shared by
-/// everybody who may ring. A doorbell carries nothing: what it announces travels through memory.
+/// everybody who may ring. A ring carries nothing: what it announces travels through memory.
 /// A ring for a shard that is awake is harmless.
 ///
 /// The trait is safe to implement: a doorbell that does not ring costs liveness, not memory.
@@ -65,6 +65,25 @@ pub trait Doorbell<D: Driver>: Sized + 'static {
     ///
     /// What the system answers.
     fn ring_foreign(to: &Self::Ringer) -> io::Result<()>;
+
+    /// Queues a message that is a completion on the target's ring, with this token and result, from
+    /// the shard that owns the driver `from`; it goes with its next flush. `sent` is the token of
+    /// the entry, which is to complete only if it failed. `false`: this doorbell carries no
+    /// messages, and they travel through memory, as they do by default.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers, if the sender's queue was full and had to be flushed. The message
+    /// was not queued.
+    fn carry(
+        _from: &mut D,
+        _to: &Self::Ringer,
+        _token: Token,
+        _result: i32,
+        _sent: Token,
+    ) -> io::Result<bool> {
+        Ok(false)
+    }
 
     /// Takes a completion of class [`Bell`](crate::driver::Class::Bell),
     /// [`BellSent`](crate::driver::Class::BellSent) or [`Watch`](crate::driver::Class::Watch).

@@ -73,6 +73,20 @@ impl<D: RingDriver> Doorbell<D> for MsgRing {
         }
     }
 
+    fn carry(
+        from: &mut D,
+        to: &MsgRingRinger,
+        token: Token,
+        result: i32,
+        sent: Token,
+    ) -> io::Result<bool> {
+        let message =
+            Sqe::msg_ring(to.ring, token, result).flags(sqe_flags::CQE_SKIP_SUCCESS).token(sent);
+        // SAFETY: as in `ring`.
+        unsafe { push_or_flush(from, message) }?;
+        Ok(true)
+    }
+
     fn answered(&mut self, driver: &mut D, cqe: Cqe) -> io::Result<Answer> {
         if let (Some(Class::Watch), Some(bell)) = (cqe.token.class(), &mut self.foreign) {
             bell.watched(driver, cqe)?;

@@ -23,6 +23,12 @@ pub enum Class {
     Watch = 5,
     /// An fd being closed whose owner is gone; nobody waits for it.
     Close = 6,
+    /// A message from another shard: its number is the generation, its source and tag are the two
+    /// halves of the index, its value is the result.
+    Message = 7,
+    /// A message this shard sent as a completion; completes only if it failed. The generation is
+    /// its number, the index the target shard.
+    MessageSent = 8,
 }
 
 /// The name of an operation in flight: class (4 bits), generation (28), index (32).
@@ -75,6 +81,8 @@ impl Token {
             4 => Class::Cancel,
             5 => Class::Watch,
             6 => Class::Close,
+            7 => Class::Message,
+            8 => Class::MessageSent,
             _ => return None,
         })
     }

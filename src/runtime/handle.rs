@@ -10,8 +10,8 @@ use crate::id::ShardId;
 use crate::placement::Wish;
 use crate::port::{self, Lane, ShardLane, ToLane};
 use crate::primitive::Arc;
-use crate::runtime::Outposts;
 use crate::runtime::block_on::block_on;
+use crate::runtime::{Outposts, RemoteShard};
 use crate::shard::{Core, Outpost};
 use crate::stats::RuntimeStats;
 
@@ -57,6 +57,12 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         Ok(ShardHandleOf { handle: self.clone(), shard })
     }
 
+    /// The way to send messages to a shard, from any thread; `None` if there is no such shard.
+    pub fn remote(&self, shard: impl Into<ShardId>) -> Option<RemoteShard> {
+        let shard = self.check(shard.into()).ok()?;
+        Some(RemoteShard::new(Arc::clone(self.outpost(shard)) as Arc<dyn Lane>, shard))
+    }
+
     /// Makes this runtime the ambient one while `body` runs on this thread.
     pub fn enter<R>(&self, body: impl FnOnce() -> R) -> R {
         port::enter_lane(self.to_lane().0, body)
@@ -80,6 +86,13 @@ impl<A: Assembly> RuntimeHandleOf<A> {
             stats.doorbells_sent += public.rung_from_outside.get();
             stats.spawned = public.registry.spawned();
             stats.live_tasks = public.registry.len() as u64;
+            let (own, others) = self.core.hub.tallies(ShardId::from_index(index));
+            stats.ring_msgs_submitted = own.sent.get() + others.sent.get();
+            stats.ring_msgs_direct = own.direct.get();
+            stats.ring_msgs_completed = own.received.get();
+            stats.ring_msgs_hot = own.hot.get();
+            stats.ring_msgs_failed = own.failed.get();
+            stats.ring_msgs_backpressure = own.refused.get() + others.refused.get();
             stats.queued = self.core.load(ShardId::from_index(index)).queued as u64;
             if index == 0 {
                 stats.misplaced = self.core.misplaced();

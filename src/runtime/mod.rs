@@ -19,16 +19,22 @@ use crate::task::JoinHandle;
 mod block_on;
 mod ctx;
 mod entry;
+mod events;
 mod exits;
 mod handle;
 mod launch;
+mod remote;
 mod spawn;
+mod ticket;
 
 pub use ctx::ShardCtx;
 pub use entry::{run, run_local_on, run_main, run_with};
+pub use events::{NextEvent, NextHotCount};
 pub use exits::ShutdownReport;
 pub use handle::{RuntimeHandleOf, ShardHandleOf};
+pub use remote::RemoteShard;
 pub use spawn::{TaskPlacement, spawn, spawn_local, spawn_stealable_on};
+pub use ticket::SendTicket;
 
 pub(crate) use launch::launch;
 
@@ -98,6 +104,11 @@ impl<A: Assembly> RuntimeOf<A> {
     /// On a thread that is a shard of any runtime, which it would block.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle().block_on(future)
+    }
+
+    /// As [`RuntimeHandleOf::remote`].
+    pub fn remote(&self, shard: impl Into<ShardId>) -> Option<RemoteShard> {
+        self.handle().remote(shard)
     }
 
     /// As [`RuntimeHandleOf::spawn_pinned`].

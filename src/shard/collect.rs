@@ -24,6 +24,7 @@ impl<A: Assembly> Shard<A> {
                 // The operation itself says how it ended.
                 Some(Class::Cancel) => {}
                 Some(Class::Close) => self.closed(cqe),
+                Some(Class::Message | Class::MessageSent) => self.message(cqe),
                 None => self.table.borrow_mut().refuse(),
             }
         }

@@ -13,6 +13,7 @@ use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::Charge;
+use crate::message::Hub;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
 use crate::primitive::{Arc, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
@@ -96,6 +97,8 @@ pub(crate) struct Core<A: Assembly> {
     pub(crate) placement: A::Placement,
     pub(crate) shards: Box<[Public<A>]>,
     pub(crate) idle: Idle,
+    /// Messages between the shards.
+    pub(crate) hub: Arc<Hub>,
     phase: AtomicU8,
     /// How far each shard is on its way down.
     pub(crate) quiet: Quiet,
@@ -138,6 +141,7 @@ impl<A: Assembly> Core<A> {
             placement,
             shards: shards.into_boxed_slice(),
             idle: Idle::new(count),
+            hub: Arc::new(Hub::new(count, &options.messages)),
             options,
             phase: AtomicU8::new(Phase::Running as u8),
             quiet: Quiet::new(count),

@@ -109,8 +109,9 @@ impl<A: Assembly> Shard<A> {
     }
 
     /// Takes no more tasks and letters. Tasks that came and did not run are dropped here, which is
-    /// their place; the letters speak of what ended with the shard.
+    /// their place; the letters speak of what ended with the shard, and so do messages.
     fn close_mail(&self) {
+        self.desk.close(wake);
         drop(self.arrived.replace(Chain::empty()));
         drop(self.public().arrivals.close());
         let unread = self.public().mailbox.close();

@@ -20,6 +20,15 @@ const MOST_COMPARED: usize = 16;
 /// Looks at the signals between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 8;
 
+/// What a shard polls next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Next {
+    /// What its queues have.
+    Queued,
+    /// A task that it has taken out of them, or stolen.
+    InHand,
+}
+
 impl<A: Assembly> Shard<A> {
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
@@ -27,7 +36,7 @@ impl<A: Assembly> Shard<A> {
         if self.bells_owed.get() {
             self.flush_ring();
         }
-        if self.wait_out_timer() {
+        if self.wake_counting() || self.wait_out_timer() {
             return;
         }
         let may_spin = !self.spin.borrow().window().is_zero();
@@ -152,11 +161,13 @@ impl<A: Assembly> Shard<A> {
         false
     }
 
-    /// Whether something was left for this shard: letters, injected tasks, completions, the end.
+    /// Whether something was left for this shard: letters, messages, injected tasks, completions,
+    /// the end.
     fn has_signal(&self) -> bool {
         let public = self.public();
         !public.arrivals.is_empty()
             || !public.mailbox.is_empty()
+            || self.desk.has_signal()
             || self.queue.borrow().has_injected()
             || self.driver.borrow().pending()
             || self.core.phase() != Phase::Running
@@ -243,7 +254,8 @@ impl<A: Assembly> Shard<A> {
             }
             let found = self.steal();
             let last = self.core.idle.end_search();
-            if found && last {
+            // With work of its own it does not look again before it sleeps.
+            if last && (found || self.has_work() || self.has_signal()) {
                 self.pass_on();
             }
             if found || claimed || wanted == Some(Need::Backlog) {
@@ -280,15 +292,19 @@ impl<A: Assembly> Shard<A> {
         self.core.inject(target, runnable);
     }
 
-    /// Tells a sleeping shard of work that waits here, between two polls. So many of the tasks this
-    /// shard runs itself at once.
-    pub(super) fn offer_backlog(&self, own: usize) {
+    /// Tells a sleeping shard of work that waits here, between two polls.
+    pub(super) fn offer_backlog(&self, next: Next) {
         if self.core.shards.len() == 1 {
             return;
         }
-        let queued = self.queue.borrow().len();
+        let queued = {
+            let queue = self.queue.borrow();
+            queue.len() + usize::from(queue.has_injected())
+        };
         let slot = usize::from(!self.public().lifo.load(Ordering::Relaxed).is_null());
-        if queued + slot > own {
+        // One of them this shard runs itself at once, unless another goes first.
+        let runs_one = next == Next::Queued && self.pinned.borrow().is_empty();
+        if queued + slot > usize::from(runs_one) {
             // K2 comes before the look who sleeps: what was queued since the last poll was queued
             // without any order towards that.
             self.call_for(queued);

@@ -15,6 +15,7 @@ use crate::doorbell::Doorbell;
 use crate::driver::{Cqe, Driver, Sqe};
 use crate::id::ShardId;
 use crate::inflight::Table;
+use crate::message::Desk;
 use crate::options::LEAVES_PER_POLL;
 use crate::port::{self, Lane};
 use crate::primitive::{Arc, Ordering};
@@ -33,6 +34,7 @@ mod mailbox;
 mod outpost;
 mod pace;
 mod pack;
+mod post;
 mod quiet;
 mod seam;
 mod spin;
@@ -45,6 +47,7 @@ pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};
 use defer::Deferred;
+use idle::Next;
 use lead::Lead;
 use pace::Pace;
 use pack::Pack;
@@ -76,6 +79,8 @@ pub(crate) struct Shard<A: Assembly> {
     /// Tasks that may run here only.
     pinned: RefCell<VecDeque<Runnable>>,
     wheel: RefCell<Wheel<Waker>>,
+    /// Messages from and to the other shards.
+    desk: Desk,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
     /// The time when somebody last asked for the sake of a timer, if there were timers since.
@@ -154,6 +159,7 @@ impl<A: Assembly> Shard<A> {
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
+            desk: Desk::new(Arc::clone(&core.hub), me),
             deferred: RefCell::new(Deferred::new()),
             overflow: RefCell::new(VecDeque::new()),
             arrived: RefCell::new(Chain::empty()),
@@ -212,11 +218,12 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// One turn: timers, letters, tasks, the ring; and sleep if there is nothing to do.
+    /// One turn: timers, letters, messages, tasks, the ring; and sleep if there is nothing to do.
     fn turn(&self) {
         self.fire_timers();
         self.take_arrivals();
         self.read_letters();
+        self.take_messages();
         self.public().registry.settle();
         self.run_tasks();
         if self.has_work() {
@@ -282,7 +289,9 @@ impl<A: Assembly> Shard<A> {
     fn run_tasks(&self) {
         let options = &self.core.options;
         let mut lap = self.pace.borrow().begin();
-        self.offer_backlog(1);
+        let stolen = self.next.take();
+        self.offer_backlog(if stolen.is_some() { Next::InHand } else { Next::Queued });
+        self.next.set(stolen);
         while lap.polls() < options.poll_budget {
             let Some(runnable) = self.next_task() else { break };
             // Their targets sleep, and this poll may be long.
@@ -296,7 +305,7 @@ impl<A: Assembly> Shard<A> {
                     self.flush_ring();
                     self.collect();
                     // What was woken waits behind the next poll.
-                    self.offer_backlog(1);
+                    self.offer_backlog(Next::Queued);
                 }
                 if lap.elapsed(self.now()) > options.time_budget {
                     break;
@@ -393,13 +402,16 @@ impl<A: Assembly> Shard<A> {
     }
 
     /// Queues a task that was polled here and woken meanwhile, behind all others. What waits with
-    /// it has been offered before.
+    /// it has been offered before; the task itself is, if it may not be the next one.
     #[inline]
     fn enqueue_last(&self, runnable: Runnable) {
         if runnable.metadata().is_pinned() {
             self.pinned.borrow_mut().push_back(runnable);
         } else {
             self.queue.borrow_mut().push(runnable);
+            if !self.pinned.borrow().is_empty() {
+                self.offer_backlog(Next::Queued);
+            }
         }
     }
 
@@ -409,7 +421,7 @@ impl<A: Assembly> Shard<A> {
         if self.driver.borrow().pending() {
             self.collect();
             // A task is in hand, and what was woken waits behind its poll.
-            self.offer_backlog(0);
+            self.offer_backlog(Next::InHand);
         }
     }
 

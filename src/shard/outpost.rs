@@ -12,6 +12,7 @@ use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Finished};
+use crate::message::Hub;
 use crate::port::{self, Lane, SubmitError};
 use crate::primitive::{Arc, pause};
 use crate::queue::{LocalQueue, SharedQueue, StealQueue, Stolen};
@@ -163,6 +164,8 @@ impl<A: Assembly> Core<A> {
         let public = self.public(target);
         let ringer = public.ringer.get();
         let ringer = ringer.expect("a shard sleeps only after it has opened its doorbell");
+        // Before the ring, so that whoever it wakes finds it counted.
+        public.rung_from_outside.add_shared(1);
         // The doorbell stays open while the duty is held, so a refusal is a passing one (memory).
         while let Err(error) = A::Doorbell::ring_foreign(ringer) {
             if !is_passing(&error) {
@@ -170,7 +173,6 @@ impl<A: Assembly> Core<A> {
             }
             std::thread::yield_now();
         }
-        public.rung_from_outside.add_shared(1);
     }
 
     /// A stealable task was queued at a shard that is awake: if that shard does not get to it
@@ -260,6 +262,14 @@ impl<A: Assembly> Lane for Outpost<A> {
 
     fn clear_timer(&self, home: ShardId, key: TimerKey) {
         self.post(home, Letter::ClearTimer(key));
+    }
+
+    fn hub(&self) -> &Arc<Hub> {
+        &self.core.hub
+    }
+
+    fn wake_shard(&self, target: ShardId) {
+        self.core.wake_from_anywhere(target);
     }
 
     fn admit(&self) -> Result<(), RuntimeError> {

@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-/// Polls that take this many nanoseconds are watched one by one.
-const LONG: u64 = 20_000;
-/// Short polls between two looks at the ring and the clock.
+/// How many nanoseconds of polls there should be between two looks at the ring and the clock. What
+/// completes meanwhile waits for the next look, once on each side of a connection.
+const BETWEEN: u64 = 32_000;
+/// The most polls between two looks: short ones may become long without notice.
 const STRIDE: u32 = 16;
-/// One turn of so many is timed from its first poll on.
-const TIMED: u32 = 8;
+/// One turn of so many is timed from its first poll on. Odd, because turns often alternate.
+const TIMED: u32 = 7;
 /// What is believed before anything was measured, in nanoseconds.
 const FIRST: u64 = 1_000;
 
@@ -45,9 +46,10 @@ impl Pace {
 
     /// The polls of a turn begin.
     pub(super) fn begin(&self) -> Lap {
-        let is_long = self.poll_nanos > LONG;
-        let stride = if is_long { 1 } else { STRIDE };
-        let is_timed = is_long || self.untimed == 0;
+        let most = u64::from(STRIDE);
+        let stride = (BETWEEN / self.poll_nanos.max(1)).clamp(1, most) as u32;
+        // Where polls are that long the clock costs nothing beside them.
+        let is_timed = stride < STRIDE || self.untimed == 0;
         Lap { polls: 0, stride, left: stride, is_timed, start: None }
     }
 
@@ -106,7 +108,7 @@ fn nanos(span: Duration) -> u64 {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{FIRST, LONG, Lap, Pace, STRIDE, TIMED};
+    use super::{BETWEEN, FIRST, Lap, Pace, STRIDE, TIMED};
 
     /// A turn of so many polls of this length. How often it read the clock.
     fn turn(pace: &mut Pace, clock: &mut Instant, polls: u32, each: Duration) -> u32 {
@@ -156,11 +158,31 @@ mod tests {
     fn long_polls_are_looked_at_one_by_one() {
         let mut pace = Pace::new();
         let mut clock = Instant::now();
-        let long = Duration::from_nanos(100 * LONG);
+        let long = Duration::from_nanos(100 * BETWEEN);
         turn(&mut pace, &mut clock, 1, long);
-        assert!(pace.poll_nanos() > LONG);
+        assert!(pace.poll_nanos() > BETWEEN);
         let reads = turn(&mut pace, &mut clock, 10, long);
         assert_eq!(reads, 1 + 10 + 1);
+    }
+
+    #[test]
+    fn a_mix_of_short_and_long_polls_is_looked_at_in_time() {
+        let mut pace = Pace::new();
+        let mut clock = Instant::now();
+        for _ in 0..100 {
+            turn(&mut pace, &mut clock, 2, Duration::from_micros(2));
+            turn(&mut pace, &mut clock, 1, Duration::from_micros(50));
+        }
+        let mut lap = pace.begin();
+        let mut between = Duration::ZERO;
+        loop {
+            lap.poll(|| clock);
+            between += Duration::from_micros(50);
+            if lap.is_look_due() {
+                break;
+            }
+        }
+        assert!(between <= Duration::from_micros(150), "{between:?}");
     }
 
     #[test]
@@ -178,7 +200,7 @@ mod tests {
         }
         assert_eq!(lap.elapsed(clock), STRIDE * Duration::from_millis(1));
         pace.end(&lap, || clock);
-        assert!(pace.poll_nanos() > LONG);
+        assert!(pace.poll_nanos() > BETWEEN);
     }
 
     #[test]

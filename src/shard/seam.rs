@@ -6,10 +6,12 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::{Doorbell, Post};
 use crate::driver::{Class, Driver, Sqe, Token};
 use crate::id::ShardId;
 use crate::inflight::Charge;
+use crate::message::{Desk, Rider};
 use crate::port::{Lane, Port, SubmitError, TimersFull};
 use crate::primitive::Arc;
 use crate::shard::{Letter, Shard};
@@ -176,6 +178,28 @@ impl<A: Assembly> Port for Shard<A> {
 
     fn ring(&self, target: ShardId) {
         Shard::ring(self, target);
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    fn wake_shard(&self, target: ShardId) {
+        self.wake(target);
+    }
+
+    fn ride(&self, target: ShardId, rider: Rider) {
+        self.send_rider(target, rider);
+    }
+
+    fn flush(&self) {
+        if self.driver.borrow().queued() > 0 {
+            self.flush_ring();
+        }
+    }
+
+    fn wake_task(&self, waker: Waker) {
+        wake(waker);
     }
 }
 

@@ -15,10 +15,10 @@ use spargio::queue::{
     Stolen,
 };
 use spargio::{
-    AbortHandle, BuildError, JoinError, JoinHandle, LocalJoinHandle, Native, Runtime,
-    RuntimeBuilder, RuntimeError, RuntimeHandle, RuntimeStats, ShardCtx, ShardHandleOf, ShardId,
-    ShardLane, ShardStats, ShutdownReport, SpinOptions, StealOptions, TaskId, TaskPlacement,
-    TrySpawnError,
+    AbortHandle, BuildError, Event, JoinError, JoinHandle, LocalJoinHandle, Native, NextEvent,
+    NextHotCount, RemoteShard, Runtime, RuntimeBuilder, RuntimeError, RuntimeHandle, RuntimeStats,
+    SendError, SendTicket, ShardCtx, ShardHandleOf, ShardId, ShardLane, ShardStats, ShutdownReport,
+    SpinOptions, StealOptions, TaskId, TaskPlacement, TrySpawnError, UnknownMessage,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
@@ -32,6 +32,17 @@ assert_impl_all!(ShardLane: Send, Sync, Unpin, Debug, Clone);
 assert_impl_all!(Native: Send, Sync, Unpin, Debug, Copy);
 assert_impl_all!(ShardCtx: Unpin, Debug, Clone);
 assert_not_impl_any!(ShardCtx: Send, Sync);
+
+// Messages.
+assert_impl_all!(RemoteShard: Send, Sync, Unpin, Debug, Clone);
+assert_impl_all!(SendTicket: Send, Sync, Unpin, Debug);
+assert_impl_all!(NextEvent: Unpin, Debug);
+assert_not_impl_any!(NextEvent: Send, Sync);
+assert_impl_all!(NextHotCount: Unpin, Debug);
+assert_not_impl_any!(NextHotCount: Send, Sync);
+assert_impl_all!(Event: Send, Sync, Copy, Eq, Debug);
+assert_impl_all!(SendError: Send, Sync, Copy, Eq, std::error::Error);
+assert_impl_all!(UnknownMessage: Send, Sync, Copy, Eq, Hash, std::error::Error);
 
 // Tasks.
 assert_impl_all!(JoinHandle<u8>: Send, Sync, Unpin, Debug);
@@ -48,7 +59,7 @@ assert_impl_all!(TaskId: Send, Sync, Unpin, Debug, Display, Copy, Ord, Hash);
 // Errors and reports.
 assert_impl_all!(BuildError: Send, Sync, Unpin, std::error::Error);
 assert_impl_all!(RuntimeError: Send, Unpin, std::error::Error, From<BuildError>, From<JoinError>);
-assert_impl_all!(io::Error: From<RuntimeError>, From<JoinError>);
+assert_impl_all!(io::Error: From<RuntimeError>, From<JoinError>, From<SendError>);
 assert_impl_all!(TrySpawnError<Rc<u8>>: Debug, Display, Unpin);
 assert_impl_all!(TrySpawnError<u8>: Send, std::error::Error);
 assert_not_impl_any!(TrySpawnError<Rc<u8>>: Send);

@@ -12,6 +12,7 @@ mod entries;
 mod fair;
 mod fs;
 mod idle;
+mod messages;
 mod neighbours;
 mod net;
 mod parts;

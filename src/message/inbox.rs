@@ -1,0 +1,350 @@
+//! The receiving side of a shard: lanes that lead here, what was taken from them, and who waits.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use crate::id::ShardId;
+use crate::message::Event;
+use crate::message::direct::Landing;
+use crate::message::hub::{Door, Hub, Kind, Opened};
+use crate::message::lane::{Parcel, Receiver};
+use crate::message::receipts::Left;
+use crate::message::tags::Class;
+
+/// Messages that one look takes from all lanes together, and the fewest that each of many may give.
+const MOST_AT_ONCE: usize = 256;
+const FEWEST_OF_EACH: usize = 16;
+/// A count below the threshold wakes who waits for it after so many turns, if not before.
+const PATIENCE: u32 = 16;
+
+/// What a shard has received.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    lanes: Vec<Lane>,
+    /// Which lane is looked at first next time.
+    first: usize,
+    landings: Vec<Landing>,
+    plain: Events,
+    hot: Events,
+    counts: Box<[Waiters]>,
+    /// How many wait for counts.
+    counting: usize,
+    /// Turns in which a count that somebody waits for was below the threshold.
+    turns: u32,
+    next_key: u64,
+}
+
+#[derive(Debug)]
+struct Lane {
+    from: ShardId,
+    kind: Kind,
+    receiver: Receiver,
+    /// Somebody waits for receipts.
+    is_awaited: bool,
+}
+
+/// What one look took.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Took {
+    pub(super) messages: u64,
+    pub(super) hot: u64,
+}
+
+/// Events that wait to be read, and tasks that wait for events.
+#[derive(Debug)]
+struct Events {
+    events: VecDeque<Event>,
+    limit: usize,
+    waiters: Waiters,
+}
+
+/// Tasks that wait, first come first.
+#[derive(Default, Debug)]
+struct Waiters(VecDeque<(u64, Waker)>);
+
+impl Inbox {
+    pub(super) fn new(hub: &Hub) -> Self {
+        Self {
+            lanes: Vec::new(),
+            first: 0,
+            landings: Vec::new(),
+            plain: Events::new(hub.capacity()),
+            hot: Events::new(hub.capacity()),
+            counts: (0..hub.tags().counters()).map(|_| Waiters::default()).collect(),
+            counting: 0,
+            turns: 0,
+            next_key: 0,
+        }
+    }
+
+    /// Makes what was opened its own.
+    pub(super) fn adopt(&mut self, door: &Door) {
+        for opened in door.adopt() {
+            match opened {
+                Opened::Lane(from, kind, receiver) => {
+                    self.lanes.push(Lane { from, kind, receiver, is_awaited: false });
+                }
+                Opened::Direct(from, receipts) => self.landings.push(Landing::new(from, receipts)),
+            }
+        }
+    }
+
+    /// Whether there is something to take and room for it, or a count that somebody waits for.
+    pub(super) fn has_signal(&self, hub: &Hub, door: &Door) -> bool {
+        let arrives = |lane: &Lane| !lane.receiver.is_empty() && self.room(lane.kind) > 0;
+        let lands = |landing: &Landing| {
+            landing.peek().is_some_and(|(tag, _)| self.room(kind_of(hub, tag)) > 0)
+        };
+        let counts =
+            |(index, waiters): (usize, &Waiters)| !waiters.0.is_empty() && door.counted(index) > 0;
+        self.lanes.iter().any(arrives)
+            || self.landings.iter().any(lands)
+            || self.counting > 0 && self.counts.iter().enumerate().any(counts)
+    }
+
+    /// Takes a bounded number of messages. Who is to be woken goes to `wakers`.
+    pub(super) fn take(&mut self, hub: &Hub, door: &Door, wakers: &mut Vec<Waker>) -> Took {
+        if door.has_opened() {
+            self.adopt(door);
+        }
+        let before = (self.plain.events.len(), self.hot.events.len());
+        let lanes = self.lanes.len();
+        let mut took = Took::default();
+        if lanes > 0 {
+            let each = (MOST_AT_ONCE / lanes).max(FEWEST_OF_EACH);
+            for turn in 0..lanes {
+                self.take_from((self.first + turn) % lanes, each, wakers);
+            }
+            self.first = (self.first + 1) % lanes;
+        }
+        self.take_direct(hub, wakers);
+        let plain = self.plain.events.len() - before.0;
+        let hot = self.hot.events.len() - before.1;
+        self.plain.waiters.wake(plain, wakers);
+        self.hot.waiters.wake(hot, wakers);
+        took.messages = (plain + hot) as u64;
+        took.hot = hot as u64;
+        took
+    }
+
+    fn take_from(&mut self, at: usize, most: usize, wakers: &mut Vec<Waker>) {
+        let kind = self.lanes[at].kind;
+        let most = most.min(self.room(kind));
+        let lane = &mut self.lanes[at];
+        let before = lane.receiver.taken();
+        let events = match kind {
+            Kind::Plain => &mut self.plain.events,
+            Kind::Hot => &mut self.hot.events,
+        };
+        for _ in 0..most {
+            let Some(parcel) = lane.receiver.pop() else { break };
+            let Parcel { tag, val, number } = parcel;
+            match number {
+                None => events.push_back(Event::RingMsg { from: lane.from, tag, val }),
+                Some(number) => {
+                    let from = lane.from;
+                    land(&mut self.landings, from, number.into(), Parcel::NUMBER_BITS, (tag, val));
+                }
+            }
+        }
+        if lane.receiver.taken() == before {
+            return;
+        }
+        let receipts = lane.receiver.receipts();
+        receipts.publish(lane.receiver.taken());
+        if lane.is_awaited {
+            lane.is_awaited = receipts.claim(wakers) == Left::Somebody;
+        }
+    }
+
+    /// Takes direct messages that are next in their order.
+    fn take_direct(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) {
+        for landing in &mut self.landings {
+            let before = landing.taken();
+            while let Some((tag, val)) = landing.peek() {
+                let events = match kind_of(hub, tag) {
+                    Kind::Hot => &mut self.hot,
+                    Kind::Plain => &mut self.plain,
+                };
+                if events.room() == 0 {
+                    break;
+                }
+                events.events.push_back(Event::RingMsg { from: landing.from(), tag, val });
+                landing.advance();
+            }
+            if landing.taken() != before {
+                landing.receipts().publish(landing.taken());
+                landing.answer_awaited(wakers);
+            }
+        }
+    }
+
+    /// Keeps a direct message that came as a completion. Whether it was on the way.
+    pub(super) fn land(
+        &mut self,
+        door: &Door,
+        from: ShardId,
+        number: u32,
+        bits: u32,
+        message: (u16, u32),
+    ) -> bool {
+        if !self.landings.iter().any(|landing| landing.from() == from) {
+            self.adopt(door);
+        }
+        land(&mut self.landings, from, number, bits, message)
+    }
+
+    /// Looks who waits for receipts.
+    pub(super) fn answer(&mut self, wakers: &mut Vec<Waker>) {
+        for lane in &mut self.lanes {
+            lane.is_awaited = lane.receiver.receipts().claim(wakers) == Left::Somebody;
+        }
+        self.landings.iter_mut().for_each(|landing| landing.answer(wakers));
+    }
+
+    /// Wakes who waits for a count that has reached the threshold; with `all`, or when that took
+    /// too long, for any count.
+    pub(super) fn wake_counting(
+        &mut self,
+        hub: &Hub,
+        door: &Door,
+        all: bool,
+        wakers: &mut Vec<Waker>,
+    ) {
+        if self.counting == 0 {
+            return;
+        }
+        let any = all || self.turns >= PATIENCE;
+        let mut is_low = false;
+        for (index, waiters) in self.counts.iter_mut().enumerate() {
+            let count = door.counted(index);
+            if waiters.0.is_empty() || count == 0 {
+                continue;
+            }
+            if any || count >= hub.threshold() {
+                self.counting -= waiters.0.len();
+                waiters.wake(usize::MAX, wakers);
+            } else {
+                is_low = true;
+            }
+        }
+        self.turns = if is_low { self.turns + 1 } else { 0 };
+    }
+
+    /// The next event, if one is here.
+    #[inline]
+    pub(super) fn next(&mut self, kind: Kind) -> Option<Event> {
+        self.events(kind).events.pop_front()
+    }
+
+    /// Lets a task wait for an event.
+    pub(super) fn wait(&mut self, kind: Kind, waker: Waker) -> u64 {
+        let key = self.key();
+        self.events(kind).waiters.0.push_back((key, waker));
+        key
+    }
+
+    /// Takes a waker back that waits for an event; `None` if it was woken.
+    pub(super) fn take_back(&mut self, kind: Kind, key: u64) -> Option<Waker> {
+        self.events(kind).waiters.remove(key)
+    }
+
+    /// Wakes one who waits, if there is an event for it: who was woken for that did not take it.
+    pub(super) fn pass_on(&mut self, kind: Kind) -> Option<Waker> {
+        let events = self.events(kind);
+        if events.events.is_empty() {
+            return None;
+        }
+        events.waiters.0.pop_front().map(|(_, waker)| waker)
+    }
+
+    /// Lets a task wait for a count.
+    pub(super) fn wait_count(&mut self, index: usize, waker: Waker) -> u64 {
+        let key = self.key();
+        self.counts[index].0.push_back((key, waker));
+        self.counting += 1;
+        key
+    }
+
+    /// Takes a waker back that waits for a count; `None` if it was woken.
+    pub(super) fn take_back_count(&mut self, index: usize, key: u64) -> Option<Waker> {
+        let waker = self.counts[index].remove(key);
+        self.counting -= usize::from(waker.is_some());
+        waker
+    }
+
+    /// Takes no more: receipts say so, and who waits for them goes to `wakers`.
+    pub(super) fn close(&mut self, door: &Door, wakers: &mut Vec<Waker>) {
+        for opened in door.close() {
+            match opened {
+                Opened::Lane(_, _, receiver) => receiver.receipts().close(wakers),
+                Opened::Direct(_, receipts) => receipts.close(wakers),
+            }
+        }
+        self.lanes.drain(..).for_each(|lane| lane.receiver.receipts().close(wakers));
+        self.landings.drain(..).for_each(|landing| landing.receipts().close(wakers));
+    }
+
+    fn room(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Plain => self.plain.room(),
+            Kind::Hot => self.hot.room(),
+        }
+    }
+
+    #[inline]
+    fn events(&mut self, kind: Kind) -> &mut Events {
+        match kind {
+            Kind::Plain => &mut self.plain,
+            Kind::Hot => &mut self.hot,
+        }
+    }
+
+    fn key(&mut self) -> u64 {
+        self.next_key += 1;
+        self.next_key
+    }
+}
+
+/// Which events a message with this tag belongs to. Those that are counted take no lane.
+fn kind_of(hub: &Hub, tag: u16) -> Kind {
+    match hub.tags().class(tag) {
+        Class::Hot => Kind::Hot,
+        Class::Plain | Class::Counted(_) => Kind::Plain,
+    }
+}
+
+/// Keeps a direct message at the landing of its source. Whether it was on the way.
+fn land(
+    landings: &mut [Landing],
+    from: ShardId,
+    number: u32,
+    bits: u32,
+    message: (u16, u32),
+) -> bool {
+    let landing = landings.iter_mut().find(|landing| landing.from() == from);
+    landing.is_some_and(|landing| landing.keep(number, bits, message))
+}
+
+impl Events {
+    fn new(limit: usize) -> Self {
+        Self { events: VecDeque::new(), limit, waiters: Waiters::default() }
+    }
+
+    #[inline]
+    fn room(&self) -> usize {
+        self.limit.saturating_sub(self.events.len())
+    }
+}
+
+impl Waiters {
+    fn wake(&mut self, most: usize, wakers: &mut Vec<Waker>) {
+        let count = most.min(self.0.len());
+        wakers.extend(self.0.drain(..count).map(|(_, waker)| waker));
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Waker> {
+        let at = self.0.iter().position(|(has, _)| *has == key)?;
+        self.0.remove(at).map(|(_, waker)| waker)
+    }
+}

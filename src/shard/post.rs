@@ -1,0 +1,59 @@
+//! Messages of a shard: taken each turn, and sent as completions where the doorbell carries them.
+
+use crate::assembly::Assembly;
+use crate::contain::wake;
+use crate::doorbell::Doorbell;
+use crate::driver::{Class, Cqe};
+use crate::id::ShardId;
+use crate::message::Rider;
+use crate::shard::Shard;
+
+impl<A: Assembly> Shard<A> {
+    /// Takes messages, and wakes who waits for them.
+    #[inline]
+    pub(super) fn take_messages(&self) {
+        if self.desk.has_signal() {
+            self.desk.send_owed(|target| self.wake(target));
+            self.desk.take(wake);
+        }
+    }
+
+    /// Wakes who waits for a small count, because nothing else is to be done. Whether somebody was.
+    pub(super) fn wake_counting(&self) -> bool {
+        self.desk.wake_counting(wake)
+    }
+
+    /// Sends a message as a completion. It goes out before the next poll, as doorbells do.
+    pub(super) fn send_rider(&self, target: ShardId, rider: Rider) {
+        if target != self.me && self.carry(target, rider) {
+            self.desk.rides();
+            self.bells_owed.set(true);
+        } else if let Some(target) = self.desk.requeue(rider.sent) {
+            self.wake(target);
+        }
+    }
+
+    /// A message came as a completion, or one that was sent so did not arrive.
+    pub(super) fn message(&self, cqe: Cqe) {
+        if cqe.token.class() == Some(Class::MessageSent) {
+            if let Some(target) = self.desk.failed(cqe.token) {
+                self.wake(target);
+            }
+        } else if !self.desk.arrived(cqe.token, cqe.result) {
+            self.table.borrow_mut().refuse();
+        }
+    }
+
+    fn carry(&self, target: ShardId, rider: Rider) -> bool {
+        if self.failure.borrow().is_some() {
+            // What is queued on the ring goes nowhere any more.
+            return false;
+        }
+        let Some(ringer) = self.core.public(target).ringer.get() else { return false };
+        let Rider { token, result, sent } = rider;
+        // An error means that it was not queued, so it takes its lane; one of the driver shows with
+        // its next call.
+        A::Doorbell::carry(&mut self.driver.borrow_mut(), ringer, token, result, sent)
+            .unwrap_or(false)
+    }
+}
