@@ -11,6 +11,7 @@
 //! | [`Placement`] | [`placement()`] | [`mod@placement`] |
 //! | [`Doorbell`] | [`doorbell()`], [`doorbell_at`] | [`mod@doorbell`] |
 //! | [`Driver`] | [`driver()`], [`driver_at`] | [`mod@driver`] |
+//! | queue and placement in a scheduler | [`scheduler()`] | |
 //!
 //! ```
 //! use spargio::placement::RoundRobin;
@@ -41,6 +42,7 @@ mod asleep;
 pub mod doorbell;
 pub mod driver;
 pub mod placement;
+mod scheduler;
 mod site;
 pub mod steal_queue;
 #[cfg(test)]
@@ -151,6 +153,33 @@ pub fn driver_at<D: Driver>(site: &Site<'_, D>) {
         ($($check:ident)*) => { $(driver::$check::<D>(site);)* };
     }
     driver::checks!(run);
+}
+
+/// Runs random programs on a model of the scheduler over this queue and this placement: virtual
+/// shards in one thread, cut into steps between which the others do theirs, with the protocol by
+/// which real shards fall asleep and are woken.
+///
+/// The suites look at a part by itself; this looks at what the scheduler makes of it. After every
+/// step and at the end it asks that no task is lost, none polled by two shards at once, no shard
+/// asleep while something was left for it or while a task waits that it could take, and that every
+/// handle resolves at the end of the runtime.
+///
+/// It tries 2,000 programs, or as many as the environment variable `SPARGIO_MODEL_CASES` says.
+/// `make` makes the placement, a fresh one for each program.
+///
+/// # Panics
+///
+/// If something goes wrong, with the smallest program found, as a listing, and what happened in it
+/// step by step. If the variable holds no number.
+///
+/// ```
+/// use spargio::placement::RoundRobin;
+/// use spargio::queue::MutexQueue;
+///
+/// spargio::testing::scheduler::<MutexQueue, _>(RoundRobin::new);
+/// ```
+pub fn scheduler<Q: StealQueue, P: Placement>(make: impl Fn() -> P) {
+    scheduler::check::<Q, P>(make);
 }
 
 /// What one thread of a race does.
