@@ -208,8 +208,8 @@ impl<T: Operation> Claim<T> {
 }
 
 impl<T: Operation> Claim<T> {
-    /// Gives the claim up if its home has not submitted the operation, and then never will. Else it
-    /// stays, to be cancelled by this token and polled to its end.
+    /// Gives the claim up if its home has not submitted the operation, and then never will, or if
+    /// it has just ended. Else it stays, to be cancelled by this token and polled to its end.
     pub(crate) fn withdraw(self) -> Option<(Self, Token)> {
         let header = self.header();
         let mut word = header.word.load(Ordering::Acquire);
