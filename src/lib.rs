@@ -61,7 +61,7 @@
 //! | build a runtime, and end it | [`Builder`], [`Runtime`], [`ShutdownReport`] |
 //! | spawn here | [`spawn`], [`spawn_local`], [`spawn_stealable_on`] |
 //! | spawn from anywhere, say where | [`RuntimeHandle`], [`TaskPlacement`], [`ShardCtx`] |
-//! | send messages between shards | [`RemoteShard`], [`RingMsg`], [`ShardCtx::next_event`], [`SendError`] |
+//! | send messages between shards | [`RemoteShard`], [`RingMsg`], [`Event`], [`SendError`] |
 //! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
 //! | speak TCP | [`net`]: [`TcpListener`](net::TcpListener), [`TcpStream`](net::TcpStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
@@ -136,8 +136,8 @@
 //! limit is [`Overloaded`](RuntimeError::Overloaded); an operation at a limit fails with
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) and gives the buffer back.
 //!
-//! There are no Unix and no UDP sockets yet, no directories and no metadata of files, and no buffers
-//! provided to or registered with the kernel.
+//! There are no Unix and no UDP sockets yet, no directories and no metadata of files, and no
+//! buffers provided to or registered with the kernel.
 
 // Under loom nobody above the parts is there to use them.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub, unused_qualifications))]

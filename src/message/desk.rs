@@ -15,8 +15,8 @@ use crate::message::outbox::{Outbox, Sent};
 use crate::message::ticket::Pending;
 use crate::primitive::Arc;
 
-/// Where the messages of a shard go out and come in. For its thread alone; nothing is borrowed while
-/// a waker runs.
+/// Where the messages of a shard go out and come in. For its thread alone; nothing is borrowed
+/// while a waker runs.
 #[derive(Debug)]
 pub(crate) struct Desk {
     hub: Arc<Hub>,
@@ -306,7 +306,6 @@ impl Desk {
 
 #[cfg(test)]
 #[cfg(loom)]
-#[path = "desk/loom.rs"]
 mod loom_tests;
 #[cfg(test)]
 #[cfg(not(loom))]

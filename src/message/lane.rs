@@ -2,9 +2,10 @@
 //!
 //! The ring is that of FastForward (Giacomoni, Moseley, Vachharajani, "FastForward for efficient
 //! pipeline parallelism", PPoPP 2008): no index is shared, a slot itself says whether it is empty
-//! (0) or full, so that the two ends share the lines of the slots and nothing else. The writer looks
-//! ahead for room as in B-Queue (Wang, Zhang, Tang, Hua, "B-Queue", IJPP 2013): it asks one slot
-//! for many, because asking the very slot that it is about to write would fetch its line twice.
+//! (0) or full, so that the two ends share the lines of the slots and nothing else. The writer
+//! looks ahead for room as in B-Queue (Wang, Zhang, Tang, Hua, "B-Queue", IJPP 2013): it asks one
+//! slot for many, because asking the very slot that it is about to write would fetch its line
+//! twice.
 //!
 //! # Why no message is lost, doubled or overtaken
 //!
@@ -15,10 +16,10 @@
 //!   writer wrote since (coherence of one word): nothing, or the message of exactly this position.
 //!   The writer's Release and the reader's Acquire carry what was done before the message.
 //! - *The writer overwrites nothing that was not read.* It finds slot `p + k` empty. It had filled
-//!   that slot itself a lap ago, so the 0 is the reader's, from after it had read `p + k - len`, and
-//!   therefore all positions before that. The reader's Release and the writer's Acquire of that one
-//!   slot put the 0 of each earlier slot before the writer's next store to it. Without them such a
-//!   store could come before the 0 in the order of its word, and the 0 would erase it.
+//!   that slot itself a lap ago, so the 0 is the reader's, from after it had read `p + k - len`,
+//!   and therefore all positions before that. The reader's Release and the writer's Acquire of that
+//!   one slot put the 0 of each earlier slot before the writer's next store to it. Without them
+//!   such a store could come before the 0 in the order of its word, and the 0 would erase it.
 //! - *A full lane is not for ever.* The look ahead is halved down to the one slot that comes next.
 
 use crate::message::receipts::Receipts;
@@ -211,7 +212,6 @@ const fn next(at: usize, len: usize) -> usize {
 
 #[cfg(test)]
 #[cfg(loom)]
-#[path = "lane/loom.rs"]
 mod loom_tests;
 #[cfg(test)]
 #[cfg(not(loom))]

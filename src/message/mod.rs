@@ -20,9 +20,9 @@
 //! # Limits
 //!
 //! A lane holds as many messages as `msg_ring_queue_capacity` says, and so do the events that the
-//! target keeps for its tasks, plain and hot ones apart. When they are full the target takes nothing
-//! more, the lanes fill, and the senders are told. A direct message is counted from its sending until
-//! it is among the events, so completions that are messages have that limit as well.
+//! target keeps for its tasks, plain and hot ones apart. When they are full the target takes
+//! nothing more, the lanes fill, and the senders are told. A direct message is counted from its
+//! sending until it is among the events, so completions that are messages have that limit as well.
 //!
 //! # Why no message is slept on
 //!

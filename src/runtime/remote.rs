@@ -171,11 +171,11 @@ impl RemoteShard {
     /// Sends a message that is a completion on the ring of the target (`IORING_OP_MSG_RING`), on a
     /// lane of its own. It leaves when the task gives way, or with [`flush`](Self::flush).
     ///
-    /// Where that does not go, it takes the way of the other forms and keeps its place in the order:
-    /// from a thread that is no shard, to the own shard, with a doorbell that carries no messages
-    /// ([`EventFd`](crate::doorbell::EventFd)), with 128 on the way already, which would fill the
-    /// completion queue of the target, or when the kernel refuses it. A tag that is counted is
-    /// counted. From a thread that is no shard it is a message as of
+    /// Where that does not go, it takes the way of the other forms and keeps its place in the
+    /// order: from a thread that is no shard, to the own shard, with a doorbell that carries no
+    /// messages ([`EventFd`](crate::doorbell::EventFd)), with 128 on the way already, which would
+    /// fill the completion queue of the target, or when the kernel refuses it. A tag that is
+    /// counted is counted. From a thread that is no shard it is a message as of
     /// [`send_raw_nowait`](Self::send_raw_nowait).
     ///
     /// Between running shards this costs a system call on both sides, and is slower than the other

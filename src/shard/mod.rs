@@ -412,8 +412,8 @@ impl<A: Assembly> Shard<A> {
         self.offer_backlog();
     }
 
-    /// Queues a task that was polled here and woken meanwhile, behind all others. What waits with it
-    /// has been offered before.
+    /// Queues a task that was polled here and woken meanwhile, behind all others. What waits with
+    /// it has been offered before.
     #[inline]
     fn enqueue_last(&self, runnable: Runnable) {
         if runnable.metadata().is_pinned() {

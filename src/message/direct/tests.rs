@@ -1,3 +1,5 @@
+//! Direct messages are delivered in order, whichever way they take.
+
 use std::collections::VecDeque;
 
 use proptest::prelude::*;

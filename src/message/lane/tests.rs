@@ -1,3 +1,5 @@
+//! A lane is a bounded queue of one writer and one reader.
+
 use std::collections::VecDeque;
 use std::thread;
 

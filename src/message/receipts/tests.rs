@@ -1,3 +1,5 @@
+//! Receipts are there when messages were taken, and say so to who waits.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Wake, Waker};
