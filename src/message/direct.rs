@@ -112,8 +112,7 @@ impl Departures {
     }
 
     /// The parcel for the queue lane of a message whose entry failed; the number is as in the
-    /// token.
-    /// `None` if it is not on the way.
+    /// token. `None` if it is not on the way.
     pub(super) fn failed(&mut self, number: u32) -> Option<Parcel> {
         self.forget_delivered();
         let ahead = number.wrapping_sub(self.first as u32) & Token::MAX_GENERATION;
@@ -159,7 +158,8 @@ pub(super) struct Landing {
 
 impl Landing {
     pub(super) fn new(from: ShardId, receipts: Arc<Receipts>) -> Self {
-        Self { from, receipts, next: 0, held: VecDeque::new(), is_awaited: false }
+        // Who asked before it was known at the target found nobody to answer.
+        Self { from, receipts, next: 0, held: VecDeque::new(), is_awaited: true }
     }
 
     pub(super) fn from(&self) -> ShardId {

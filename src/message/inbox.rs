@@ -82,7 +82,8 @@ impl Inbox {
         for opened in door.adopt() {
             match opened {
                 Opened::Lane(from, kind, receiver) => {
-                    self.lanes.push(Lane { from, kind, receiver, is_awaited: false });
+                    // Who asked before the lane was known here found nobody to answer.
+                    self.lanes.push(Lane { from, kind, receiver, is_awaited: true });
                 }
                 Opened::Direct(from, receipts) => self.landings.push(Landing::new(from, receipts)),
             }
@@ -110,8 +111,8 @@ impl Inbox {
         let before = (self.plain.events.len(), self.hot.events.len());
         let lanes = self.lanes.len();
         let mut took = Took::default();
-        if lanes > 0 {
-            let each = (MOST_AT_ONCE / lanes).max(FEWEST_OF_EACH);
+        if let Some(each) = MOST_AT_ONCE.checked_div(lanes) {
+            let each = each.max(FEWEST_OF_EACH);
             for turn in 0..lanes {
                 self.take_from((self.first + turn) % lanes, each, wakers);
             }
@@ -200,6 +201,12 @@ impl Inbox {
             lane.is_awaited = lane.receiver.receipts().claim(wakers) == Left::Somebody;
         }
         self.landings.iter_mut().for_each(|landing| landing.answer(wakers));
+    }
+
+    /// Whether somebody waits for a count.
+    #[inline]
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting > 0
     }
 
     /// Wakes who waits for a count that has reached the threshold; with `all`, or when that took

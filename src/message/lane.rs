@@ -17,10 +17,9 @@
 //!   The writer's Release and the reader's Acquire carry what was done before the message.
 //! - *The writer overwrites nothing that was not read.* It finds slot `p + k` empty. It had filled
 //!   that slot itself a lap ago, so the 0 is the reader's, from after it had read `p + k - len`,
-//!   and
-//!   therefore all positions before that. The reader's Release and the writer's Acquire of that one
-//!   slot put the 0 of each earlier slot before the writer's next store to it. Without them such a
-//!   store could come before the 0 in the order of its word, and the 0 would erase it.
+//!   and therefore all positions before that. The reader's Release and the writer's Acquire of that
+//!   one slot put the 0 of each earlier slot before the writer's next store to it. Without them
+//!   such a store could come before the 0 in the order of its word, and the 0 would erase it.
 //! - *A full lane is not for ever.* The look ahead is halved down to the one slot that comes next.
 
 use crate::message::receipts::Receipts;
@@ -213,7 +212,6 @@ const fn next(at: usize, len: usize) -> usize {
 
 #[cfg(test)]
 #[cfg(loom)]
-#[path = "lane/loom.rs"]
 mod loom_tests;
 #[cfg(test)]
 #[cfg(not(loom))]

@@ -4,8 +4,8 @@
 //! waits leaves its waker, raises the flag of the target, and then *posts the target's gate* as if
 //! it had sent something (W1..W5 of `doorbell/README.md`, with the flag in the place of the
 //! letter). So the target finds the flag in one of its next turns, or in the last look before its
-//! sleep, or it is rung; only then does it look through the wakers. A message that nobody waits for
-//! costs nothing, and no fence of the target's own is needed.
+//! sleep, or it is rung; only then does it look through the wakers. A message that nobody waits
+//! for costs nothing, and no fence of the target's own is needed.
 
 use std::task::{Poll, Waker};
 

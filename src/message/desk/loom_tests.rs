@@ -270,14 +270,15 @@ fn loom_a_question_for_a_receipt_wakes_a_target_that_falls_asleep() {
             if pending.poll(&Waker::from(StdArc::clone(&told))) == Look::Ask {
                 there.hub.ask(HERE);
                 there.post();
-                return Some(told);
+                // Not dropped here: that would take the waker back.
+                return Some((pending, told));
             }
             None
         });
         // Turns as long as the sender needs: it is told by the target's own loop.
         let desk = shard.desk(0);
         shard.receive(&desk, 1);
-        if let Some(told) = sender.join().unwrap() {
+        if let Some((_pending, told)) = sender.join().unwrap() {
             // The target's sleeps from here on end by the question, or it was answered.
             while !told.0.load(StdOrdering::Relaxed) {
                 shard.sleep(&desk);

@@ -1,7 +1,6 @@
-//! What a shard sends and takes, against a naive model.
+//! Desks of one runtime against a naive model, and the rules of waiting.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc as StdArc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
@@ -43,15 +42,15 @@ fn read(desk: &Desk, kind: Kind) -> Option<(ShardId, u16, u32)> {
 struct Woken(AtomicUsize);
 
 impl Wake for Woken {
-    fn wake(self: StdArc<Self>) {
+    fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Woken {
-    fn pair() -> (StdArc<Self>, Waker) {
-        let woken = StdArc::new(Self::default());
-        (StdArc::clone(&woken), Waker::from(woken))
+    fn pair() -> (Arc<Self>, Waker) {
+        let woken = Arc::new(Self::default());
+        (Arc::clone(&woken), Waker::from(woken))
     }
 
     fn count(&self) -> usize {

@@ -1,4 +1,4 @@
-//! Messages that are completions arrive once and in order, or go by the queue.
+//! Direct messages are delivered in order, whichever way they take.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! A lane gives out what was put in, in order, and refuses at its limit.
+//! A lane is a bounded queue of one writer and one reader.
 
 use std::collections::VecDeque;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Receipts tell when what was sent has been taken.
+//! Receipts are there when messages were taken, and say so to who waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
