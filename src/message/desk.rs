@@ -200,7 +200,11 @@ impl Desk {
 
     /// Nothing else is to be done: wakes who waits for a count below the threshold. Whether
     /// somebody was.
+    #[inline]
     pub(crate) fn wake_counting(&self, wake: impl FnMut(Waker)) -> bool {
+        if !self.inbox.borrow().is_counting() {
+            return false;
+        }
         let mut wakers = self.wakers.take();
         self.inbox.borrow_mut().wake_counting(&self.hub, self.door(), true, &mut wakers);
         let any = !wakers.is_empty();

@@ -203,6 +203,12 @@ impl Inbox {
         self.landings.iter_mut().for_each(|landing| landing.answer(wakers));
     }
 
+    /// Whether somebody waits for a count.
+    #[inline]
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting > 0
+    }
+
     /// Wakes who waits for a count that has reached the threshold; with `all`, or when that took
     /// too long, for any count.
     pub(super) fn wake_counting(

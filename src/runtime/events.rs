@@ -100,7 +100,12 @@ fn on_budget<T>(
 }
 
 impl Drop for NextEvent {
+    #[inline]
     fn drop(&mut self) {
+        // As a rule it was ready, and no waker lies there.
+        if self.key.is_none() {
+            return;
+        }
         port::with(|port| {
             if let Some(port) = port {
                 let wake = |waker| port.wake_task(waker);
@@ -112,6 +117,9 @@ impl Drop for NextEvent {
 
 impl Drop for NextHotCount {
     fn drop(&mut self) {
+        if self.key.is_none() {
+            return;
+        }
         port::with(|port| {
             if let Some(port) = port {
                 port.desk().forget_count(self.tag, &mut self.key);
