@@ -1,13 +1,16 @@
 //! The same jobs on spargio, on tokio and by hand, measured by turns and printed as one table.
 //!
-//! `cargo bench --bench compare -- [--quick] [--list] [--only CONTENDER] [FILTER]..`: all
-//! workloads, or those whose name or group contains one of the filters; with `--only`, one
-//! contender, for a profiler. One contender lives at a time; each sample opens it
-//! anew, warms it up, and measures wall and CPU time around one call.
+//! `cargo bench --bench compare -- [--quick] [--list] [--only CONTENDER] [--tsv FILE] [FILTER]..`:
+//! all workloads, or those whose name or group contains one of the filters; with `--only`, one
+//! contender, for a profiler; with `--tsv`, the medians also as lines for another program. One
+//! contender lives at a time; each sample opens it anew, warms it up, and measures wall and CPU
+//! time around one call.
 
 mod report;
 mod workloads;
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
@@ -16,8 +19,8 @@ use crate::report::measure::{Plan, sample};
 use crate::report::table::{Outcome, print_head};
 use crate::workloads::Workload;
 
-const USAGE: &str =
-    "usage: cargo bench --bench compare -- [--quick] [--list] [--only CONTENDER] [FILTER]..";
+const USAGE: &str = "usage: cargo bench --bench compare -- [--quick] [--list] [--only CONTENDER] \
+    [--tsv FILE] [FILTER]..";
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ struct Wish {
     plan: Plan,
     list: bool,
     only: Option<String>,
+    tsv: Option<PathBuf>,
     filters: Vec<String>,
 }
 
@@ -52,8 +56,17 @@ fn main() -> ExitCode {
         wish.plan.samples, wish.plan.length
     );
     print_head();
+    let mut lines = String::new();
     for workload in &workloads {
-        run(workload, wish.plan).print();
+        let outcome = run(workload, wish.plan);
+        outcome.print();
+        lines.push_str(&outcome.tsv());
+    }
+    if let Some(path) = &wish.tsv
+        && let Err(error) = fs::write(path, lines)
+    {
+        eprintln!("{}: {error}", path.display());
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
@@ -66,7 +79,7 @@ fn run(workload: &Workload, plan: Plan) -> Outcome {
         for place in 0..samples.len() {
             // Each round begins with another one, so that nobody always follows the same.
             let turn = (round + place) % samples.len();
-            samples[turn].push(sample(&workload.contenders[turn], plan));
+            samples[turn].push(sample(workload.contenders[turn].open, plan));
             thread::sleep(workload.settle);
         }
     }
@@ -75,7 +88,8 @@ fn run(workload: &Workload, plan: Plan) -> Outcome {
 
 impl Wish {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut wish = Self { plan: Plan::FULL, list: false, only: None, filters: Vec::new() };
+        let (only, tsv, filters) = (None, None, Vec::new());
+        let mut wish = Self { plan: Plan::FULL, list: false, only, tsv, filters };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => wish.plan = Plan::QUICK,
@@ -83,6 +97,10 @@ impl Wish {
                 "--only" => {
                     let name = arguments.next().ok_or("--only needs the name of a contender")?;
                     wish.only = Some(name);
+                }
+                "--tsv" => {
+                    let path = arguments.next().ok_or("--tsv needs the path of a file")?;
+                    wish.tsv = Some(PathBuf::from(path));
                 }
                 // Cargo says it to every benchmark.
                 "--bench" => {}

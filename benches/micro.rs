@@ -1,7 +1,9 @@
-//! The workloads as criterion groups, for regressions from change to change.
+//! The workloads as criterion groups, for regressions from change to change: `ping_pong`,
+//! `fanout_fanin`, `spawn`, `steal`, `yield`, `timer`, `op`, `net_api`, `fs_api`, `sparse` and
+//! `cold_start`.
 //!
-//! `cargo bench --bench micro -- [FILTER]`. For numbers beside those of others use `compare`,
-//! which measures by turns.
+//! `cargo bench --bench micro -- [FILTER]`, where a group is a filter too. For numbers beside those
+//! of others use `compare`, which measures by turns.
 
 #[expect(dead_code, reason = "criterion reports times alone; the goals are for the comparison")]
 mod workloads;

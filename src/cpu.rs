@@ -28,11 +28,27 @@ pub(crate) fn allowed() -> io::Result<Vec<usize>> {
 ///
 /// If the number is not below [`LIMIT`].
 pub(crate) fn bind(cpu: usize) -> io::Result<()> {
-    assert!(cpu < LIMIT, "CPU {cpu} is not below {LIMIT}");
+    allow(&[cpu])
+}
+
+/// Moves the calling thread to one of the CPUs that it is allowed to run on, where it may leave it
+/// again: some microseconds.
+pub(crate) fn visit(cpu: usize, allowed: &[usize]) -> io::Result<()> {
+    bind(cpu)?;
+    // If none of them is allowed any more, any is better than the binding: the system leaves out
+    // what a thread may not have.
+    allow(allowed).or_else(|_| allow(&Vec::from_iter(0..LIMIT)))
+}
+
+/// Lets the calling thread run on these CPUs only.
+fn allow(cpus: &[usize]) -> io::Result<()> {
     let mut set = empty();
-    // SAFETY:
-    // - the number is below the limit of a set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for &cpu in cpus {
+        assert!(cpu < LIMIT, "CPU {cpu} is not below {LIMIT}");
+        // SAFETY:
+        // - the number is below the limit of a set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
     // SAFETY:
     // - the set is alive and of the size that is passed; 0 is the calling thread.
     let result = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
@@ -62,4 +78,23 @@ fn empty() -> libc::cpu_set_t {
     // SAFETY:
     // - a CPU set is a plain array of bits, for which zero is a value.
     unsafe { std::mem::zeroed() }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::{allowed, visit};
+
+    #[test]
+    fn a_visit_leaves_the_allowed_cpus_as_they_were() {
+        std::thread::spawn(|| {
+            let before = allowed().unwrap();
+            for &cpu in &before {
+                visit(cpu, &before).unwrap();
+                assert_eq!(allowed().unwrap(), before);
+            }
+        })
+        .join()
+        .unwrap();
+    }
 }

@@ -145,6 +145,7 @@
 mod primitive;
 
 mod buf;
+mod contain;
 mod cpu;
 pub mod doorbell;
 pub mod driver;
@@ -182,6 +183,9 @@ mod shard;
 mod shard {
     mod mailbox;
 }
+#[cfg(not(loom))]
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(not(loom))]
 pub mod time;
 

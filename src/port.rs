@@ -32,6 +32,19 @@ pub(crate) trait Port {
     /// The time by the shard's clock.
     fn now(&self) -> Instant;
 
+    /// The time, for a timer that may be set next.
+    fn look(&self) -> Instant;
+
+    /// What [`look`](Self::look) said last, or the shard itself when it looked for timers that are
+    /// due. `None` after it has found that there are none.
+    fn looked(&self) -> Option<Instant>;
+
+    /// As [`lane`](Self::lane), to be kept, and given back by [`keep_lane`](Self::keep_lane).
+    fn share_lane(&self) -> Arc<dyn Lane>;
+
+    /// Takes a share of this shard's lane back, for the next one who needs one.
+    fn keep_lane(&self, lane: Arc<dyn Lane>);
+
     /// Takes one of the ready leaves that a poll of a task may have. `false`: the leaf wakes itself
     /// and returns pending, so that other tasks and the ring get their turn.
     fn consume_budget(&self) -> bool;
@@ -74,6 +87,10 @@ pub(crate) trait Port {
         key: Option<TimerKey>,
     ) -> Result<TimerKey, TimersFull>;
 
+    /// Moves a timer of the shard `home` of this runtime. `false` if it is this shard, and the
+    /// timer has fired.
+    fn reset_timer(&self, home: ShardId, key: TimerKey, deadline: Instant) -> bool;
+
     /// Removes a timer of the shard `home` of this runtime.
     fn clear_timer(&self, home: ShardId, key: TimerKey);
 
@@ -109,6 +126,9 @@ pub(crate) trait Lane: Scheduler {
 
     /// Cancels an operation that was given to the shard `home` of this runtime.
     fn cancel(&self, home: ShardId, token: Token);
+
+    /// Moves a timer of the shard `home` of this runtime, if it has not fired.
+    fn reset_timer(&self, home: ShardId, key: TimerKey, deadline: Instant);
 
     /// Removes a timer of the shard `home` of this runtime.
     fn clear_timer(&self, home: ShardId, key: TimerKey);

@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
-use crate::workloads::Contender;
+use crate::workloads::Session;
 
 /// How long samples take, and how many there are.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +36,8 @@ const STEP: f64 = 8.0;
 
 /// Opens a session, lets it do ever more jobs, which warms it up, and takes as the
 /// sample the second of two rounds in a row that are long enough.
-pub(crate) fn sample(contender: &Contender, plan: Plan) -> Sample {
-    let mut session = (contender.open)();
+pub(crate) fn sample(open: impl FnOnce() -> Session, plan: Plan) -> Sample {
+    let mut session = open();
     let mut times = 1_u64;
     let mut was_long = false;
     loop {

@@ -86,6 +86,16 @@ impl Outcome {
         })
     }
 
+    /// A line per contender: workload, contender, and the medians of wall and CPU time per job in
+    /// nanoseconds, with tabs between them.
+    pub(crate) fn tsv(&self) -> String {
+        let lines = self.lines.iter().map(|line| {
+            let (name, contender) = (self.workload.name, line.contender.name);
+            format!("{name}\t{contender}\t{:.1}\t{:.1}\n", line.wall.median, line.cpu.median)
+        });
+        lines.collect()
+    }
+
     /// Prints the lines of this workload.
     pub(crate) fn print(&self) {
         let verdict = self.verdict().map_or_else(String::new, |verdict| {
@@ -123,7 +133,7 @@ fn ratio(value: f64, of: Option<f64>) -> String {
 }
 
 /// Three digits and a unit.
-fn time(nanos: f64) -> String {
+pub(crate) fn time(nanos: f64) -> String {
     let (value, unit) = match nanos {
         ..1e3 => (nanos, "ns"),
         ..1e6 => (nanos / 1e3, "us"),

@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use io_uring::{IoUring, opcode, types};
+use spargio::{Assembly, RuntimeOf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
@@ -41,7 +42,11 @@ fn connection() -> (TcpStream, TcpStream) {
 }
 
 fn spargio() -> Session {
-    let runtime = runtimes::spargio();
+    echo(runtimes::spargio())
+}
+
+/// Between two stealable tasks.
+pub(crate) fn echo<A: Assembly>(runtime: RuntimeOf<A>) -> Session {
     let (near, far) = connection();
     let adopt = |stream| {
         let stream = spargio::net::TcpStream::from_std_on(&runtime.handle(), stream);

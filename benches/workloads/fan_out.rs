@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use spargio::{Assembly, RuntimeOf};
+
 use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
 
 const TASKS: u64 = 16;
@@ -52,7 +54,11 @@ fn calibrate() -> u64 {
 }
 
 fn spargio() -> Session {
-    let runtime = runtimes::spargio();
+    fan_out(runtimes::spargio())
+}
+
+/// From a stealable task.
+pub(crate) fn fan_out<A: Assembly>(runtime: RuntimeOf<A>) -> Session {
     work(0);
     Box::new(move |times| {
         runtimes::inside_spargio(&runtime, async move {

@@ -1,24 +1,23 @@
 //! Reads of 4 KiB that are in the page cache: one after the other, and 32 at a time.
 
 use std::fs::{self, File};
-use std::future::Future;
 use std::hint::black_box;
 use std::io::IoSliceMut;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use io_uring::{IoUring, opcode, types};
+use spargio::{Assembly, RuntimeOf};
 
+use crate::workloads::all::All;
 use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
 
 const BLOCK: usize = 4096;
 /// Blocks of the file: 4 MiB, which stay in the page cache.
 const BLOCKS: u64 = 1024;
-const DEPTH: usize = 32;
+pub(crate) const DEPTH: usize = 32;
 
 pub(super) fn workloads() -> Vec<Workload> {
     let workload =
@@ -75,35 +74,12 @@ fn file() -> File {
     File::open(&path).expect("the file was just written")
 }
 
-/// Waits for all futures, each of which is polled whenever one of them is woken.
-struct All<F: Future> {
-    running: Vec<F>,
-    results: Vec<F::Output>,
-}
-
-impl<F> Future for All<F>
-where
-    F: Future + Unpin,
-    F::Output: Unpin,
-{
-    type Output = Vec<F::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let all = self.get_mut();
-        let results = &mut all.results;
-        all.running.retain_mut(|future| match Pin::new(future).poll(cx) {
-            Poll::Ready(result) => {
-                results.push(result);
-                false
-            }
-            Poll::Pending => true,
-        });
-        if all.running.is_empty() { Poll::Ready(std::mem::take(results)) } else { Poll::Pending }
-    }
-}
-
 fn spargio(depth: usize) -> Session {
-    let runtime = runtimes::spargio();
+    read(runtimes::spargio(), depth)
+}
+
+/// So many blocks at a time, by one stealable task.
+pub(crate) fn read<A: Assembly>(runtime: RuntimeOf<A>, depth: usize) -> Session {
     let file = spargio::fs::File::from_std_on(&runtime.handle(), file());
     Box::new(move |times| {
         let file = file.clone();
@@ -122,8 +98,7 @@ fn spargio(depth: usize) -> Session {
             for _ in 0..rounds(times, depth) {
                 let reads = buffers.drain(..).zip(&mut offsets);
                 let reads = reads.map(|(buffer, offset)| file.read_at(buffer, offset));
-                let all = All { running: reads.collect(), results: Vec::with_capacity(depth) };
-                for (result, buffer) in all.await {
+                for (result, buffer) in All::new(reads).await {
                     assert_eq!(result.expect("the read succeeds"), BLOCK);
                     buffers.push(buffer);
                 }
@@ -212,7 +187,7 @@ fn ring(depth: usize) -> Session {
     })
 }
 
-/// How many rounds of `depth` reads make so many reads, or a few more.
-const fn rounds(times: u64, depth: usize) -> u64 {
+/// How many rounds of `depth` make so many, or a few more.
+pub(super) const fn rounds(times: u64, depth: usize) -> u64 {
     times.div_ceil(depth as u64)
 }

@@ -1,16 +1,20 @@
 //! The workloads: each the same job on several runtimes and by hand, as sessions that repeat it.
 
+mod all;
 mod baton;
 mod by_hand;
 mod cold_start;
-mod echo;
-mod fan_out;
-mod file_read;
+pub(crate) mod echo;
+pub(crate) mod fan_out;
+pub(crate) mod file_read;
 mod messages;
-mod ping_pong;
-mod runtimes;
+mod op;
+pub(crate) mod ping_pong;
+pub(crate) mod runtimes;
 mod sparse;
 mod spawn;
+mod steal;
+mod timer;
 mod yields;
 
 use std::time::Duration;
@@ -104,10 +108,13 @@ pub(crate) fn all() -> Vec<Workload> {
     let mut all = Vec::new();
     all.extend(spawn::workloads());
     all.extend(fan_out::workloads());
+    all.extend(steal::workloads());
     all.extend(yields::workloads());
     all.extend(ping_pong::workloads());
     all.extend(messages::workloads());
     all.extend(sparse::workloads());
+    all.extend(timer::workloads());
+    all.extend(op::workloads());
     all.extend(echo::workloads());
     all.extend(file_read::workloads());
     all.extend(cold_start::workloads());

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use std::thread;
 
 use crossbeam_utils::CachePadded;
+use spargio::{Assembly, RuntimeOf};
 
 use crate::workloads::{Contender, Goal, Session, Workload, baton, by_hand, runtimes};
 
@@ -79,7 +80,11 @@ fn bare_by_turns() -> Session {
 }
 
 fn spargio_pinned() -> Session {
-    let runtime = runtimes::spargio();
+    pinned(runtimes::spargio())
+}
+
+/// Between two tasks that are pinned to the first two shards.
+pub(crate) fn pinned<A: Assembly>(runtime: RuntimeOf<A>) -> Session {
     Box::new(move |times| {
         let (near, far) = baton::pair();
         let handle = runtime.handle();

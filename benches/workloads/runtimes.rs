@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::runtime::Builder as TokioBuilder;
 use tokio::runtime::Runtime as Tokio;
 
-use spargio::{Runtime, ShardCtx};
+use spargio::{Assembly, Runtime, RuntimeOf, ShardCtx};
 
 /// How many workers or shards each runtime has.
-pub(super) const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 
 /// A spargio runtime with default settings.
 pub(super) fn spargio() -> Runtime {
@@ -34,8 +34,9 @@ pub(super) fn tokio_of_one_thread() -> Tokio {
 }
 
 /// Runs a future as a stealable task.
-pub(super) fn inside_spargio<F>(runtime: &Runtime, future: F) -> F::Output
+pub(super) fn inside_spargio<A, F>(runtime: &RuntimeOf<A>, future: F) -> F::Output
 where
+    A: Assembly,
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {

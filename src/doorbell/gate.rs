@@ -118,7 +118,9 @@ impl Gate {
         self.word.load(Ordering::Relaxed) == PARKED
     }
 
-    /// Whether the shard is gone.
+    /// Whether the shard is gone. Exact for what was published before a [`post`](Self::post) or
+    /// [`post_foreign`](Self::post_foreign) of the same thread: if the answer is no, the shard
+    /// finds it before it goes.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.word.load(Ordering::Relaxed) == CLOSED
@@ -130,6 +132,9 @@ impl Gate {
         // A swap, because a plain store would not read W4. Acquire pairs with W4: a foreign thread
         // that took the duty before this is counted below. After this nobody takes it.
         self.word.swap(CLOSED, Ordering::Acquire);
+        // E2 of README.md; pairs with W2: who published before this is seen by the clearing that
+        // follows, who published after it sees the word.
+        fence(Ordering::SeqCst);
         // Acquire pairs with `ForeignDuty::drop`: the doorbell is used no more.
         while self.foreign.load(Ordering::Acquire) != 0 {
             pause();

@@ -4,7 +4,7 @@
 use crossbeam_utils::CachePadded;
 
 use crate::id::ShardId;
-use crate::primitive::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::primitive::{AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// The sleeping shards and the searchers of one runtime.
 #[derive(Debug)]
@@ -13,12 +13,32 @@ pub(crate) struct Idle {
     words: Box<[CachePadded<AtomicU64>]>,
     /// How many shards look for work, those that were claimed and are still waking included.
     searching: CachePadded<AtomicUsize>,
-    /// A shard sleeps that comes back by itself after a short while to look at the backlogs. Down
+    /// A shard sleeps that comes back by itself after a while to look at the backlogs. Vacant
     /// before that shard runs a task.
-    sentinel: CachePadded<AtomicBool>,
-    /// Somebody had a backlog since the sentinel looked last.
-    wanted: CachePadded<AtomicBool>,
+    sentinel: CachePadded<AtomicU8>,
+    /// The greatest [`Need`] that was left to the sentinel since it looked last; 0 if none.
+    wanted: CachePadded<AtomicU8>,
 }
+
+/// How much a kicker needs help.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u8)]
+pub(crate) enum Need {
+    /// Its next task waits in a LIFO slot, for others only if the present poll turns out long: it
+    /// is enough if any sentinel looks, however late.
+    Slot = 1,
+    /// Tasks are queued: it is enough if a sentinel looks soon.
+    Backlog = 2,
+    /// The backlog is worth a wake-up.
+    Urgent = 3,
+}
+
+/// Nobody is the sentinel.
+const VACANT: u8 = 0;
+/// The sentinel looks so soon that a call which is not urgent is left to it.
+const SOON: u8 = 1;
+/// The sentinel looks, but others do not wait for that.
+const LATE: u8 = 2;
 
 /// What came of a call for help.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +57,8 @@ impl Idle {
         Self {
             words: words.collect(),
             searching: CachePadded::new(AtomicUsize::new(0)),
-            sentinel: CachePadded::new(AtomicBool::new(false)),
-            wanted: CachePadded::new(AtomicBool::new(false)),
+            sentinel: CachePadded::new(AtomicU8::new(VACANT)),
+            wanted: CachePadded::new(AtomicU8::new(0)),
         }
     }
 
@@ -71,10 +91,20 @@ impl Idle {
         word.fetch_and(!bit, Ordering::Acquire) & bit == 0
     }
 
-    /// Whether any shard sleeps unclaimed. A hint.
+    /// Whether any shard sleeps unclaimed. A hint, unless a fence lies between the publication and
+    /// this (K2).
     #[inline]
     pub(crate) fn any(&self) -> bool {
         self.words.iter().any(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    /// As [`any`](Self::any), after a task was published by a sequentially consistent exchange of
+    /// its shard's LIFO slot: if the answer is no, whoever falls asleep sees that the slot is or
+    /// was used.
+    #[inline]
+    pub(crate) fn any_after_exchange(&self) -> bool {
+        // L2 of README.md. SeqCst pairs with P2, and costs what a relaxed load costs on x86.
+        self.words.iter().any(|word| word.load(Ordering::SeqCst) != 0)
     }
 
     /// Whether this shard sleeps unclaimed. A hint.
@@ -84,9 +114,8 @@ impl Idle {
         word.load(Ordering::Relaxed) & bit != 0
     }
 
-    /// A shard has published stealable work that it will not take at once itself. `urgent`: the
-    /// backlog is worth a wake-up; else it is enough if a sentinel looks soon.
-    pub(crate) fn call_for_help(&self, urgent: bool) -> Help {
+    /// A shard has published stealable work that it will not take at once itself.
+    pub(crate) fn call_for_help(&self, need: Need) -> Help {
         loop {
             // K2; pairs with P2.
             fence(Ordering::SeqCst);
@@ -94,9 +123,14 @@ impl Idle {
             if self.searching.load(Ordering::Relaxed) > 0 || !self.any() {
                 return Help::NotNeeded;
             }
-            if !urgent && self.sentinel.load(Ordering::Relaxed) {
-                if !self.wanted.load(Ordering::Relaxed) {
-                    self.wanted.store(true, Ordering::Relaxed);
+            let is_left_to = match need {
+                Need::Slot => self.sentinel.load(Ordering::Relaxed) != VACANT,
+                Need::Backlog => self.sentinel.load(Ordering::Relaxed) == SOON,
+                Need::Urgent => false,
+            };
+            if is_left_to {
+                if self.wanted.load(Ordering::Relaxed) < need as u8 {
+                    self.wanted.store(need as u8, Ordering::Relaxed);
                 }
                 return Help::NotNeeded;
             }
@@ -161,24 +195,30 @@ impl Idle {
         self.searching.load(Ordering::Relaxed)
     }
 
-    /// Makes the caller the sentinel if there is none. It is to sleep next, and not for long.
-    pub(crate) fn become_sentinel(&self) -> bool {
-        !self.sentinel.load(Ordering::Relaxed)
+    /// Makes the caller the sentinel if there is none. It is to sleep next, not for ever, and if it
+    /// comes back `soon`, also a backlog is left to it that is not urgent.
+    pub(crate) fn become_sentinel(&self, soon: bool) -> bool {
+        let office = if soon { SOON } else { LATE };
+        self.sentinel.load(Ordering::Relaxed) == VACANT
             && self
                 .sentinel
-                .compare_exchange(false, true, Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(VACANT, office, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 
-    /// The sentinel goes off duty, because it is awake: what it runs next may take long. Whether
-    /// somebody had a backlog meanwhile. After this it looks at every backlog, as after the last
+    /// The sentinel goes off duty, because it is awake: what it runs next may take long. What was
+    /// left to it meanwhile, if anything. After this it looks at every backlog, as after the last
     /// search.
-    pub(crate) fn resign_sentinel(&self) -> bool {
+    pub(crate) fn resign_sentinel(&self) -> Option<Need> {
         // Q1
-        self.sentinel.store(false, Ordering::Relaxed);
+        self.sentinel.store(VACANT, Ordering::Relaxed);
         // Q2; pairs with K2: the kicker that left it to the sentinel is seen in the look (Q3).
         fence(Ordering::SeqCst);
-        self.wanted.swap(false, Ordering::Relaxed)
+        match self.wanted.swap(0, Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Need::Slot),
+            _ => Some(Need::Backlog),
+        }
     }
 }
 

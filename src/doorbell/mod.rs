@@ -17,7 +17,7 @@ pub use event_fd::{EventFd, EventFdRinger};
 pub use msg_ring::{MsgRing, MsgRingRinger};
 
 pub(crate) use gate::{Gate, Post};
-pub(crate) use idle::{Help, Idle};
+pub(crate) use idle::{Help, Idle, Need};
 
 /// How a shard that sleeps is woken.
 ///
@@ -90,7 +90,9 @@ pub trait Doorbell<D: Driver>: Sized + 'static {
     ///
     /// # Errors
     ///
-    /// What the system answers when the doorbell arms itself again.
+    /// What the system answers when the doorbell arms itself again. `WouldBlock` says that the
+    /// driver's queue has no room at the moment: the shard asks again, with the same completion,
+    /// and does not sleep before.
     fn answered(&mut self, driver: &mut D, cqe: Cqe) -> io::Result<Answer>;
 }
 

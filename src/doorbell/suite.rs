@@ -1,15 +1,40 @@
-//! The obligations of a doorbell as functions of the doorbell, run for each of ours on real rings.
+//! What the tests of our doorbells share: shards on small real rings, and the checks of
+//! `testing::doorbell` as tests of each.
 
-use std::sync::mpsc;
-use std::thread;
+#![cfg(not(loom))]
+
 use std::time::{Duration, Instant};
 
 use crate::doorbell::{Answer, Doorbell};
-use crate::driver::{Class, Cqe, Driver, Sqe, Token, Uring, UringSetup};
+use crate::driver::{Cqe, Driver, Uring, UringSetup};
 use crate::id::ShardId;
+use crate::testing::Site;
 
 /// How long a test waits for what must come at once before it fails.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes a test of each check, for one doorbell on drivers that were changed after opening.
+macro_rules! suite {
+    ($module:ident $doorbell:ident $change:expr; $($check:ident)*) => {
+        mod $module {
+            $(#[test]
+            fn $check() {
+                let site = crate::doorbell::suite::site($change);
+                crate::testing::doorbell::$check::<_, crate::doorbell::$doorbell>(&site);
+            })*
+        }
+    };
+}
+pub(super) use suite;
+
+/// Small rings, changed after opening.
+pub(super) fn site(change: fn(&mut Uring)) -> Site<'static, Uring> {
+    Site::opened_by(move |_| {
+        let mut driver = small();
+        change(&mut driver);
+        Ok(driver)
+    })
+}
 
 /// A shard as far as its doorbell is concerned.
 pub(super) struct House<B: Doorbell<Uring>> {
@@ -19,9 +44,8 @@ pub(super) struct House<B: Doorbell<Uring>> {
 }
 
 impl<B: Doorbell<Uring>> House<B> {
-    pub(super) fn open(change: impl FnOnce(&mut Uring)) -> Self {
+    pub(super) fn open() -> Self {
         let mut driver = small();
-        change(&mut driver);
         let (bell, far) = B::open(&mut driver, ShardId::new(3)).unwrap();
         Self { driver, bell, far }
     }
@@ -58,120 +82,22 @@ pub(super) fn drain(driver: &mut Uring) -> Vec<Cqe> {
     seen
 }
 
-pub(super) fn push_nop(driver: &mut Uring) {
-    let nop = Sqe::nop().token(Token::new(Class::Op, 0, 0));
-    // SAFETY: the entry names neither memory nor an fd.
-    unsafe { driver.push(nop) }.unwrap();
-}
-
-/// O1, from a shard.
-pub(super) fn a_shard_wakes_a_sleeping_shard<B: Doorbell<Uring>>(change: impl FnOnce(&mut Uring)) {
-    let mut house = House::<B>::open(change);
+/// A ring that arrived once is heard once, and is silent to its sender.
+pub(super) fn one_ring_is_heard_once_and_is_silent_to_its_sender<B: Doorbell<Uring>>() {
+    let mut house = House::<B>::open();
     let far = &house.far;
     house.driver.park_while(|| {
         let mut sender = small();
         B::ring(&mut sender, far).unwrap();
         assert_eq!(sender.flush().unwrap(), 1);
-        assert_eq!(drain(&mut sender), [], "a ring that arrived is silent to its sender");
+        assert_eq!(drain(&mut sender), []);
     });
     assert_eq!(house.answer(), 1);
 }
 
-/// O1 and O5, from a thread without a ring.
-pub(super) fn a_foreign_thread_wakes_a_sleeping_shard<B: Doorbell<Uring>>(
-    change: impl FnOnce(&mut Uring),
-) {
-    let mut house = House::<B>::open(change);
-    let far = &house.far;
-    house.driver.park_while(|| B::ring_foreign(far).unwrap());
-    assert_eq!(house.answer(), 1);
-}
-
-/// O1: the ring came before the sleep.
-pub(super) fn a_ring_before_the_sleep_prevents_it<B: Doorbell<Uring>>(
-    change: impl FnOnce(&mut Uring),
-) {
-    let mut house = House::<B>::open(change);
-    B::ring_foreign(&house.far).unwrap();
-    house.driver.park(Some(Instant::now() + PATIENCE)).unwrap();
-    assert_eq!(house.answer(), 1);
-}
-
-/// O2: each ring is sent only when the one before was heard.
-pub(super) fn every_ring_of_many_is_heard<B: Doorbell<Uring>>(change: impl FnOnce(&mut Uring)) {
-    const RINGS: u32 = 300;
-    let mut house = House::<B>::open(change);
-    let (heard, go) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        let far = &house.far;
-        scope.spawn(move || {
-            let mut sender = small();
-            for number in 0..RINGS {
-                if number % 2 == 0 {
-                    B::ring(&mut sender, far).unwrap();
-                    sender.flush().unwrap();
-                } else {
-                    B::ring_foreign(far).unwrap();
-                }
-                go.recv().unwrap();
-            }
-        });
-        // The far end is lent to the other thread, so the rest is used by itself.
-        let deadline = Instant::now() + PATIENCE;
-        for _ in 0..RINGS {
-            let mut rung = false;
-            while !rung {
-                assert!(Instant::now() < deadline, "a ring was not heard");
-                house.driver.park(Some(deadline)).unwrap();
-                for cqe in drain(&mut house.driver) {
-                    let answer = house.bell.answered(&mut house.driver, cqe).unwrap();
-                    rung |= matches!(answer, Answer::Heard);
-                }
-            }
-            heard.send(()).unwrap();
-        }
-    });
-}
-
-/// O2: rings that meet a full completion queue are heard, and so is the one after them.
-pub(super) fn a_full_completion_queue_does_not_silence_it<B: Doorbell<Uring>>(
-    change: impl FnOnce(&mut Uring),
-) {
-    let mut house = House::<B>::open(change);
-    for _ in 0..4 {
-        while house.driver.queued() < 8 {
-            push_nop(&mut house.driver);
-        }
-        house.driver.flush().unwrap();
-    }
-    for _ in 0..40 {
-        B::ring_foreign(&house.far).unwrap();
-        house.driver.flush().unwrap();
-    }
-    let deadline = Instant::now() + PATIENCE;
-    let (mut nops, mut heard) = (0, 0);
-    while house.driver.pending() || house.driver.queued() > 0 {
-        assert!(Instant::now() < deadline, "the queue does not empty: {:?}", house.driver);
-        for cqe in drain(&mut house.driver) {
-            if cqe.token.class() == Some(Class::Op) {
-                nops += 1;
-            } else {
-                let answer = house.bell.answered(&mut house.driver, cqe).unwrap();
-                heard += usize::from(matches!(answer, Answer::Heard));
-            }
-        }
-        house.driver.flush().unwrap();
-    }
-    // The watch took one of the 32 places that entries had.
-    assert!((31..=32).contains(&nops), "{nops} of the entries completed");
-    assert!(heard > 0);
-    B::ring_foreign(&house.far).unwrap();
-    house.listen();
-}
-
-/// O3.
-pub(super) fn ringing_is_no_system_call_until_the_queue_is_full<B: Doorbell<Uring>>() {
-    let mut house = House::<B>::open(|_| {});
+/// The ninth ring of a queue of eight is one system call.
+pub(super) fn a_full_queue_is_one_system_call<B: Doorbell<Uring>>() {
+    let mut house = House::<B>::open();
     let mut sender = small();
     let enters = sender.enters();
     for _ in 0..8 {

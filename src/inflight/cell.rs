@@ -13,9 +13,14 @@
 //!                     home has taken the waker
 //! ```
 //!
+//! A home that goes while the kernel still has the operation moves as one that completes it, but to
+//! `GONE` in the place of `DONE`, and leaves an `ORPHAN` as it is.
+//!
 //! - A cell is born `WAITING`: it is made in the poll that wants to wait for it.
 //! - From `DONE` the future takes the operation and the outcome, and frees the cell.
 //! - From `ORPHAN` the home abandons the operation with its outcome, and frees the cell.
+//! - In `GONE` nobody frees: the memory stays the kernel's (I1). The future learns that nothing
+//!   will come, and takes its waker out.
 //! - `SUBMITTED` says that the token is there and the kernel may know of the operation. A future
 //!   that orphans the cell before that leaves it to the home to submit nothing; after that it
 //!   asks the home to cancel.
@@ -27,17 +32,16 @@
 //! from `WAITING` to `ORPHAN` in one step: the home could free the cell before the future has
 //! taken its waker out.
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
+use crate::contain::guard;
 use crate::driver::{Sqe, Token};
 use crate::id::ShardId;
 use crate::pool;
-use crate::primitive::{AtomicU32, Ordering, UnsafeCell, pause};
+use crate::primitive::{AtomicU32, UnsafeCell};
 
 /// What an operation carries and what becomes of it.
 ///
@@ -54,6 +58,12 @@ pub(crate) unsafe trait Operation: Send + 'static {
     /// that whom to wake is returned rather than woken.
     fn more(&mut self, outcome: Outcome) -> Option<Waker> {
         debug_assert!(false, "{outcome:?}: an operation with one completion got more");
+        None
+    }
+
+    /// The home is gone while the kernel has the operation: nothing will come of it, and it is
+    /// neither finished nor abandoned. Whom to wake besides its future.
+    fn lost(&mut self) -> Option<Waker> {
         None
     }
 
@@ -97,6 +107,8 @@ const FINISHING: u32 = 3;
 const DONE: u32 = 4;
 /// The future is gone.
 const ORPHAN: u32 = 5;
+/// The home is gone, and the operation is the kernel's for ever.
+const GONE: u32 = 6;
 /// The token is there.
 const SUBMITTED: u32 = 0b1000;
 
@@ -106,7 +118,7 @@ struct Header {
     home: ShardId,
     /// Written by the home before it sets `SUBMITTED`; read by the future after it saw the bit.
     token: UnsafeCell<Token>,
-    /// Belongs to the future in `LOCKED`, to the home in `FINISHING`.
+    /// Belongs to the future in `LOCKED` and in `GONE`, to the home in `FINISHING`.
     waker: UnsafeCell<Option<Waker>>,
     /// Belongs to the home up to `DONE`, then to the future.
     outcome: UnsafeCell<Outcome>,
@@ -123,6 +135,7 @@ struct Cell<T> {
 struct Vtable {
     entry: unsafe fn(NonNull<Header>) -> Sqe,
     more: unsafe fn(NonNull<Header>, Outcome) -> Option<Waker>,
+    lost: unsafe fn(NonNull<Header>) -> Option<Waker>,
     abandon: unsafe fn(NonNull<Header>, Option<Outcome>),
 }
 
@@ -157,6 +170,15 @@ pub(crate) struct Charge {
 // SAFETY: as for `Claim`; the operation behind it is `Send`.
 unsafe impl Send for Charge {}
 
+/// Why a claim has no outcome.
+#[must_use]
+pub(crate) enum Unfinished<T> {
+    /// It is not there yet; the claim comes back.
+    Pending(Claim<T>),
+    /// It never will be: this shard went and left the operation to the kernel.
+    Lost(ShardId),
+}
+
 /// What remains to be done after a claim was given up.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
@@ -180,7 +202,14 @@ pub(crate) enum Finished {
 pub(crate) fn cell<T: Operation>(operation: T, home: ShardId, waker: Waker) -> (Claim<T>, Charge) {
     let header = Header {
         word: AtomicU32::new(WAITING),
-        vtable: const { &Vtable { entry: entry::<T>, more: more::<T>, abandon: abandon_and_free::<T> } },
+        vtable: const {
+            &Vtable {
+                entry: entry::<T>,
+                more: more::<T>,
+                lost: lost::<T>,
+                abandon: abandon_and_free::<T>,
+            }
+        },
         home,
         token: UnsafeCell::new(Token::default()),
         waker: UnsafeCell::new(Some(waker)),
@@ -223,6 +252,21 @@ unsafe fn more<T: Operation>(header: NonNull<Header>, outcome: Outcome) -> Optio
 
 /// # Safety
 ///
+/// As [`entry`].
+unsafe fn lost<T: Operation>(header: NonNull<Header>) -> Option<Waker> {
+    // SAFETY:
+    // - the caller vouches for the type, and the cell is alive while one party holds it.
+    let cell = unsafe { header.cast::<Cell<T>>().as_ref() };
+    cell.operation.with_mut(|operation| {
+        // SAFETY:
+        // - the operation belongs to the caller.
+        let operation = unsafe { &mut *operation };
+        operation.lost()
+    })
+}
+
+/// # Safety
+///
 /// As [`entry`]; the caller is the last party, and the cell is gone afterwards.
 unsafe fn abandon_and_free<T: Operation>(header: NonNull<Header>, outcome: Option<Outcome>) {
     // SAFETY:
@@ -230,10 +274,7 @@ unsafe fn abandon_and_free<T: Operation>(header: NonNull<Header>, outcome: Optio
     let operation = unsafe { take_and_free(header.cast::<Cell<T>>()) };
     // The task that the panic of a user's destructor would end is gone, and the shard has no part
     // in it. The panic hook has reported it.
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| operation.abandon(outcome))) {
-        // A payload may panic in its turn; what that one panicked with is leaked.
-        let _ = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-    }
+    guard(|| operation.abandon(outcome));
 }
 
 /// # Safety
@@ -261,183 +302,8 @@ unsafe fn take_and_free<T: Operation>(cell: NonNull<Cell<T>>) -> T {
     operation
 }
 
-impl<T: Operation> Claim<T> {
-    #[inline]
-    fn header(&self) -> &Header {
-        // SAFETY:
-        // - the cell lives until the last party frees it, and the claim is a party.
-        unsafe { &self.cell.as_ref().header }
-    }
-
-    /// The shard that the operation was given to.
-    pub(crate) fn home(&self) -> ShardId {
-        self.header().home
-    }
-
-    /// Whether the outcome is there. A hint: it may be there a moment later.
-    #[cfg(test)]
-    pub(crate) fn is_done(&self) -> bool {
-        self.header().word.load(Ordering::Relaxed) & PHASE == DONE
-    }
-
-    /// Leaves the waker unless the outcome is there. `Ready`: the phase is DONE, read with Acquire.
-    fn poll_inner(&self, waker: &Waker) -> Poll<()> {
-        let header = self.header();
-        // Acquire pairs with the Release of DONE in `Charge::finish`.
-        let mut word = header.word.load(Ordering::Acquire);
-        loop {
-            match word & PHASE {
-                DONE => return Poll::Ready(()),
-                FINISHING => {
-                    // The home has our waker in hand and will publish DONE next; it may or may not
-                    // wake this very waker, so see to it ourselves.
-                    waker.wake_by_ref();
-                    return Poll::Pending;
-                }
-                _ => {}
-            }
-            let locked = word & SUBMITTED | LOCKED;
-            // Acquire: the previous waker, stored by the future on another thread, is ours now.
-            match header.word.compare_exchange(word, locked, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => break,
-                Err(now) => word = now,
-            }
-        }
-        let previous = header.waker.with_mut(|slot| {
-            // SAFETY:
-            // - LOCKED gives the waker to the future.
-            let slot = unsafe { &mut *slot };
-            match slot {
-                Some(stored) if stored.will_wake(waker) => None,
-                _ => slot.replace(waker.clone()),
-            }
-        });
-        let mut word = header.word.load(Ordering::Relaxed);
-        let phase = loop {
-            if word & PHASE != LOCKED {
-                break word & PHASE;
-            }
-            let waiting = word & SUBMITTED | WAITING;
-            // Release pairs with the Acquire of FINISHING: the home sees the waker.
-            match header.word.compare_exchange(word, waiting, Ordering::Release, Ordering::Acquire)
-            {
-                Ok(_) => break WAITING,
-                Err(now) => word = now,
-            }
-        };
-        // Dropping a waker may run a task's destructor: only now, when nothing is locked.
-        drop(previous);
-        if phase == WAITING {
-            return Poll::Pending;
-        }
-        // The home finished meanwhile. Acquire pairs with its Release of DONE.
-        let word = header.word.load(Ordering::Acquire);
-        debug_assert_eq!(word & PHASE, DONE, "from LOCKED the home moves to DONE only");
-        Poll::Ready(())
-    }
-
-    /// Takes the operation and its outcome if they are there, else leaves the waker and hands the
-    /// claim back.
-    ///
-    /// If cloning the waker panics, the cell is leaked: the kernel may still use the operation.
-    pub(crate) fn poll(self, waker: &Waker) -> Result<(T, Outcome), Self> {
-        if self.poll_inner(waker).is_pending() {
-            return Err(self);
-        }
-        // SAFETY:
-        // - the phase is DONE and was read with Acquire.
-        Ok(unsafe { self.take() })
-    }
-
-    /// # Safety
-    ///
-    /// The phase is DONE, read with Acquire.
-    unsafe fn take(self) -> (T, Outcome) {
-        let outcome = self.header().outcome.with(|outcome| {
-            // SAFETY:
-            // - in DONE the outcome belongs to the future.
-            unsafe { *outcome }
-        });
-        // SAFETY:
-        // - in DONE the home is gone and the operation belongs to the future, the last party.
-        let operation = unsafe { take_and_free(self.cell) };
-        (operation, outcome)
-    }
-
-    /// Gives the claim up. The operation goes on until it is cancelled or completes; its memory
-    /// stays with its home meanwhile. Runs [`Operation::abandon`] if it has completed already.
-    pub(crate) fn abandon(self) -> Abandoned {
-        let header = self.header();
-        let mut word = header.word.load(Ordering::Acquire);
-        loop {
-            match word & PHASE {
-                DONE => {
-                    // SAFETY:
-                    // - the phase is DONE, read with Acquire.
-                    let (operation, outcome) = unsafe { self.take() };
-                    operation.abandon(Some(outcome));
-                    return Abandoned::Nothing;
-                }
-                FINISHING => {
-                    // The home is between two stores; it runs no user code there.
-                    pause();
-                    word = header.word.load(Ordering::Acquire);
-                    continue;
-                }
-                _ => {}
-            }
-            let locked = word & SUBMITTED | LOCKED;
-            // Acquire: the waker, stored by the future on another thread, is ours now.
-            match header.word.compare_exchange(word, locked, Ordering::Acquire, Ordering::Acquire) {
-                Ok(_) => break,
-                Err(now) => word = now,
-            }
-        }
-        let waker = header.waker.with_mut(|slot| {
-            // SAFETY:
-            // - LOCKED gives the waker to the future. It is taken before ORPHAN is published,
-            //   because from then on the home may free the cell.
-            unsafe { (*slot).take() }
-        });
-        let mut word = header.word.load(Ordering::Acquire);
-        let abandoned = loop {
-            if word & PHASE == DONE {
-                // SAFETY:
-                // - the phase is DONE, read with Acquire.
-                let (operation, outcome) = unsafe { self.take() };
-                operation.abandon(Some(outcome));
-                break Abandoned::Nothing;
-            }
-            let token = (word & SUBMITTED != 0).then(|| {
-                header.token.with(|token| {
-                    // SAFETY:
-                    // - SUBMITTED was read with Acquire, so the token is there and constant.
-                    unsafe { *token }
-                })
-            });
-            let home = header.home;
-            let orphan = word & SUBMITTED | ORPHAN;
-            // Release pairs with the Acquire of the home that finds ORPHAN and frees.
-            match header.word.compare_exchange(word, orphan, Ordering::Release, Ordering::Acquire) {
-                Ok(_) => match token {
-                    Some(token) => break Abandoned::Cancel { home, token },
-                    None => break Abandoned::Nothing,
-                },
-                Err(now) => word = now,
-            }
-        };
-        drop(waker);
-        abandoned
-    }
-}
-
-impl<T: Operation> fmt::Debug for Claim<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").field("home", &self.home()).finish_non_exhaustive()
-    }
-}
-
 mod charge;
+mod claim;
 
 #[cfg(test)]
 #[cfg(loom)]

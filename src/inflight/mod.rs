@@ -8,5 +8,5 @@
 mod cell;
 mod table;
 
-pub(crate) use cell::{Abandoned, Charge, Claim, Finished, Operation, Outcome, cell};
+pub(crate) use cell::{Abandoned, Charge, Claim, Finished, Operation, Outcome, Unfinished, cell};
 pub(crate) use table::{Completed, Table};

@@ -123,6 +123,23 @@ impl Table {
         })
     }
 
+    /// Takes every operation in flight out, for a shard that goes before the kernel has let go of
+    /// them.
+    pub(crate) fn lose_all(&mut self) -> Vec<Charge> {
+        let mut lost = Vec::with_capacity(self.live);
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            if !matches!(slot.state, State::Busy(_)) {
+                continue;
+            }
+            if let State::Busy(charge) = std::mem::replace(&mut slot.state, State::Free) {
+                lost.push(charge);
+                self.vacate(u32::try_from(index).expect("the limit is within u32"));
+            }
+        }
+        lost
+    }
+
     /// How many operations are in flight, slots that are reserved for one included.
     #[inline]
     pub(crate) fn len(&self) -> usize {

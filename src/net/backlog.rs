@@ -8,7 +8,9 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
+use crate::contain::wake;
 use crate::driver::Sqe;
+use crate::id::ShardId;
 use crate::net::socket::{NEW_SOCKET, new_socket};
 use crate::op::{self, Claim, Complete, Fd, Op, Operation, Outcome};
 use crate::port::Lane;
@@ -26,9 +28,10 @@ pub(super) struct Backlog {
 }
 
 struct State {
+    /// Connections that nobody waits for: while there are any, each waiter has been given one.
     ready: VecDeque<OwnedFd>,
-    /// In the order they came; the number is the ticket of the future.
-    waiters: VecDeque<(Ticket, Waker)>,
+    /// In the order they came.
+    waiters: VecDeque<Waiter>,
     last_ticket: u64,
     arm: Arm,
     /// Operations that may still bring connections.
@@ -58,6 +61,15 @@ enum Mode {
 /// The place of an accept future among those that wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Ticket(u64);
+
+/// An accept future that was polled and is not ready.
+struct Waiter {
+    ticket: Ticket,
+    /// `None` once it was woken.
+    waker: Option<Waker>,
+    /// The connection that is its own: who comes later takes another, or waits behind it.
+    found: Option<OwnedFd>,
+}
 
 /// What a waiter found when it looked.
 enum Look {
@@ -112,7 +124,10 @@ impl Backlog {
             let Some(outcome) = self.poll_op(op, *ticket) else { return Poll::Pending };
             is_news |= !is_old;
             match outcome {
-                Ok(found) => self.push_last(found),
+                Ok(found) => {
+                    let next = self.push(found);
+                    next.into_iter().for_each(wake);
+                }
                 Err(error) if self.is_passing(&error) => {}
                 Err(_) if !is_news => {}
                 Err(error) => {
@@ -132,7 +147,7 @@ impl Backlog {
         let waker = waker.clone();
         let (look, before) = {
             let mut state = self.lock();
-            if state.ready.is_empty() {
+            if state.has_none(*ticket) {
                 let before = state.wait(ticket, waker);
                 let look = match std::mem::replace(&mut state.arm, Arm::Busy) {
                     Arm::Busy => Look::Wait,
@@ -152,7 +167,7 @@ impl Backlog {
     fn pop(&self, ticket: &mut Option<Ticket>) -> Option<OwnedFd> {
         let (found, own) = {
             let mut state = self.lock();
-            let found = state.ready.pop_front()?;
+            let found = state.take(*ticket)?;
             (found, ticket.take().and_then(|ticket| state.remove(ticket)))
         };
         drop(own);
@@ -179,19 +194,14 @@ impl Backlog {
             let mut state = self.lock();
             state.arm = arm;
             // Somebody must arm it anew: whoever still waits.
-            if polled.is_ready() { std::mem::take(&mut state.waiters) } else { VecDeque::new() }
+            // The caller goes on itself.
+            if polled.is_ready() { state.wakers(own) } else { Vec::new() }
         };
-        // The caller goes on itself.
-        wake_all(waiters, own);
+        waiters.into_iter().for_each(wake);
         match polled {
             Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => None,
         }
-    }
-
-    /// Keeps the connection that the last completion of an operation brought.
-    fn push_last(&self, found: OwnedFd) {
-        self.lock().ready.push_back(found);
     }
 
     /// Whether the error is to be answered by asking again: the connection broke while it waited,
@@ -210,19 +220,28 @@ impl Backlog {
         }
     }
 
-    /// Gives up a place among the waiters. If it was woken already, the next one is woken instead.
+    /// Gives up a place among the waiters. If it was woken already, the next one is woken instead,
+    /// and is given what it had.
     pub(super) fn leave(&self, ticket: &mut Option<Ticket>) {
         let Some(ticket) = ticket.take() else { return };
         let (own, next) = {
             let mut state = self.lock();
-            let own = state.remove(ticket);
-            let next = if own.is_none() { state.waiters.pop_front() } else { None };
+            let Some(mut own) = state.remove(ticket) else { return };
+            let next = match own.found.take() {
+                Some(found) => match state.hand(found) {
+                    Ok(next) => next,
+                    Err(found) => {
+                        state.ready.push_front(found);
+                        None
+                    }
+                },
+                None if own.waker.is_none() => state.next_waker(),
+                None => None,
+            };
             (own, next)
         };
         drop(own);
-        if let Some((_, waker)) = next {
-            waker.wake();
-        }
+        next.into_iter().for_each(wake);
     }
 
     /// Ends: cancels the operation, closes the connections that nobody took and those that still
@@ -261,9 +280,9 @@ impl Backlog {
             drop(found);
             return None;
         }
-        state.ready.push_back(found);
-        if let Some((_, waker)) = state.waiters.pop_front() {
-            return Some(waker);
+        match state.hand(found) {
+            Ok(waker) => return waker,
+            Err(found) => state.ready.push_back(found),
         }
         // Woken, it cancels the operation: that cannot be done where completions are sorted.
         (state.ready.len() >= self.limit).then(|| Waker::from(Arc::clone(self)))
@@ -279,29 +298,70 @@ impl State {
     /// Leaves the waker under the ticket, or under a new one behind all others.
     fn wait(&mut self, ticket: &mut Option<Ticket>, waker: Waker) -> Option<Waker> {
         if let Some(ticket) = *ticket
-            && let Some((_, stored)) = self.waiters.iter_mut().find(|(other, _)| *other == ticket)
+            && let Some(index) = self.position(ticket)
         {
-            return Some(std::mem::replace(stored, waker));
+            return self.waiters[index].waker.replace(waker);
         }
-        let own = *ticket.get_or_insert_with(|| {
-            self.last_ticket += 1;
-            Ticket(self.last_ticket)
-        });
-        self.waiters.push_back((own, waker));
+        self.last_ticket += 1;
+        let own = Ticket(self.last_ticket);
+        *ticket = Some(own);
+        self.waiters.push_back(Waiter { ticket: own, waker: Some(waker), found: None });
         None
     }
 
-    fn remove(&mut self, ticket: Ticket) -> Option<Waker> {
-        let index = self.waiters.iter().position(|(other, _)| *other == ticket)?;
-        self.waiters.remove(index).map(|(_, waker)| waker)
-    }
-}
-
-fn wake_all(waiters: VecDeque<(Ticket, Waker)>, except: Option<Ticket>) {
-    for (ticket, waker) in waiters {
-        if Some(ticket) != except {
-            waker.wake();
+    /// Whether [`take`](Self::take) would find nothing.
+    fn has_none(&self, ticket: Option<Ticket>) -> bool {
+        match ticket.and_then(|ticket| self.position(ticket)) {
+            Some(index) => self.waiters[index].found.is_none(),
+            None => self.ready.is_empty(),
         }
+    }
+
+    /// Takes the connection of a waiter; without a ticket, one that nobody waits for.
+    fn take(&mut self, ticket: Option<Ticket>) -> Option<OwnedFd> {
+        match ticket {
+            Some(ticket) => {
+                let index = self.position(ticket)?;
+                self.waiters[index].found.take()
+            }
+            None => self.ready.pop_front(),
+        }
+    }
+
+    /// Gives a connection to the first who waits for one. Whom to wake.
+    ///
+    /// # Errors
+    ///
+    /// The connection comes back if nobody waits.
+    fn hand(&mut self, found: OwnedFd) -> Result<Option<Waker>, OwnedFd> {
+        match self.waiters.iter_mut().find(|waiter| waiter.found.is_none()) {
+            Some(waiter) => {
+                waiter.found = Some(found);
+                Ok(waiter.waker.take())
+            }
+            None => Err(found),
+        }
+    }
+
+    /// The waker of the first who has not been woken.
+    fn next_waker(&mut self) -> Option<Waker> {
+        self.waiters.iter_mut().find_map(|waiter| waiter.waker.take())
+    }
+
+    /// The wakers of all but this one.
+    fn wakers(&mut self, except: Option<Ticket>) -> Vec<Waker> {
+        let others = self.waiters.iter_mut().filter(|waiter| Some(waiter.ticket) != except);
+        others.filter_map(|waiter| waiter.waker.take()).collect()
+    }
+
+    fn position(&self, ticket: Ticket) -> Option<usize> {
+        // In the order of their tickets.
+        self.waiters.binary_search_by_key(&ticket.0, |waiter| waiter.ticket.0).ok()
+    }
+
+    fn remove(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let index = self.position(ticket)?;
+        self.waiters.remove(index)
     }
 }
 
@@ -314,7 +374,7 @@ impl Wake for Backlog {
     fn wake_by_ref(self: &Arc<Self>) {
         let (waiters, full) = {
             let mut state = self.lock();
-            let waiters = std::mem::take(&mut state.waiters);
+            let waiters = state.wakers(None);
             let is_full = state.ready.len() >= self.limit;
             let full = match std::mem::replace(&mut state.arm, Arm::Idle) {
                 Arm::Armed(claim) if is_full => Some(claim),
@@ -325,7 +385,7 @@ impl Wake for Backlog {
             };
             (waiters, full)
         };
-        wake_all(waiters, None);
+        waiters.into_iter().for_each(wake);
         if let Some(claim) = full {
             op::cancel(claim, &self.lane);
         }
@@ -356,15 +416,19 @@ struct AcceptOp {
 #[derive(Debug)]
 struct End(Arc<Backlog>);
 
+impl End {
+    /// One operation fewer will bring connections. Who waits for that, if it was the last.
+    fn over(&self) -> Option<Waker> {
+        let mut state = self.0.lock();
+        state.live -= 1;
+        if state.live == 0 { state.closer.take() } else { None }
+    }
+}
+
 impl Drop for End {
     fn drop(&mut self) {
-        let closer = {
-            let mut state = self.0.lock();
-            state.live -= 1;
-            if state.live == 0 { state.closer.take() } else { None }
-        };
-        if let Some(closer) = closer {
-            closer.wake();
+        if let Some(closer) = self.over() {
+            wake(closer);
         }
     }
 }
@@ -384,10 +448,15 @@ unsafe impl Operation for AcceptOp {
         self.end.0.push(new_socket(outcome)?)
     }
 
+    fn lost(&mut self) -> Option<Waker> {
+        // It is never dropped, and brings no connection any more.
+        self.end.over()
+    }
+
     fn abandon(self, outcome: Option<Outcome>) {
         let waker = outcome.and_then(new_socket).and_then(|found| self.end.0.push(found));
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 }
@@ -398,6 +467,10 @@ impl Complete for AcceptOp {
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<OwnedFd> {
         let outcome = outcome?;
         new_socket(outcome).ok_or_else(|| io::Error::from_raw_os_error(-outcome.result))
+    }
+
+    fn finish_lost(home: ShardId) -> io::Result<OwnedFd> {
+        Err(op::lost(home))
     }
 }
 

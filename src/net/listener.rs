@@ -21,7 +21,8 @@ use crate::primitive::Arc;
 /// A listening socket; [`TcpListener`](super::TcpListener) is the one for TCP.
 ///
 /// It is `Clone`, and any number of tasks may [`accept`](Self::accept) at the same time; they are
-/// served in the order they came.
+/// served in the order they came. A connection is that of the `accept` which waited first, until
+/// that takes it or is dropped: one that comes later does not overtake it.
 ///
 /// From the first `accept` on, the listener takes connections from the kernel ahead of time, with
 /// one operation for many, on the ring of the shard that polled that `accept`; how many is set by

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
+use crate::contain::wake;
 use crate::net::address::ToAddrs;
 use crate::net::address::sealed::Wanted;
 use crate::primitive::{Arc, Mutex, lock};
@@ -94,10 +95,13 @@ impl Lookup {
     fn start(host: &str, port: u16) -> io::Result<Self> {
         let slot = Arc::<Mutex<Slot>>::default();
         let job = Job { host: host.to_owned(), port, slot: Arc::clone(&slot) };
+        // Dropped after the lock: a name that nobody waits for keeps a waker, which is anybody's.
+        let _unwanted: VecDeque<Job>;
         let mut desk = lock(&DESK);
         if desk.threads == MAX_THREADS {
             // Names that nobody waits for any more do not count.
-            desk.waiting.retain(Job::is_wanted);
+            let waiting = std::mem::take(&mut desk.waiting);
+            (desk.waiting, _unwanted) = waiting.into_iter().partition(Job::is_wanted);
             if desk.waiting.len() == MAX_WAITING {
                 return Err(io::Error::new(
                     io::ErrorKind::WouldBlock,
@@ -140,23 +144,13 @@ impl Job {
             slot.waker.take()
         };
         if let Some(waker) = waker {
-            waker.wake();
+            wake(waker);
         }
     }
 }
 
 /// Looks names up until none waits.
 fn serve(mut job: Job) {
-    /// Gives the thread's place back also if the waker of a future panics.
-    struct Leave;
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            if thread::panicking() {
-                lock(&DESK).threads -= 1;
-            }
-        }
-    }
-    let _leave = Leave;
     loop {
         job.run();
         let mut desk = lock(&DESK);

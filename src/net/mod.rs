@@ -54,6 +54,7 @@ mod stash;
 mod stream;
 mod tcp;
 mod transfer;
+mod unsent;
 
 pub use address::ToAddrs;
 pub use family::{Family, Tcp};

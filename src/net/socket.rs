@@ -8,21 +8,25 @@ use socket2::SockAddr;
 
 use crate::buf::{IoBuf, IoBufMut, transfer_len};
 use crate::driver::{Sqe, cqe_flags, ioprio};
+use crate::id::ShardId;
 use crate::net::hint::{RecvHint, SendHint};
 use crate::net::stash::Stash;
-use crate::op::{Complete, Fd, Inline, Op, Operation, Outcome};
+use crate::net::unsent::{Sending, Unsent};
+use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::Arc;
 
 /// Flags of every socket that accepting makes.
 pub(super) const NEW_SOCKET: i32 = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
 
-/// A connected socket: its fd, what it has learned, and the receives that their futures gave up.
+/// A connected socket: its fd, what it has learned, and the receives and sends that their futures
+/// gave up.
 pub(super) struct Socket {
     fd: Fd,
     recv_hint: RecvHint,
     send_hint: SendHint,
     pub(super) stash: Stash,
+    pub(super) unsent: Unsent,
 }
 
 impl Socket {
@@ -32,6 +36,7 @@ impl Socket {
             recv_hint: RecvHint::default(),
             send_hint: SendHint::default(),
             stash: Stash::default(),
+            unsent: Unsent::default(),
         }
     }
 
@@ -67,12 +72,12 @@ impl Socket {
         }
     }
 
-    /// Sends the buffer from byte `from` on. With `whole`, the ring goes on until everything is
-    /// sent.
-    pub(super) fn send<B: IoBuf>(&self, buf: B, from: usize, whole: bool) -> Op<'_, SendOp<B>> {
+    /// Sends the buffer from byte `from` on, after those sends that were given up have ended. With
+    /// `whole`, the ring goes on until everything is sent.
+    pub(super) fn send<B: IoBuf>(&self, buf: B, from: usize, whole: bool) -> Sending<'_, B> {
         let inline = if whole { Inline::Never } else { self.send_hint.predict() };
         let send = SendOp { fd: self.fd.clone(), buf, from, inline, whole, entries: 0 };
-        Op::new(send, self.lane())
+        Sending::new(self, Op::new(send, self.lane()))
     }
 
     /// Whether the last send had to wait for room.
@@ -87,11 +92,11 @@ impl Socket {
 
     /// The fd, if nothing but this uses it and no receive is with the stream.
     pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
-        if self.stash.is_filled() {
+        if self.stash.is_filled() || !self.unsent.has_settled() {
             return Err(self);
         }
-        let Self { fd, recv_hint, send_hint, stash } = self;
-        fd.into_owned().map_err(|fd| Self { fd, recv_hint, send_hint, stash })
+        let Self { fd, recv_hint, send_hint, stash, unsent } = self;
+        fd.into_owned().map_err(|fd| Self { fd, recv_hint, send_hint, stash, unsent })
     }
 }
 
@@ -258,6 +263,10 @@ impl Complete for Connect {
 
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<()> {
         outcome.map(drop)
+    }
+
+    fn finish_lost(home: ShardId) -> io::Result<()> {
+        Err(op::lost(home))
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 
 use crate::buf::IoBufMut;
 use crate::net::socket::{Received, RecvOp};
-use crate::op::{self, Claim, Complete};
+use crate::op::{self, Claim, Complete, Unfinished};
 use crate::port::Lane;
 use crate::primitive::{Arc, AtomicBool, Mutex, Ordering, lock};
 
@@ -111,10 +111,11 @@ impl<B: IoBufMut> Given for GivenRecv<B> {
         let ready = match std::mem::replace(&mut self.state, State::Spent) {
             State::InFlight(claim) => match claim.poll(waker) {
                 Ok((recv, outcome)) => State::done(recv.finish(outcome.check())),
-                Err(claim) => {
+                Err(Unfinished::Pending(claim)) => {
                     self.state = State::InFlight(claim);
                     return Poll::Pending;
                 }
+                Err(Unfinished::Lost(home)) => State::Failed(op::lost(home)),
             },
             ready => ready,
         };

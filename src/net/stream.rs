@@ -22,6 +22,10 @@ use crate::primitive::Arc;
 ///
 /// # Order
 ///
+/// Bytes leave in the order of the writes, each of which is awaited or dropped before the next
+/// begins. A write that is dropped is cancelled, and the next one waits until the kernel has let go
+/// of it: what it had sent by then comes first, and none of it later.
+///
 /// One reader and one writer at a time. Several concurrent reads (or writes) are sound, but which
 /// of them gets which bytes (or goes first, whole or in parts) is not defined.
 ///
@@ -206,7 +210,7 @@ impl<F: Family> Stream<F> {
     /// # Cancel safety
     ///
     /// When the future is dropped the send is cancelled; some of the bytes may have been sent, and
-    /// nothing says how many.
+    /// nothing says how many. None is sent after those of a later write.
     pub fn write<B: IoBuf>(&self, buf: B) -> Write<'_, B> {
         Write::new(&self.socket, buf)
     }

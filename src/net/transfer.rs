@@ -8,8 +8,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::net::socket::{RecvOp, SendOp, Socket};
+use crate::net::socket::{RecvOp, Socket};
 use crate::net::stash::{Given, Left};
+use crate::net::unsent::Sending;
 use crate::op::Op;
 
 /// The future of [`Stream::read`](super::Stream::read).
@@ -141,7 +142,7 @@ pub struct Write<'s, B: IoBuf> {
 }
 
 enum WriteState<'s, B: IoBuf> {
-    Sending(Op<'s, SendOp<B>>),
+    Sending(Sending<'s, B>),
     Empty(B),
     Done,
 }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut, transfer_len};
 use crate::driver::Sqe;
+use crate::id::ShardId;
 use crate::op::predict::Predictor;
 use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
 use crate::port::Lane;
@@ -105,6 +106,10 @@ impl Complete for OpenAt {
 
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<OwnedFd> {
         outcome.map(opened)
+    }
+
+    fn finish_lost(home: ShardId) -> io::Result<OwnedFd> {
+        Err(op::lost(home))
     }
 }
 
@@ -205,6 +210,10 @@ impl Complete for Fsync {
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<()> {
         outcome.map(drop)
     }
+
+    fn finish_lost(home: ShardId) -> io::Result<()> {
+        Err(op::lost(home))
+    }
 }
 
 /// Closes the descriptor and says what the file system answered. It is closed also if the future is
@@ -249,6 +258,10 @@ impl Complete for Close {
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<()> {
         self.settle();
         outcome.map(drop)
+    }
+
+    fn finish_lost(home: ShardId) -> io::Result<()> {
+        Err(op::lost(home))
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use crate::id::ShardId;
 use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
@@ -15,7 +16,7 @@ pub(crate) mod file;
 mod inline;
 mod predict;
 
-pub(crate) use crate::inflight::{Claim, Operation, Outcome};
+pub(crate) use crate::inflight::{Claim, Operation, Outcome, Unfinished};
 pub(crate) use fd::{Fd, close};
 pub(crate) use inline::Inline;
 
@@ -36,6 +37,23 @@ pub(crate) trait Complete: Operation {
 
     /// Turns the outcome into the output, and hands back what the operation carried.
     fn finish(self, outcome: io::Result<Outcome>) -> Self::Output;
+
+    /// The output when the shard `home` went while the kernel had the operation, which stays the
+    /// kernel's with all that it carries.
+    ///
+    /// # Panics
+    ///
+    /// If the output is to hand back a buffer: there is none that may be touched, and the one who
+    /// waits must not wait for ever.
+    fn finish_lost(home: ShardId) -> Self::Output {
+        panic!("{}; its buffer is leaked", lost(home))
+    }
+}
+
+/// The error of an operation whose shard went while the kernel had it.
+pub(crate) fn lost(home: ShardId) -> io::Error {
+    let text = format!("shard {home} ended before the kernel let go of this operation");
+    io::Error::new(io::ErrorKind::BrokenPipe, text)
 }
 
 /// The future of an operation.
@@ -83,6 +101,11 @@ impl<'l, T: Complete> Op<'l, T> {
                 None
             }
         }
+    }
+
+    /// Whether the operation has not started.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle(_))
     }
 
     fn start(&mut self, waker: &Waker) -> Poll<T::Output> {
@@ -140,10 +163,11 @@ impl<'l, T: Complete> Op<'l, T> {
                 self.state = State::Done;
                 Poll::Ready(operation.finish(Err(error.into())))
             }
-            Err(claim) => {
+            Err(Unfinished::Pending(claim)) => {
                 self.state = State::InFlight(claim);
                 Poll::Pending
             }
+            Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
         }
     }
 
@@ -191,10 +215,11 @@ impl<T: Complete> Future for Op<'_, T> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::InFlight(claim) => match claim.poll(cx.waker()) {
                 Ok((operation, outcome)) => Poll::Ready(operation.finish(outcome.check())),
-                Err(claim) => {
+                Err(Unfinished::Pending(claim)) => {
                     self.state = State::InFlight(claim);
                     Poll::Pending
                 }
+                Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
             },
             State::Idle(operation) => {
                 self.state = State::Idle(operation);
@@ -219,6 +244,21 @@ pub(crate) fn cancel<T: Operation>(claim: Claim<T>, lane: &Arc<dyn Lane>) {
         Some(port) if port.runtime() == lane.runtime() => port.cancel(home, token),
         _ => lane.cancel(home, token),
     });
+}
+
+/// As [`cancel`], and returns the claim of an operation that has been submitted: until it has ended
+/// it may still do what it is about.
+pub(crate) fn cancel_and_keep<T: Operation>(
+    claim: Claim<T>,
+    lane: &Arc<dyn Lane>,
+) -> Option<Claim<T>> {
+    let (claim, token) = claim.withdraw()?;
+    let home = claim.home();
+    port::with(|port| match port {
+        Some(port) if port.runtime() == lane.runtime() => port.cancel(home, token),
+        _ => lane.cancel(home, token),
+    });
+    Some(claim)
 }
 
 impl<T: Complete> fmt::Debug for Op<'_, T> {

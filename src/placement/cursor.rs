@@ -70,8 +70,12 @@ pub(super) fn existing(shard: ShardId, loads: &Loads<'_>) -> Option<ShardId> {
     (shard.index() < loads.shards()).then_some(shard)
 }
 
+/// What SplitMix64 adds to its state from one number to the next.
+pub(super) const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The first output of SplitMix64 with this seed.
 pub(super) const fn split_mix_64(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = seed.wrapping_add(GAMMA);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

@@ -1,16 +1,9 @@
 //! The default placement rule: the shard that has the least to do.
 
+use super::burden::{Burden, is_too_busy, may_be_too_busy};
 use super::cursor::{Cursor, existing, shard_of_key};
 use super::{Load, Loads, Placement, Wish};
 use crate::id::ShardId;
-
-/// How many operations in flight count as much as one waiting task: a task wants the thread now,
-/// an operation will want it later.
-const OPERATIONS_PER_TASK: u128 = 8;
-
-/// How many more tasks than the least loaded shard a running shard may have queued and still be
-/// answered for [`Wish::Near`].
-const NEAR_MARGIN: usize = 8;
 
 /// The shard with the least load.
 ///
@@ -62,11 +55,11 @@ impl LeastLoaded {
         let mut least = (turn, loads.of(turn));
         let others = (turn.index() + 1..loads.shards()).chain(0..turn.index());
         for shard in others.map(ShardId::from_index) {
-            if burden(least.1) == NOTHING {
+            if Burden::of(least.1) == Burden::NOTHING {
                 break;
             }
             let load = loads.of(shard);
-            if burden(load) < burden(least.1) {
+            if Burden::of(load) < Burden::of(least.1) {
                 least = (shard, load);
             }
         }
@@ -80,11 +73,11 @@ impl LeastLoaded {
 
     fn near(&self, shard: ShardId, loads: &Loads<'_>) -> ShardId {
         let load = loads.of(shard);
-        if !load.running || load.queued <= NEAR_MARGIN {
+        if !may_be_too_busy(load) {
             return shard;
         }
         let (least, least_load) = self.least(loads);
-        if load.queued - NEAR_MARGIN > least_load.queued { least } else { shard }
+        if is_too_busy(load, least_load.queued) { least } else { shard }
     }
 }
 
@@ -100,16 +93,4 @@ impl Placement for LeastLoaded {
             Wish::Spread => self.spread.next(loads),
         }
     }
-}
-
-/// The order of loads: a shard that would start at once comes first, then the lower number.
-type Burden = (bool, u128);
-
-/// No shard has less to do.
-const NOTHING: Burden = (false, 0);
-
-fn burden(load: Load) -> Burden {
-    let waits = load.running || load.queued > 0;
-    // In 128 bits nothing overflows, so loads of any size keep their order.
-    (waits, load.queued as u128 * OPERATIONS_PER_TASK + load.in_flight as u128)
 }

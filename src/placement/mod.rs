@@ -4,15 +4,20 @@ use std::fmt;
 
 use crate::id::ShardId;
 
+mod burden;
 mod cursor;
 mod least_loaded;
+mod power_of_two;
 mod round_robin;
+mod sticky_hash;
 #[cfg(not(loom))]
 #[cfg(test)]
 mod tests;
 
 pub use least_loaded::LeastLoaded;
+pub use power_of_two::PowerOfTwo;
 pub use round_robin::RoundRobin;
+pub use sticky_hash::StickyHash;
 
 /// Which shard a submission goes to.
 ///

@@ -1,7 +1,6 @@
-//! One suite for every placement rule, the names carry the obligation that a test guards; then what
-//! each rule promises beyond it.
+//! The suite of every placement rule for each of ours, then what ours promise beyond it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Barrier;
 use std::thread;
 
@@ -9,82 +8,73 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use super::cursor::split_mix_64;
-use super::{LeastLoaded, Load, Loads, Placement, RoundRobin, Wish};
+use super::sticky_hash::jump_hash;
+use super::{LeastLoaded, Load, Loads, Placement, PowerOfTwo, RoundRobin, StickyHash, Wish};
 use crate::id::ShardId;
+use crate::testing::placement;
 
-const MOST_SHARDS: usize = 9;
+const MOST_SHARDS: usize = 33;
 
 /// Where a cursor may have been left, a free-running counter's last values among them.
-const POSITIONS: [usize; 7] = [0, 1, 8, 9, usize::MAX - 9, usize::MAX - 1, usize::MAX];
+const POSITIONS: [usize; 7] = [0, 1, 32, 33, usize::MAX - 33, usize::MAX - 1, usize::MAX];
 
-macro_rules! suites {
-    ($($module:ident: $rule:ident),*) => {
-        $(mod $module {
+macro_rules! suite {
+    ($module:ident $rule:ident $($check:ident)*) => {
+        mod $module {
             use super::super::$rule;
 
+            $(#[test]
+            fn $check() {
+                for position in [0, usize::MAX] {
+                    crate::testing::placement::$check(|| $rule::at(position));
+                }
+            })*
+
             #[test]
-            fn o1_the_answer_is_a_shard_whatever_the_loads() {
-                super::o1_the_answer_is_a_shard_whatever_the_loads($rule::at);
+            fn near_a_shard_with_little_to_do_is_that_shard() {
+                super::near_a_shard_with_little_to_do_is_that_shard(&$rule::new());
             }
 
             #[test]
-            fn o2_near_an_unburdened_shard_is_that_shard() {
-                super::o2_near_an_unburdened_shard_is_that_shard(&$rule::new());
+            fn a_key_has_the_same_shard_for_every_value_of_the_rule() {
+                super::a_key_has_the_same_shard_for_every_value_of_the_rule($rule::at);
             }
 
             #[test]
-            fn o3_a_key_keeps_its_shard() {
-                super::o3_a_key_keeps_its_shard($rule::at);
+            fn keys_reach_all_shards_evenly() {
+                super::keys_reach_all_shards_evenly(&$rule::new());
             }
 
             #[test]
-            fn o3_keys_reach_all_shards_evenly() {
-                super::o3_keys_reach_all_shards_evenly(&$rule::new());
+            fn spread_has_each_shard_once_in_every_stretch_and_position() {
+                super::spread_has_each_shard_once_in_every_stretch_and_position($rule::at);
             }
 
             #[test]
-            fn o4_spread_is_exact_for_every_number_of_shards_and_position() {
-                super::o4_spread_is_exact_for_every_number_of_shards_and_position($rule::at);
+            fn spread_is_exact_over_all_threads() {
+                super::spread_is_exact_over_all_threads(&$rule::new());
             }
-
-            #[test]
-            fn o4_spread_is_exact_between_other_wishes() {
-                super::o4_spread_is_exact_between_other_wishes(&$rule::new());
-            }
-
-            #[test]
-            fn o4_spread_is_exact_over_all_threads() {
-                super::o4_spread_is_exact_over_all_threads(&$rule::new());
-            }
-
-            #[test]
-            fn any_among_equals_takes_each_in_turn() {
-                super::any_among_equals_takes_each_in_turn($rule::at);
-            }
-        })*
+        }
     };
 }
 
-suites! { least_loaded: LeastLoaded, round_robin: RoundRobin }
+placement::checks!(suite least_loaded LeastLoaded);
+placement::checks!(suite power_of_two PowerOfTwo);
+placement::checks!(suite round_robin RoundRobin);
+placement::checks!(suite sticky_hash StickyHash);
+
+#[test]
+fn any_among_equals_takes_each_in_turn() {
+    equals_take_turns(LeastLoaded::at);
+    equals_take_turns(RoundRobin::at);
+    equals_take_turns(StickyHash::at);
+}
 
 /// How often each of `shards` was answered.
 fn tally(shards: usize, answers: impl Iterator<Item = ShardId>) -> Vec<usize> {
     let mut tally = vec![0; shards];
     answers.for_each(|shard| tally[shard.index()] += 1);
     tally
-}
-
-fn shard() -> impl Strategy<Value = ShardId> {
-    prop_oneof![(0..12_u16).prop_map(ShardId::new), Just(ShardId::EXTERNAL)]
-}
-
-fn wish() -> impl Strategy<Value = Wish> {
-    prop_oneof![
-        Just(Wish::Any),
-        shard().prop_map(Wish::Near),
-        any::<u64>().prop_map(Wish::Key),
-        Just(Wish::Spread),
-    ]
 }
 
 fn load() -> impl Strategy<Value = Load> {
@@ -102,21 +92,7 @@ fn check<S: Strategy>(inputs: S, test: impl Fn(S::Value) -> Result<(), TestCaseE
     TestRunner::new(config).run(&inputs, test).unwrap();
 }
 
-fn o1_the_answer_is_a_shard_whatever_the_loads<P: Placement>(rule: fn(usize) -> P) {
-    let wishes = proptest::collection::vec(wish(), 1..20);
-    check((any::<usize>(), loads(), wishes), |(position, numbers, wishes)| {
-        let rule = rule(position);
-        let read = |shard: ShardId| numbers[shard.index()];
-        let loads = Loads::new(numbers.len(), &read);
-        for wish in wishes {
-            let answer = rule.place(wish, &loads);
-            assert!(answer.index() < numbers.len(), "{answer} for {wish:?}");
-        }
-        Ok(())
-    });
-}
-
-fn o2_near_an_unburdened_shard_is_that_shard(rule: &impl Placement) {
+fn near_a_shard_with_little_to_do_is_that_shard(rule: &impl Placement) {
     for shards in 1..=MOST_SHARDS {
         for load in [Load::new(0, 0, false), Load::new(0, 500, true), Load::new(3, 0, true)] {
             let read = |_| load;
@@ -128,25 +104,17 @@ fn o2_near_an_unburdened_shard_is_that_shard(rule: &impl Placement) {
     }
 }
 
-fn o3_a_key_keeps_its_shard<P: Placement>(rule: fn(usize) -> P) {
-    check((any::<u64>(), loads(), load(), any::<usize>()), |(key, numbers, other, position)| {
-        let read = |shard: ShardId| numbers[shard.index()];
-        let loads = Loads::new(numbers.len(), &read);
-        let before = rule(0);
-        let answer = before.place(Wish::Key(key), &loads);
-        before.place(Wish::Any, &loads);
-        before.place(Wish::Spread, &loads);
-        assert_eq!(before.place(Wish::Key(key), &loads), answer);
-        // Nor does it depend on the loads, on the turn, or on which value of the rule is asked.
-        let read = |_| other;
-        let loads = Loads::new(numbers.len(), &read);
-        assert_eq!(rule(position).place(Wish::Key(key), &loads), answer);
+fn a_key_has_the_same_shard_for_every_value_of_the_rule<P: Placement>(rule: fn(usize) -> P) {
+    check((any::<u64>(), 1..=MOST_SHARDS, any::<usize>()), |(key, shards, position)| {
+        let loads = Loads::new(shards, &|_| Load::default());
+        let answers = [0, position].map(|at| rule(at).place(Wish::Key(key), &loads));
+        assert_eq!(answers[0], answers[1]);
         Ok(())
     });
 }
 
-fn o3_keys_reach_all_shards_evenly(rule: &impl Placement) {
-    const KEYS: u64 = 20_000;
+fn keys_reach_all_shards_evenly(rule: &impl Placement) {
+    const KEYS: u64 = 60_000;
     for shards in 1..=MOST_SHARDS {
         let loads = Loads::new(shards, &|_| Load::default());
         // Keys that count up, and keys that differ in their high bits only.
@@ -160,7 +128,7 @@ fn o3_keys_reach_all_shards_evenly(rule: &impl Placement) {
     }
 }
 
-fn o4_spread_is_exact_for_every_number_of_shards_and_position<P: Placement>(rule: fn(usize) -> P) {
+fn spread_has_each_shard_once_in_every_stretch_and_position<P: Placement>(rule: fn(usize) -> P) {
     for shards in 1..=MOST_SHARDS {
         let read = |shard: ShardId| Load::new(shard.index(), 7, shard.index().is_multiple_of(2));
         let loads = Loads::new(shards, &read);
@@ -176,21 +144,7 @@ fn o4_spread_is_exact_for_every_number_of_shards_and_position<P: Placement>(rule
     }
 }
 
-fn o4_spread_is_exact_between_other_wishes(rule: &impl Placement) {
-    for shards in 1..=MOST_SHARDS {
-        let loads = Loads::new(shards, &|_| Load::default());
-        let answers = (0..4 * shards).map(|call| {
-            for _ in 0..call % 3 {
-                rule.place(Wish::Any, &loads);
-            }
-            rule.place(Wish::Near(ShardId::EXTERNAL), &loads);
-            rule.place(Wish::Spread, &loads)
-        });
-        assert_eq!(tally(shards, answers), vec![4; shards]);
-    }
-}
-
-fn o4_spread_is_exact_over_all_threads(rule: &impl Placement) {
+fn spread_is_exact_over_all_threads(rule: &impl Placement) {
     const THREADS: usize = 4;
     const ROUNDS: usize = 2_000;
     for shards in [1, 3, 7] {
@@ -215,7 +169,7 @@ fn o4_spread_is_exact_over_all_threads(rule: &impl Placement) {
     }
 }
 
-fn any_among_equals_takes_each_in_turn<P: Placement>(rule: fn(usize) -> P) {
+fn equals_take_turns<P: Placement>(rule: fn(usize) -> P) {
     for load in [Load::default(), Load::new(3, 20, true), Load::new(usize::MAX, usize::MAX, true)] {
         let read = |_| load;
         for shards in 1..=MOST_SHARDS {
@@ -341,5 +295,130 @@ fn least_loaded_reads_no_more_loads_than_it_needs() {
         reads.set(0);
         rule.place(wish, &loads);
         assert_eq!(reads.get(), needed, "{wish:?}");
+    }
+}
+
+#[test]
+fn power_of_two_asks_every_pair_as_often_as_any_other() {
+    for shards in 2..=MOST_SHARDS {
+        let asked = RefCell::new(Vec::new());
+        let read = |shard: ShardId| {
+            asked.borrow_mut().push(shard.index());
+            Load::default()
+        };
+        let rule = PowerOfTwo::new();
+        let loads = Loads::new(shards, &read);
+        let pairs = shards * (shards - 1);
+        let mut counts = vec![0_usize; shards * shards];
+        for _ in 0..100 * pairs {
+            asked.borrow_mut().clear();
+            rule.place(Wish::Any, &loads);
+            let [two, one] = asked.borrow()[..] else { panic!("asked {asked:?}") };
+            assert_ne!(one, two, "the same shard twice");
+            counts[one * shards + two] += 1;
+        }
+        for (index, &count) in counts.iter().enumerate() {
+            let fair = if index % (shards + 1) == 0 { 0..1 } else { 50..150 };
+            assert!(
+                fair.contains(&count),
+                "pair {index} of {shards} shards: {count}, not {fair:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn power_of_two_is_uniform_among_equals_for_every_number_of_shards() {
+    const EACH: usize = 2_000;
+    for shards in 1..=MOST_SHARDS {
+        for load in [Load::default(), Load::new(3, 20, true)] {
+            let read = |_| load;
+            let (rule, loads) = (PowerOfTwo::with_seed(7), Loads::new(shards, &read));
+            let answers = (0..EACH * shards).map(|_| rule.place(Wish::Any, &loads));
+            for count in tally(shards, answers) {
+                assert!(count.abs_diff(EACH) < EACH / 8, "{count} of {EACH} for {shards} shards");
+            }
+        }
+    }
+}
+
+#[test]
+fn power_of_two_keeps_the_fullest_shard_close_to_the_others() {
+    const EACH: usize = 200;
+    for shards in 2..=MOST_SHARDS {
+        let queued: Vec<Cell<usize>> = vec![Cell::new(0); shards];
+        let read = |shard: ShardId| Load::new(queued[shard.index()].get(), 0, true);
+        let (rule, loads) = (PowerOfTwo::new(), Loads::new(shards, &read));
+        for _ in 0..EACH * shards {
+            let queue = &queued[rule.place(Wish::Any, &loads).index()];
+            queue.set(queue.get() + 1);
+        }
+        // One choice at random would be off by about 35 with 33 shards.
+        let fullest = queued.iter().map(Cell::get).max().unwrap();
+        assert!(fullest <= EACH + 5, "{fullest} on one of {shards} shards, {EACH} would be fair");
+    }
+}
+
+#[test]
+fn power_of_two_goes_away_from_a_busy_shard_to_one_that_has_less() {
+    for (queued, other, stays) in [(8, 0, true), (9, 0, false), (20, 12, true), (20, 11, false)] {
+        for running in [true, false] {
+            let read = |shard: ShardId| {
+                if shard.index() == 1 {
+                    Load::new(queued, 0, running)
+                } else {
+                    Load::new(other, 0, true)
+                }
+            };
+            let loads = Loads::new(4, &read);
+            let answer = PowerOfTwo::new().place(Wish::Near(ShardId::new(1)), &loads);
+            assert_eq!(answer.index() == 1, stays || !running, "{queued} beside {other}");
+        }
+    }
+}
+
+#[test]
+fn power_of_two_reads_two_loads_at_most() {
+    let reads = Cell::new(0);
+    let read = |_| {
+        reads.set(reads.get() + 1);
+        Load::new(50, 0, true)
+    };
+    let loads = Loads::new(8, &read);
+    let rule = PowerOfTwo::new();
+    for (wish, needed) in
+        [(Wish::Any, 2), (Wish::Near(ShardId::new(3)), 2), (Wish::Key(3), 0), (Wish::Spread, 0)]
+    {
+        reads.set(0);
+        rule.place(wish, &loads);
+        assert_eq!(reads.get(), needed, "{wish:?}");
+    }
+}
+
+#[test]
+fn the_sticky_hash_is_the_jump_hash() {
+    // From the tests of other implementations of the same paper.
+    let known = [(1, 1, 0), (42, 57, 43), (0xdead_10cc, 666, 361), (256, 1_024, 520)];
+    for (hash, buckets, bucket) in known {
+        assert_eq!(jump_hash(hash, buckets), bucket, "{hash} among {buckets}");
+    }
+    assert!((0..1_000).all(|hash| jump_hash(hash << 54, 65_535) < 65_535));
+}
+
+#[test]
+fn a_new_shard_takes_its_share_of_the_sticky_keys_and_moves_no_other() {
+    const KEYS: u64 = 20_000;
+    let rule = StickyHash::new();
+    let place =
+        |key, shards| rule.place(Wish::Key(key), &Loads::new(shards, &|_| Load::default())).index();
+    for shards in 1..MOST_SHARDS {
+        let mut moved = 0;
+        for key in 0..KEYS {
+            let (before, after) = (place(key, shards), place(key, shards + 1));
+            assert!(after == before || after == shards, "key {key} moved to an old shard");
+            moved += usize::from(after != before);
+        }
+        let fair = KEYS as usize / (shards + 1);
+        assert!(moved.abs_diff(fair) < fair / 5, "{moved} keys moved, {fair} would be fair");
     }
 }

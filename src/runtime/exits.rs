@@ -12,6 +12,7 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::id::ShardId;
 use crate::runtime::Failure;
 use crate::shard::Core;
@@ -24,9 +25,13 @@ pub struct ShutdownReport {
     pub tasks_dropped: usize,
     /// Operations in flight that were cancelled.
     pub operations_cancelled: usize,
-    /// Operations that the kernel had not let go of in time; their memory and fds are leaked.
+    /// Operations that the kernel had not let go of in time; their memory and fds are leaked. A
+    /// future that waits for one elsewhere ends with `BrokenPipe`; if it would have to give back a
+    /// buffer, which there is none of, its poll panics.
     pub operations_leaked: usize,
-    /// Shards that did not end in time; their threads go on.
+    /// Shards that were still at work when the time was over: in a task's code, or with operations
+    /// that the kernel does not give back. Their threads go on. A shard that merely waits for them
+    /// is not counted.
     pub shards_stuck: usize,
     /// Shards that a panic of ours ended.
     pub shards_panicked: usize,
@@ -102,18 +107,20 @@ impl Exits {
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         self.changed.notify_all();
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(wake);
     }
 
     /// Waits until all shards are gone.
     pub(super) async fn wait(&self) {
         poll_fn(|cx| {
+            // Cloned before the lock, and dropped after it: a waker may be anybody's code.
+            let waker = cx.waker().clone();
             let mut state = self.lock();
             if state.running == 0 {
                 return Poll::Ready(());
             }
-            if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
+            if !state.waiting.iter().any(|stored| stored.will_wake(&waker)) {
+                state.waiting.push(waker);
             }
             Poll::Pending
         })
@@ -145,7 +152,7 @@ impl Exits {
             tasks_dropped: core.dropped.load(Ordering::Relaxed),
             operations_cancelled: core.cancelled.load(Ordering::Relaxed),
             operations_leaked: core.leaked.load(Ordering::Relaxed),
-            shards_stuck: state.running,
+            shards_stuck: core.quiet.busy().min(state.running),
             shards_panicked: state.panicked,
             failures: failures.collect(),
             uptime: state.ended.unwrap_or_else(Instant::now) - started,
@@ -170,3 +177,7 @@ pub(super) mod thread_result {
     pub(in crate::runtime) type Result =
         std::result::Result<io::Result<()>, Box<dyn Any + Send + 'static>>;
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -62,13 +62,14 @@ fn start_all<A: Assembly>(
             Ok(thread) => runtime.threads.push(thread),
             Err(source) => {
                 roll.answer(Some(BuildError::ThreadSpawn { shard, source }));
-                runtime.core.never_started();
+                runtime.core.never_started(shard);
                 runtime.exits.gone(shard, Ok(Ok(())));
                 // Nor do those after it start; the others must not wait for them.
                 for missing in index + 1..runtime.core.shards.len() {
+                    let missing = ShardId::from_index(missing);
                     roll.answer(None);
-                    runtime.core.never_started();
-                    runtime.exits.gone(ShardId::from_index(missing), Ok(Ok(())));
+                    runtime.core.never_started(missing);
+                    runtime.exits.gone(missing, Ok(Ok(())));
                 }
                 break;
             }
@@ -165,14 +166,14 @@ impl<A: Assembly> Start<A> {
                     opened.run()
                 }
                 Err(source) => {
-                    core.never_started();
+                    core.never_started(shard);
                     answer.give(Some(BuildError::Open { shard, source }));
                     Ok(())
                 }
             }
         }));
         if ended.is_err() {
-            core.lost_shard();
+            core.lost_shard(shard);
         }
         exits.gone(shard, ended);
     }

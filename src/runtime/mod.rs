@@ -148,7 +148,8 @@ impl<A: Assembly> RuntimeOf<A> {
 
     /// Ends the runtime and blocks until its shards are gone or the time is over. Shards that are
     /// stuck in a task's code are left behind with what the kernel still uses of theirs; the
-    /// report counts them.
+    /// report counts them. A task that such a shard spawned itself and that is not woken ends, for
+    /// its handle too, only when the shard comes back.
     pub fn shutdown_timeout(mut self, patience: Duration) -> ShutdownReport {
         self.end(patience);
         // Those that are stuck are left behind: the drop of this value must not wait for them

@@ -184,7 +184,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
                 (here.unwrap_or_else(|| self.core().place(Wish::Any)), false)
             }
         };
-        Ok(Home { shard, pinned, confined: false })
+        Ok(Home { shard, pinned, confined: false, local: false })
     }
 }
 
@@ -236,7 +236,15 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    port::with_current_lane(|lane| spawn_through(lane.ok_or(RuntimeError::NoRuntime)?, future))
+    port::with(|port| match port {
+        // What a shard spawns itself is limited by the number of live tasks only.
+        Some(port) => spawn_through(port.lane(), port.shard(), future),
+        None => port::with_current_lane(|lane| {
+            let lane = lane.ok_or(RuntimeError::NoRuntime)?;
+            lane.admit()?;
+            spawn_through(lane, lane.shard(), future)
+        }),
+    })
 }
 
 /// As [`RuntimeHandleOf::spawn_stealable_on`], on the ambient runtime of the default assembly.
@@ -273,13 +281,16 @@ where
     })
 }
 
-fn spawn_through<F>(lane: &Arc<dyn Lane>, future: F) -> Result<JoinHandle<F::Output>, RuntimeError>
+fn spawn_through<F>(
+    lane: &Arc<dyn Lane>,
+    shard: ShardId,
+    future: F,
+) -> Result<JoinHandle<F::Output>, RuntimeError>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    lane.admit()?;
-    let home = Home { shard: lane.shard(), pinned: false, confined: false };
+    let home = Home { shard, pinned: false, confined: false, local: false };
     let (runnable, handle) =
         task::spawn(lane, home, future).map_err(|(refusal, _)| RuntimeError::from(refusal))?;
     runnable.schedule();

@@ -1,35 +1,15 @@
 //! Completions: from the ring to whoever waits for them, and entries on their way in.
 
 use std::io;
-use std::mem::ManuallyDrop;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::{Answer, Doorbell};
 use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
 use crate::inflight::{Charge, Completed, Finished, Outcome};
 use crate::port::SubmitError;
 use crate::shard::Shard;
-
-/// Wakes. A waker may be a user's, and what it panics with ends here: no task of the shard that the
-/// panic could end is running, and others wait for the shard. The panic hook has reported it.
-pub(super) fn wake(waker: Waker) {
-    guard(|| waker.wake());
-}
-
-/// Drops a waker, as [`wake`] wakes it.
-pub(super) fn drop_waker(waker: Option<Waker>) {
-    guard(|| drop(waker));
-}
-
-fn guard(code: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
-        // A payload may panic in its turn; what that one panicked with is leaked.
-        let _leaked = ManuallyDrop::new(catch_unwind(AssertUnwindSafe(|| drop(payload))));
-    }
-}
 
 impl<A: Assembly> Shard<A> {
     /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
@@ -102,6 +82,8 @@ impl<A: Assembly> Shard<A> {
                     self.ring(target);
                 }
             }
+            // No failure of the driver, whose queue is full just now.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unheard.set(Some(cqe)),
             Err(error) => self.note_driver(Err(error)),
         }
     }
@@ -175,14 +157,18 @@ impl<A: Assembly> Shard<A> {
         self.refill();
     }
 
-    /// Moves waiting entries to the submission queue as far as it has room.
+    /// Moves waiting entries to the submission queue as far as it has room, and arms a doorbell
+    /// that found none.
     pub(super) fn refill(&self) {
         loop {
-            let Some(sqe) = self.overflow.borrow_mut().pop_front() else { return };
+            let Some(sqe) = self.overflow.borrow_mut().pop_front() else { break };
             if let Err(SqFull(sqe)) = self.push_now(sqe) {
                 self.overflow.borrow_mut().push_front(sqe);
                 return;
             }
+        }
+        if let Some(cqe) = self.unheard.take() {
+            self.answer(cqe);
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) enum Letter {
     Submit(Charge),
     /// An operation of this shard whose future is gone.
     Cancel(Token),
+    /// A timer of this shard whose future has another deadline now.
+    ResetTimer(TimerKey, Instant),
     /// A timer of this shard whose future is gone.
     ClearTimer(TimerKey),
 }
@@ -98,7 +100,7 @@ pub(crate) struct Core<A: Assembly> {
     /// Messages between the shards.
     pub(crate) hub: Arc<Hub>,
     phase: AtomicU8,
-    /// How many shards have nothing in flight any more and will ring nobody.
+    /// How far each shard is on its way down.
     pub(crate) quiet: Quiet,
     /// Operations that were still in flight when the time for their end was over.
     pub(crate) leaked: StdAtomicUsize,
@@ -142,7 +144,7 @@ impl<A: Assembly> Core<A> {
             hub: Arc::new(Hub::new(count, &options.messages)),
             options,
             phase: AtomicU8::new(Phase::Running as u8),
-            quiet: Quiet::default(),
+            quiet: Quiet::new(count),
             leaked: StdAtomicUsize::new(0),
             cancelled: StdAtomicUsize::new(0),
             dropped: StdAtomicUsize::new(0),
@@ -194,19 +196,19 @@ impl<A: Assembly> Core<A> {
     }
 
     /// A shard did not open its parts: others must not wait for it.
-    pub(crate) fn never_started(&self) {
+    pub(crate) fn never_started(&self, shard: ShardId) {
         self.close();
-        self.quiet.arrive();
+        self.quiet.arrive(shard);
         self.wake_all();
     }
 
     /// A panic of ours, or of a part, took a shard: a runtime without it would lose wakes, and
     /// others must not wait for what it can no longer do.
-    pub(crate) fn lost_shard(&self) {
+    pub(crate) fn lost_shard(&self, shard: ShardId) {
         /// How long the others have for their own end.
         const GRACE: Duration = Duration::from_secs(1);
         self.limit(Instant::now() + GRACE);
-        self.never_started();
+        self.never_started(shard);
     }
 
     /// Whether a shard takes a task from elsewhere: it must not have too many waiting.

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering as StdOrdering;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::driver::{Driver, Token};
 use crate::shard::Shard;
-use crate::shard::collect::{drop_waker, wake};
 use crate::shard::outpost::refuse;
 use crate::task::Chain;
 
@@ -37,13 +37,32 @@ impl<A: Assembly> Shard<A> {
             self.core.ring_others(self.me);
         }
         let everybody = self.await_others();
-        let public = self.public();
-        public.gate.close();
+        self.close();
+        reaped && everybody
+    }
+
+    /// Takes nothing more, and ends what came meanwhile.
+    fn close(&self) {
+        // E1, E2. What is injected after this its sender clears away.
+        self.public().gate.close();
         self.close_mail();
+        self.end_timers();
+        self.end_queued();
+    }
+
+    /// Wakes whoever waits for a timer of this shard: a future that was polled here and went
+    /// elsewhere sets it anew there.
+    fn end_timers(&self) {
         let mut wakers = Vec::new();
         self.wheel.borrow_mut().advance(u64::MAX, |waker| wakers.push(waker));
-        wakers.into_iter().for_each(|waker| drop_waker(Some(waker)));
-        reaped && everybody
+        wakers.into_iter().for_each(wake);
+    }
+
+    /// Drops the tasks that are queued here, which ends them. That may queue others.
+    fn end_queued(&self) {
+        while let Some(runnable) = self.next_task() {
+            drop(runnable);
+        }
     }
 
     /// Asks every task to end, and takes turns until all have, on all shards.
@@ -52,20 +71,30 @@ impl<A: Assembly> Shard<A> {
         self.core.dropped.fetch_add(live, StdOrdering::Relaxed);
         self.public().registry.abort_all();
         let mut told_all = false;
+        let mut waits = false;
+        let mut note = |now: bool| {
+            if std::mem::replace(&mut waits, now) != now {
+                self.core.quiet.note_waiting(self.me, now);
+            }
+        };
         while self.core.live_tasks() > 0 {
             if self.is_late() && !told_all {
                 told_all = true;
                 // A shard that is stuck has not told its tasks, and some of them may run here.
-                // (What it spawned itself, it alone can wake for that; it hears of it when it is
-                // woken.)
+                // (What it spawned itself is in a list without a lock, so it alone can tell; such a
+                // task hears of it when it is woken, or when the shard comes back.)
                 self.core.shards.iter().for_each(|public| public.registry.abort_all());
             }
             self.fire_timers();
             self.take_arrivals();
             self.read_letters();
+            if self.has_work() {
+                note(false);
+            }
             self.run_tasks();
             self.serve_ring();
             if self.has_work() || self.steal() {
+                note(false);
                 // Also after the deadline: who awaits these tasks waits for nothing else.
                 continue;
             }
@@ -73,6 +102,7 @@ impl<A: Assembly> Shard<A> {
                 break;
             }
             if self.core.live_tasks() > 0 {
+                note(true);
                 self.pause();
             }
         }
@@ -93,11 +123,8 @@ impl<A: Assembly> Shard<A> {
     pub(super) fn abandon(&self) {
         self.core.close();
         self.core.ring_others(self.me);
-        self.close_mail();
         self.public().registry.abort_all();
-        while let Some(runnable) = self.next_task() {
-            drop(runnable);
-        }
+        self.close();
     }
 
     /// Cancels every operation in flight and reaps it. Whether none is left.
@@ -109,6 +136,9 @@ impl<A: Assembly> Shard<A> {
             self.cancel_here(token);
         }
         let reap_until = self.now() + REAP;
+        if !self.is_reaped() {
+            self.core.quiet.note_waiting(self.me, false);
+        }
         while !self.is_reaped() && self.failure.borrow().is_none() {
             if self.is_late() && self.now() > reap_until {
                 break;
@@ -120,7 +150,6 @@ impl<A: Assembly> Shard<A> {
             }
         }
         let left = self.table.borrow().len();
-        self.core.leaked.fetch_add(left, StdOrdering::Relaxed);
         left == 0 && self.failure.borrow().is_none()
     }
 
@@ -133,14 +162,13 @@ impl<A: Assembly> Shard<A> {
 
     /// Waits until no other shard will ring this one. Whether that is so.
     fn await_others(&self) -> bool {
-        self.core.quiet.arrive();
-        let shards = self.core.shards.len();
+        self.core.quiet.arrive(self.me);
         // Who ends the runtime does not wait for this, and a shard that goes without the others
         // leaks its ring: one that reaps after the deadline is worth waiting for.
         let wait_until = self.now() + 2 * REAP;
         loop {
             // The deadline may yet be set, or brought forward, by who waits for the runtime.
-            if self.core.quiet.wait(shards, PATIENCE) {
+            if self.core.quiet.wait(PATIENCE) {
                 return true;
             }
             let is_too_late = self.is_late() && self.now() >= wait_until;
@@ -168,8 +196,20 @@ impl<A: Assembly> Shard<A> {
         let shard = ManuallyDrop::new(self);
         if clean {
             drop(ManuallyDrop::into_inner(shard));
+        } else {
+            // The ring, the buffers and the fds of operations stay: invariant I1 before memory.
+            shard.lose_operations();
         }
-        // Else the ring, the buffers and the fds of operations stay: invariant I1 before memory.
         failure
+    }
+
+    /// Tells whoever waits for an operation in flight that nothing will come of it. Off the shard,
+    /// so that what is woken goes to a shard that runs.
+    pub(super) fn lose_operations(&self) {
+        let lost = self.table.borrow_mut().lose_all();
+        self.core.leaked.fetch_add(lost.len(), StdOrdering::Relaxed);
+        for charge in lost {
+            charge.lose(wake);
+        }
     }
 }

@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::cpu;
+use crate::doorbell::Need;
 use crate::driver::Driver;
 use crate::id::ShardId;
 use crate::primitive::{Ordering, spin_loop};
-use crate::queue::{LocalQueue, SharedQueue};
+use crate::queue::LocalQueue;
+use crate::shard::steal::Others;
 use crate::shard::{Phase, Shard, WAKE_COST_NANOS};
 
-/// How long the sentinel sleeps before it looks at the backlogs again: two looks tell a long poll.
-const WATCH: Duration = Duration::from_micros(400);
 /// Looks at the signals before the shard becomes a searcher.
 const GLANCES: u32 = 64;
 /// With more shards than this nobody asks on which CPUs the others are.
@@ -39,8 +39,8 @@ impl<A: Assembly> Shard<A> {
         self.core.idle.begin_search();
         let found = self.search(window);
         // The last searcher that found work sees whether there is more of it (K1..K4 again).
-        if self.core.idle.end_search() && found && self.others_need_help() {
-            self.core.call_for_help(false);
+        if self.core.idle.end_search() && found {
+            self.pass_on();
         }
         if !found {
             self.sleep();
@@ -99,13 +99,32 @@ impl<A: Assembly> Shard<A> {
         if noted.load(Ordering::Relaxed) != cpu {
             noted.store(cpu, Ordering::Relaxed);
         }
-        let is_wanted = self.core.shards.iter().enumerate().any(|(index, public)| {
+        if !self.is_wanted(cpu) || self.leave_cpu() { window } else { Duration::ZERO }
+    }
+
+    /// Whether another shard that is awake wants this CPU.
+    fn is_wanted(&self, cpu: u32) -> bool {
+        self.core.shards.iter().enumerate().any(|(index, public)| {
             index != self.me.index()
                 && public.cpu.load(Ordering::Relaxed) == cpu
                 && cpu != u32::MAX
                 && !public.gate.is_parked()
-        });
-        if is_wanted { Duration::ZERO } else { window }
+        })
+    }
+
+    /// Moves to a CPU that no other shard wants, if there is one. Whether that was done.
+    fn leave_cpu(&self) -> bool {
+        if !self.spread.borrow_mut().may_move(self.now()) {
+            return false;
+        }
+        let Ok(allowed) = cpu::allowed() else { return false };
+        let is_free = |cpu: &usize| u32::try_from(*cpu).is_ok_and(|cpu| !self.is_wanted(cpu));
+        let Some(free) = allowed.iter().copied().find(is_free) else { return false };
+        if cpu::visit(free, &allowed).is_err() {
+            return false;
+        }
+        self.public().cpu.store(cpu::current(), Ordering::Relaxed);
+        true
     }
 
     /// Waits awake for a timer that is due before a sleep would end. Whether there was one.
@@ -145,6 +164,13 @@ impl<A: Assembly> Shard<A> {
             || self.core.phase() != Phase::Running
     }
 
+    /// Whether the doorbell is not armed, so that nobody could end a sleep.
+    fn is_deaf(&self) -> bool {
+        let unheard = self.unheard.take();
+        self.unheard.set(unheard);
+        unheard.is_some()
+    }
+
     fn next_timer(&self) -> Option<Instant> {
         self.wheel.borrow_mut().next_deadline().map(|nanos| self.instant(nanos))
     }
@@ -152,27 +178,30 @@ impl<A: Assembly> Shard<A> {
     /// The parking protocol of `doorbell/README.md`.
     fn sleep(&self) {
         let public = self.public();
+        // Before the announcement, so that nobody rings in the time between.
+        // (Whoever left a task in a slot that is not for taking yet found nobody to call.)
+        self.watch_if(self.watchful.get() || self.look_at_others() == Others::AreBusy);
         public.gate.announce();
         self.core.idle.announce(self.me);
-        // S3: the last look, after both announcements.
+        // S3, P3: the last look, after both announcements.
         // (A waker that polls where it is woken may have left a receive since the second look.)
+        let others = self.look_at_others();
         if self.has_signal()
-            || self.others_have_backlog()
+            || others == Others::HaveBacklog
+            || self.is_deaf()
             || !self.inbox.borrow().is_empty()
             || !self.deferred.borrow().is_empty()
         {
             self.wake_up(false);
             return;
         }
-        // Whoever left a task in a slot that is not for taking yet found nobody to call.
-        if self.watchful.get() || self.others_hold_a_task() {
-            self.sentinel.set(self.core.idle.become_sentinel());
-        }
+        // What a shard in a poll has just queued may not be seen yet.
+        self.watch_if(others == Others::AreBusy);
         let began = self.now();
         let lead = self.lead.borrow().get();
         let mut until = self.next_timer().map(|timer| timer.checked_sub(lead).unwrap_or(timer));
         if self.sentinel.get() {
-            let watch = began + WATCH;
+            let watch = began + self.watch.borrow().interval();
             until = Some(until.map_or(watch, |timer| timer.min(watch)));
         }
         if until.is_none_or(|until| until > began) {
@@ -194,13 +223,21 @@ impl<A: Assembly> Shard<A> {
         self.wake_up(true);
     }
 
+    /// Takes the sentinel's office for the sleep to come, if it is vacant.
+    fn watch_if(&self, wanted: bool) {
+        if wanted && !self.sentinel.get() {
+            let soon = self.watch.borrow().is_soon();
+            self.sentinel.set(self.core.idle.become_sentinel(soon));
+        }
+    }
+
     /// Takes the announcements back, and does what a wake-up asks for.
     fn wake_up(&self, slept: bool) {
         let rung = self.public().gate.withdraw();
         let claimed = self.core.idle.withdraw(self.me);
         let watched = self.sentinel.replace(false);
         // Nobody may rely on a sentinel that is awake: what it runs next may take long.
-        let wanted = watched && self.core.idle.resign_sentinel();
+        let wanted = if watched { self.core.idle.resign_sentinel() } else { None };
         self.collect();
         if claimed || watched {
             if !claimed {
@@ -208,12 +245,17 @@ impl<A: Assembly> Shard<A> {
             }
             let found = self.steal();
             let last = self.core.idle.end_search();
-            if found && last && self.others_need_help() {
-                self.core.call_for_help(false);
+            if found && last {
+                self.pass_on();
+            }
+            if found || claimed || wanted == Some(Need::Backlog) {
+                self.watch.borrow_mut().start_over();
+            } else {
+                self.watch.borrow_mut().in_vain(self.others_hold_a_task());
             }
             // A shard that was called comes back by itself for a while, so that a call for help
             // need not ring each time; when nobody wants it any more it sleeps on.
-            self.watchful.set(claimed || wanted);
+            self.watchful.set(claimed || wanted.is_some());
             return;
         }
         if slept && !rung {
@@ -235,25 +277,52 @@ impl<A: Assembly> Shard<A> {
             .find(|&shard| self.core.idle.is_idle(shard));
         let Some(target) = sleeper else { return };
         let Some(runnable) = self.queue.borrow_mut().pop() else { return };
-        self.core.public(target).queue.inject(runnable);
         self.pack.borrow_mut().folded();
         self.public().counters.folded.add(1);
-        self.wake(target);
+        self.core.inject(target, runnable);
     }
 
-    /// Tells a sleeping shard of work that waits here, if that is worth its wake-up.
-    pub(super) fn offer_backlog(&self) {
-        if !self.core.idle.any() {
+    /// Tells a sleeping shard of work that waits here, between two polls. So many of the tasks this
+    /// shard runs itself at once.
+    pub(super) fn offer_backlog(&self, own: usize) {
+        if self.core.shards.len() == 1 {
             return;
         }
         let queued = self.queue.borrow().len();
         let slot = usize::from(!self.public().lifo.load(Ordering::Relaxed).is_null());
-        // One of them this shard runs itself at once, unless it is in the middle of a poll.
-        let backlog = (queued + slot).saturating_sub(usize::from(!self.polling.get()));
-        if backlog == 0 {
-            return;
+        if queued + slot > own {
+            // K2 comes before the look who sleeps: what was queued since the last poll was queued
+            // without any order towards that.
+            self.call_for(queued);
         }
+    }
+
+    /// As [`offer_backlog`](Self::offer_backlog), in the middle of a poll that has just put a task
+    /// into the LIFO slot (L1).
+    pub(super) fn offer_in_poll(&self) {
+        // L2
+        if self.core.idle.any_after_exchange() {
+            self.call_for(self.queue.borrow().len());
+        }
+    }
+
+    /// Wakes the next searcher for what this one has left.
+    fn pass_on(&self) {
+        if self.others_have_backlog() {
+            self.core.call_for_help(Need::Backlog);
+        } else if self.others_hold_a_task() {
+            self.core.call_for_help(Need::Slot);
+        }
+    }
+
+    /// Calls for help with so many queued tasks, or one in the slot. It is urgent if they will wait
+    /// for longer than a wake-up takes.
+    fn call_for(&self, queued: usize) {
         let wait = self.pace.borrow().poll_nanos().saturating_mul(queued as u64);
-        self.core.call_for_help(wait > WAKE_COST_NANOS);
+        self.core.call_for_help(match queued {
+            0 => Need::Slot,
+            _ if wait > WAKE_COST_NANOS => Need::Urgent,
+            _ => Need::Backlog,
+        });
     }
 }

@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::Doorbell;
 use crate::driver::{Cqe, Driver, Sqe};
 use crate::id::ShardId;
@@ -28,6 +29,7 @@ mod defer;
 mod exit;
 mod idle;
 mod lead;
+mod mail;
 mod mailbox;
 mod outpost;
 mod pace;
@@ -36,7 +38,9 @@ mod post;
 mod quiet;
 mod seam;
 mod spin;
+mod spread;
 mod steal;
+mod watch;
 
 pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
 pub(crate) use outpost::Outpost;
@@ -47,14 +51,14 @@ use lead::Lead;
 use pace::Pace;
 use pack::Pack;
 use spin::Spin;
+use spread::Spread;
 use steal::Victims;
+use watch::Watch;
 
 /// Tasks taken from the LIFO slot in a row before the queue gets its turn.
 const LIFO_IN_A_ROW: u32 = 3;
 /// Every so many polls a task is taken from the injected end first.
 const INJECTED_EVERY: u32 = 31;
-/// Tasks sent from elsewhere and letters, of each, that are taken in one turn.
-const LETTERS_PER_TURN: usize = 256;
 /// A backlog that will wait longer than this is worth waking another shard for.
 const WAKE_COST_NANOS: u64 = 15_000;
 
@@ -78,6 +82,10 @@ pub(crate) struct Shard<A: Assembly> {
     desk: Desk,
     /// The instant that the wheel counts nanoseconds from.
     epoch: Instant,
+    /// The time when somebody last asked for the sake of a timer, if there were timers since.
+    looked: Cell<Option<Instant>>,
+    /// Shares of the lane that nobody needs just now.
+    lanes: RefCell<Vec<Arc<dyn Lane>>>,
     /// Receives that wait for a second look before they are armed.
     deferred: RefCell<Deferred>,
     /// Entries that the submission queue had no room for, in order.
@@ -90,11 +98,15 @@ pub(crate) struct Shard<A: Assembly> {
     due: RefCell<Vec<Waker>>,
     victims: RefCell<Victims>,
     spin: RefCell<Spin>,
+    spread: RefCell<Spread>,
     lead: RefCell<Lead>,
     pack: RefCell<Pack>,
     pace: RefCell<Pace>,
+    watch: RefCell<Watch>,
     /// A task is being polled.
     polling: Cell<bool>,
+    /// A completion of the doorbell that could not arm itself again for want of room.
+    unheard: Cell<Option<Cqe>>,
     /// Fds that the ring was asked to close and has not closed yet.
     closing: Cell<usize>,
     /// Doorbells are queued that sleeping shards wait for.
@@ -138,6 +150,8 @@ impl<A: Assembly> Shard<A> {
             me,
             lane,
             epoch: driver.now(),
+            looked: Cell::new(None),
+            lanes: RefCell::default(),
             driver: RefCell::new(driver),
             doorbell: RefCell::new(doorbell),
             table: RefCell::new(Table::new(options.max_operations)),
@@ -153,10 +167,13 @@ impl<A: Assembly> Shard<A> {
             due: RefCell::new(Vec::new()),
             victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
+            spread: RefCell::new(Spread::new()),
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             pace: RefCell::new(Pace::new()),
+            watch: RefCell::new(Watch::default()),
             polling: Cell::new(false),
+            unheard: Cell::new(None),
             closing: Cell::new(0),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
@@ -186,13 +203,18 @@ impl<A: Assembly> Shard<A> {
                 }
                 shard.wind_down()
             };
-            catch_unwind(AssertUnwindSafe(turns)).unwrap_or_else(|panic| {
+            catch_unwind(AssertUnwindSafe(turns)).inspect_err(|_| {
                 // The part that panicked may do it again.
                 drop(catch_unwind(AssertUnwindSafe(|| shard.abandon())));
-                resume_unwind(panic)
             })
         });
-        ManuallyDrop::into_inner(shard).leave(finished)
+        match finished {
+            Ok(clean) => ManuallyDrop::into_inner(shard).leave(clean),
+            Err(panic) => {
+                shard.lose_operations();
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// One turn: timers, letters, messages, tasks, the ring; and sleep if there is nothing to do.
@@ -249,65 +271,24 @@ impl<A: Assembly> Shard<A> {
 
     fn fire_timers(&self) {
         if self.wheel.borrow().is_empty() {
+            self.looked.set(None);
             return;
         }
-        let now = self.nanos(self.now());
+        let now = self.now();
+        self.looked.set(Some(now));
+        let now = self.nanos(now);
         let mut due = self.due.take();
         self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
         self.public().counters.timers_fired.add(due.len() as u64);
-        due.drain(..).for_each(collect::wake);
+        due.drain(..).for_each(wake);
         self.due.replace(due);
-    }
-
-    /// Queues the tasks that were sent to this shard.
-    fn take_arrivals(&self) {
-        let mut arrived = self.arrived.borrow_mut();
-        if arrived.is_empty() {
-            *arrived = self.public().arrivals.take();
-            if arrived.is_empty() {
-                return;
-            }
-        }
-        let mut pinned = self.pinned.borrow_mut();
-        let before = pinned.len();
-        pinned.extend(arrived.by_ref().take(LETTERS_PER_TURN));
-        let count = pinned.len() - before;
-        self.public().counters.mail_received.add(count as u64);
-    }
-
-    fn read_letters(&self) {
-        if self.public().mailbox.is_empty() && self.inbox.borrow().is_empty() {
-            return;
-        }
-        let mut inbox = self.inbox.take();
-        self.public().mailbox.take(&mut inbox);
-        let count = inbox.len().min(LETTERS_PER_TURN);
-        if count > 0 {
-            self.public().counters.mail_received.add(count as u64);
-            for letter in inbox.drain(..count) {
-                self.open_letter(letter);
-            }
-        }
-        // A letter may have brought more into the inbox only through the mailbox, so it is ours.
-        self.inbox.replace(inbox);
-    }
-
-    fn open_letter(&self, letter: Letter) {
-        match letter {
-            Letter::Submit(charge) => self.submit_posted(charge),
-            Letter::Cancel(token) => self.cancel_here(token),
-            Letter::ClearTimer(key) => {
-                let waker = self.wheel.borrow_mut().remove(key);
-                collect::drop_waker(waker);
-            }
-        }
     }
 
     /// Runs tasks until there are none, or the budget of polls or of time is used up.
     fn run_tasks(&self) {
         let options = &self.core.options;
         let mut lap = self.pace.borrow().begin();
-        self.offer_backlog();
+        self.offer_backlog(1);
         while lap.polls() < options.poll_budget {
             let Some(runnable) = self.next_task() else { break };
             // Their targets sleep, and this poll may be long.
@@ -320,6 +301,8 @@ impl<A: Assembly> Shard<A> {
                 if self.driver.borrow().pending() {
                     self.flush_ring();
                     self.collect();
+                    // What was woken waits behind the next poll.
+                    self.offer_backlog(1);
                 }
                 if lap.elapsed(self.now()) > options.time_budget {
                     break;
@@ -366,8 +349,9 @@ impl<A: Assembly> Shard<A> {
         if lifo.load(Ordering::Relaxed).is_null() {
             return None;
         }
-        // Acquire pairs with the Release of whoever put it there, which is this thread.
-        runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::Acquire))
+        // Acquire pairs with the Release of whoever put it there, which is this thread. Release
+        // pairs with L3: who finds the slot empty sees what was queued before.
+        runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::AcqRel))
     }
 
     fn poll(&self, runnable: Runnable) {
@@ -381,10 +365,11 @@ impl<A: Assembly> Shard<A> {
         // our bug and ends the shard.
         let again = runnable.poll();
         self.polling.set(false);
-        public.poll_count.store(count.wrapping_add(2), Ordering::Relaxed);
         if let Some(runnable) = again {
             self.enqueue_last(runnable);
         }
+        // Release pairs with L3: who sees that the poll is over sees what it queued.
+        public.poll_count.store(count.wrapping_add(2), Ordering::Release);
     }
 
     /// Queues a task of this runtime that was woken on this thread.
@@ -404,12 +389,13 @@ impl<A: Assembly> Shard<A> {
             return;
         }
         let pointer = runnable.into_raw().as_ptr();
-        // AcqRel: a thief that takes the task out sees it whole; we see the one that was there.
-        let before = self.public().lifo.swap(pointer, Ordering::AcqRel);
+        // L1. SeqCst: a thief that takes the task out sees it whole; we see the one that was there;
+        // and it is before the look who sleeps (L2). On x86 no swap is cheaper.
+        let before = self.public().lifo.swap(pointer, Ordering::SeqCst);
         if let Some(before) = runnable_from(before) {
             self.queue.borrow_mut().push(before);
         }
-        self.offer_backlog();
+        self.offer_in_poll();
     }
 
     /// Queues a task that was polled here and woken meanwhile, behind all others. What waits with
@@ -423,27 +409,13 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Sends a task to the shard that it is pinned to, and wakes that if it sleeps.
-    fn send_home(&self, home: ShardId, runnable: Runnable) {
-        // One that comes back can run no more: dropping it resolves its handle.
-        if self.core.public(home).arrivals.push(runnable).is_ok() {
-            self.wake(home);
-        }
-    }
-
-    /// Leaves a letter at another shard, and wakes it if it sleeps.
-    fn send(&self, to: ShardId, letter: Letter) {
-        match self.core.public(to).mailbox.push(letter) {
-            Ok(()) => self.wake(to),
-            Err(letter) => outpost::refuse(letter),
-        }
-    }
-
     /// Flushes doorbells at once.
     fn send_bells(&self) {
         self.flush_ring();
         if self.driver.borrow().pending() {
             self.collect();
+            // A task is in hand, and what was woken waits behind its poll.
+            self.offer_backlog(0);
         }
     }
 

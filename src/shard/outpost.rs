@@ -1,19 +1,21 @@
 //! The way to one shard from any thread: it outlives the shard, and then says so.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
+use std::time::Instant;
 
 use crate::assembly::Assembly;
-use crate::doorbell::{Doorbell, Help, Post};
+use crate::contain::wake;
+use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Finished, Outcome};
 use crate::message::Hub;
 use crate::port::{self, Lane};
-use crate::primitive::Arc;
-use crate::queue::SharedQueue;
-use crate::shard::collect::wake;
+use crate::primitive::{Arc, pause};
+use crate::queue::{LocalQueue, SharedQueue, StealQueue, Stolen};
 use crate::shard::{Core, Letter};
 use crate::task::{Owner, Registry, Runnable, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
@@ -37,8 +39,7 @@ impl<A: Assembly> Outpost<A> {
 
     /// Gives the shard a stealable task, at the shared end of its queue.
     pub(crate) fn inject(&self, runnable: Runnable) {
-        self.core.public(self.shard).queue.inject(runnable);
-        self.core.wake_from_anywhere(self.shard);
+        self.core.inject(self.shard, runnable);
         self.core.call_help_for(self.shard);
     }
 
@@ -60,7 +61,59 @@ impl<A: Assembly> Outpost<A> {
     }
 }
 
+thread_local! {
+    /// The runtime whose closed queues this thread clears just now.
+    static CLEARING: Cell<Option<RuntimeId>> = const { Cell::new(None) };
+}
+
 impl<A: Assembly> Core<A> {
+    /// Leaves a stealable task at the shared end of a shard's queue, and wakes the shard if it
+    /// sleeps. If it is gone, the task ends here: nobody would look there any more.
+    pub(crate) fn inject(&self, shard: ShardId, runnable: Runnable) {
+        let public = self.public(shard);
+        // W1; W2 is in the wake.
+        public.queue.inject(runnable);
+        self.wake_from_anywhere(shard);
+        // E4
+        if public.gate.is_closed() {
+            self.clear_closed_queues();
+        }
+    }
+
+    /// Ends the tasks in the queues of shards that are gone. Their futures are dropped, which may
+    /// wake tasks that come to lie there in their turn; these end in the same loop.
+    #[cold]
+    fn clear_closed_queues(&self) {
+        struct Restore(Option<RuntimeId>);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CLEARING.set(self.0);
+            }
+        }
+        let me = self.runtime();
+        if CLEARING.get() == Some(me) {
+            return;
+        }
+        let _restore = Restore(CLEARING.replace(Some(me)));
+        let (mut thief, _) = A::Queue::pair::<Runnable>(&self.options.queue);
+        let mut found = true;
+        while found {
+            found = false;
+            for public in self.shards.iter().filter(|public| public.gate.is_closed()) {
+                loop {
+                    match thief.steal_from(&public.queue, 1) {
+                        Stolen::Took { first, .. } => {
+                            found = true;
+                            drop(first);
+                        }
+                        Stolen::Retry => pause(),
+                        Stolen::Empty => break,
+                    }
+                }
+            }
+        }
+    }
+
     /// After work was published to a shard, from a thread that may or may not be one: rings it if
     /// it sleeps.
     pub(crate) fn wake_from_anywhere(&self, target: ShardId) {
@@ -124,14 +177,15 @@ impl<A: Assembly> Core<A> {
     /// A stealable task was queued at a shard that is awake: if that shard does not get to it
     /// soon, somebody else should.
     pub(crate) fn call_help_for(&self, shard: ShardId) {
+        // The fence W2 of the wake that came before is a K2 for this look.
         if self.idle.any() && !self.idle.is_idle(shard) {
-            self.call_for_help(false);
+            self.call_for_help(Need::Backlog);
         }
     }
 
     /// Wakes one sleeping shard as a searcher, if none is searching.
-    pub(crate) fn call_for_help(&self, urgent: bool) {
-        if let Help::Claimed(helper) = self.idle.call_for_help(urgent) {
+    pub(crate) fn call_for_help(&self, need: Need) {
+        if let Help::Claimed(helper) = self.idle.call_for_help(need) {
             self.wake_from_anywhere(helper);
         }
     }
@@ -154,7 +208,7 @@ pub(super) fn refuse(letter: Letter) {
             }
         }
         // What they speak of ended with the shard.
-        Letter::Cancel(_) | Letter::ClearTimer(_) => {}
+        Letter::Cancel(_) | Letter::ResetTimer(..) | Letter::ClearTimer(_) => {}
     }
 }
 
@@ -201,6 +255,10 @@ impl<A: Assembly> Lane for Outpost<A> {
         self.post(home, Letter::Cancel(token));
     }
 
+    fn reset_timer(&self, home: ShardId, key: TimerKey, deadline: Instant) {
+        self.post(home, Letter::ResetTimer(key, deadline));
+    }
+
     fn clear_timer(&self, home: ShardId, key: TimerKey) {
         self.post(home, Letter::ClearTimer(key));
     }
@@ -232,3 +290,7 @@ impl<A: Assembly> fmt::Debug for Outpost<A> {
         f.debug_struct("Outpost").field("shard", &self.shard).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

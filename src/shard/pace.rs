@@ -26,6 +26,8 @@ pub(super) struct Lap {
     polls: u32,
     /// Polls between two looks.
     stride: u32,
+    /// Polls until the next look.
+    left: u32,
     is_timed: bool,
     /// When the clock was read first, and after how many polls.
     start: Option<(Instant, u32)>,
@@ -45,7 +47,8 @@ impl Pace {
     pub(super) fn begin(&self) -> Lap {
         let is_long = self.poll_nanos > LONG;
         let stride = if is_long { 1 } else { STRIDE };
-        Lap { polls: 0, stride, is_timed: is_long || self.untimed == 0, start: None }
+        let is_timed = is_long || self.untimed == 0;
+        Lap { polls: 0, stride, left: stride, is_timed, start: None }
     }
 
     /// The polls of a turn are over. Reads the clock if anything is to be learned.
@@ -79,8 +82,13 @@ impl Lap {
     }
 
     /// After a poll: whether it is time to look at the ring and the clock.
-    pub(super) fn is_look_due(&self) -> bool {
-        self.polls.is_multiple_of(self.stride)
+    pub(super) fn is_look_due(&mut self) -> bool {
+        self.left -= 1;
+        if self.left > 0 {
+            return false;
+        }
+        self.left = self.stride;
+        true
     }
 
     /// At a look: how long the lap has lasted, as far as it was timed.

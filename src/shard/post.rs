@@ -1,11 +1,12 @@
 //! Messages of a shard: taken each turn, and sent as completions where the doorbell carries them.
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::Doorbell;
 use crate::driver::{Class, Cqe};
 use crate::id::ShardId;
 use crate::message::Rider;
-use crate::shard::{Shard, collect};
+use crate::shard::Shard;
 
 impl<A: Assembly> Shard<A> {
     /// Takes messages, and wakes who waits for them.
@@ -13,13 +14,13 @@ impl<A: Assembly> Shard<A> {
     pub(super) fn take_messages(&self) {
         if self.desk.has_signal() {
             self.desk.send_owed(|target| self.wake(target));
-            self.desk.take(collect::wake);
+            self.desk.take(wake);
         }
     }
 
     /// Wakes who waits for a small count, because nothing else is to be done. Whether somebody was.
     pub(super) fn wake_counting(&self) -> bool {
-        self.desk.wake_counting(collect::wake)
+        self.desk.wake_counting(wake)
     }
 
     /// Sends a message as a completion. It goes out before the next poll, as doorbells do.

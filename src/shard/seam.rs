@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::contain::wake;
 use crate::doorbell::{Doorbell, Post};
 use crate::driver::{Class, Driver, Sqe, Token};
 use crate::id::ShardId;
@@ -13,17 +14,16 @@ use crate::inflight::Charge;
 use crate::message::{Desk, Rider};
 use crate::port::{Lane, Port, SubmitError, TimersFull};
 use crate::primitive::Arc;
-use crate::shard::{Letter, Shard, collect};
+use crate::shard::{Letter, Shard};
 use crate::task::{LocalScheduler, Registry, Runnable, RuntimeId};
 use crate::timer::{Full, TimerKey};
+
+/// Shares of the lane that are kept for timers to come.
+const LANES: usize = 64;
 
 impl<A: Assembly> LocalScheduler for Shard<A> {
     fn runtime(&self) -> RuntimeId {
         self.core.runtime()
-    }
-
-    fn shard(&self) -> ShardId {
-        self.me
     }
 
     fn registry(&self) -> Option<&Registry> {
@@ -51,6 +51,27 @@ impl<A: Assembly> Port for Shard<A> {
 
     fn now(&self) -> Instant {
         Shard::now(self)
+    }
+
+    fn look(&self) -> Instant {
+        let now = Shard::now(self);
+        self.looked.set(Some(now));
+        now
+    }
+
+    fn looked(&self) -> Option<Instant> {
+        self.looked.get()
+    }
+
+    fn share_lane(&self) -> Arc<dyn Lane> {
+        self.lanes.borrow_mut().pop().unwrap_or_else(|| Arc::clone(&self.lane))
+    }
+
+    fn keep_lane(&self, lane: Arc<dyn Lane>) {
+        let mut lanes = self.lanes.borrow_mut();
+        if lanes.len() < LANES {
+            lanes.push(lane);
+        }
     }
 
     fn consume_budget(&self) -> bool {
@@ -121,6 +142,15 @@ impl<A: Assembly> Port for Shard<A> {
         })
     }
 
+    fn reset_timer(&self, home: ShardId, key: TimerKey, deadline: Instant) -> bool {
+        if home == self.me {
+            let deadline = self.nanos(deadline);
+            return self.wheel.borrow_mut().reset(key, deadline);
+        }
+        self.send(home, Letter::ResetTimer(key, deadline));
+        true
+    }
+
     fn clear_timer(&self, home: ShardId, key: TimerKey) {
         if home == self.me {
             let waker = self.wheel.borrow_mut().remove(key);
@@ -169,7 +199,7 @@ impl<A: Assembly> Port for Shard<A> {
     }
 
     fn wake_task(&self, waker: Waker) {
-        collect::wake(waker);
+        wake(waker);
     }
 }
 

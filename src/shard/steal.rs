@@ -72,6 +72,17 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// What a shard that is about to sleep sees of the others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Others {
+    /// They have nothing that it could take, now or soon.
+    AreQuiet,
+    /// One is in a poll, or holds its next task back.
+    AreBusy,
+    /// There is work to take.
+    HaveBacklog,
+}
+
 impl<A: Assembly> Shard<A> {
     /// Takes work from another shard, to be run next. Whether there was any.
     pub(super) fn steal(&self) -> bool {
@@ -95,6 +106,29 @@ impl<A: Assembly> Shard<A> {
         others.any(|(index, public)| index != self.me.index() && public.queue.len_hint() > margin)
     }
 
+    /// The last look before a sleep (P3). The order of the loads is part of the proof: the slot and
+    /// the poll first, then the queue.
+    pub(super) fn look_at_others(&self) -> Others {
+        let margin = self.core.options.steal.locality_margin;
+        let mut answer = Others::AreQuiet;
+        for (index, public) in self.core.shards.iter().enumerate() {
+            if index == self.me.index() {
+                continue;
+            }
+            // L3. Acquire pairs with the exchanges of the slot and with the end of a poll: what
+            // the owner queued before is seen below.
+            let holds = !public.lifo.load(Ordering::Acquire).is_null();
+            let polls = public.poll_count.load(Ordering::Acquire) % 2 == 1;
+            if public.queue.len_hint() > margin {
+                return Others::HaveBacklog;
+            }
+            if holds || polls {
+                answer = Others::AreBusy;
+            }
+        }
+        answer
+    }
+
     /// Whether a shard that polls holds its next task back; if the poll turns out long, somebody
     /// should take that task.
     pub(super) fn others_hold_a_task(&self) -> bool {
@@ -104,11 +138,6 @@ impl<A: Assembly> Shard<A> {
                 && !public.lifo.load(Ordering::Relaxed).is_null()
                 && public.poll_count.load(Ordering::Relaxed) % 2 == 1
         })
-    }
-
-    /// Whether there is work elsewhere that one more searcher might take, now or soon.
-    pub(super) fn others_need_help(&self) -> bool {
-        self.others_have_backlog() || self.others_hold_a_task()
     }
 
     fn steal_queued(&self, victim: ShardId) -> Option<Runnable> {
@@ -152,7 +181,7 @@ impl<A: Assembly> Shard<A> {
         }
         let counters = &self.public().counters;
         counters.steal_attempts.add(1);
-        // Acquire pairs with the AcqRel of the owner's swap: the task is seen whole.
+        // Acquire pairs with the SeqCst of the owner's swap: the task is seen whole.
         let stolen = runnable_from(public.lifo.swap(std::ptr::null_mut(), Ordering::Acquire))?;
         counters.steal_success.add(1);
         counters.stolen.add(1);

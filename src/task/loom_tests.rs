@@ -20,9 +20,10 @@ use crate::id::ShardId;
 use crate::primitive::{Mutex, lock};
 
 mod arrivals;
+mod local;
 mod registry;
 
-const HERE: Home = Home { shard: ShardId::new(0), pinned: false, confined: false };
+const HERE: Home = Home { shard: ShardId::new(0), pinned: false, confined: false, local: false };
 
 /// A runtime whose queue anybody takes from.
 #[derive(Debug)]

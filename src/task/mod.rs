@@ -14,6 +14,7 @@ use crate::id::ShardId;
 use crate::primitive::Arc;
 
 mod arrivals;
+mod ids;
 mod join;
 mod list;
 mod raw;
@@ -57,9 +58,6 @@ pub(crate) unsafe trait Scheduler: std::fmt::Debug + Send + Sync {
 pub(crate) trait LocalScheduler {
     /// Which runtime the shard belongs to.
     fn runtime(&self) -> RuntimeId;
-
-    /// Which shard this is.
-    fn shard(&self) -> ShardId;
 
     /// The live tasks that were spawned through the shard, which becomes their owner: no other
     /// thread may be it at the same time.
@@ -111,6 +109,8 @@ pub(crate) struct Home {
     pub(crate) pinned: bool,
     /// Whether its future is not `Send`, so that it may not even be dropped elsewhere.
     pub(crate) confined: bool,
+    /// Whether its join handle stays on the thread of the shard as well.
+    pub(crate) local: bool,
 }
 
 /// A task to be queued and its handle, or why there is none, and the future back.
@@ -147,7 +147,7 @@ where
     F: Future + 'static,
     F::Output: Send + 'static,
 {
-    let home = Home { shard, pinned: true, confined: true };
+    let home = Home { shard, pinned: true, confined: true, local: false };
     // SAFETY:
     // - before its first poll the future holds `make` only, which is `Send`; that poll binds it.
     // - it is pinned and confined, and its output is `Send`.
@@ -174,12 +174,10 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let runtime = owner.scheduler().runtime();
-    let is_here = thread::with_here(|here| {
-        here.is_some_and(|here| here.runtime == runtime && here.scheduler().shard() == shard)
-    });
+    let registry = std::ptr::from_ref(owner.scheduler().registry());
+    let is_here = thread::with_here(|here| here.is_some_and(|here| here.owns(registry)));
     assert!(is_here, "a local task is spawned on the thread of its shard, which is not this one");
-    let home = Home { shard, pinned: true, confined: true };
+    let home = Home { shard, pinned: true, confined: true, local: true };
     // SAFETY:
     // - this is the thread of the shard, and the task is pinned and confined; it is bound below,
     //   before anybody else has it.
@@ -212,15 +210,20 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let wanted = std::ptr::from_ref(owner.scheduler().registry());
+    let registry = NonNull::from(owner.scheduler().registry());
     let kept = thread::with_here(|here| {
-        here.filter(|here| here.owns(wanted)).and_then(thread::Here::take_share)
+        let here = here.filter(|here| here.owns(registry.as_ptr()))?;
+        Some((here.take_share()?, here.runtime))
     });
-    let owner = kept.unwrap_or_else(|| owner.share());
-    let registry = NonNull::from(owner.registry());
+    let (owner, runtime) = kept.unwrap_or_else(|| {
+        let owner = owner.share();
+        let runtime = owner.runtime();
+        (owner, runtime)
+    });
     // SAFETY:
-    // - the registry is that of the scheduler.
-    let task = unsafe { raw::allocate(owner, registry, home, future) };
+    // - registry and runtime are those of the scheduler: it returns the same ones each time, and
+    //   the shares that a thread keeps are of the scheduler whose registry it owns.
+    let task = unsafe { raw::allocate(owner, registry, runtime, home, future) };
     // SAFETY:
     // - the task keeps its scheduler, which keeps the registry.
     let entered = unsafe { registry.as_ref() };

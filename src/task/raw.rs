@@ -246,22 +246,23 @@ enum Stage<F: Future> {
 ///
 /// # Safety
 ///
-/// The registry is that of `owner`.
+/// The registry and the runtime are those of `owner`.
 pub(super) unsafe fn allocate<F: Future>(
     owner: Arc<dyn Scheduler>,
     registry: NonNull<Registry>,
+    runtime: RuntimeId,
     home: Home,
     future: F,
 ) -> NonNull<Header> {
     let meta = Meta {
         named: UnsafeCell::new((TaskId::new(0), Place::Shared)),
         home,
-        runtime: owner.runtime(),
+        runtime,
         registry,
         owner,
     };
     let header = Header {
-        state: State::new(),
+        state: if home.local { State::new_private() } else { State::new() },
         next: AtomicPtr::new(std::ptr::null_mut()),
         vtable: const {
             &Vtable {

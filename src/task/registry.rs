@@ -34,27 +34,20 @@
 //!   registry is closed it only falls, and 0 means that all are gone.
 
 use std::fmt;
-use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
-use crate::id::TaskId;
 use crate::primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock};
+use crate::task::ids::Ids;
 use crate::task::list::{List, Place};
 use crate::task::raw::Header;
 use crate::task::state::Left;
 use crate::task::thread::with_here;
 use crate::task::waker::{abort, free, release_reference};
 
-/// Identities are handed to registries in blocks of this many, so that spawning shares no counter.
-const ID_BLOCK: u64 = 1 << 12;
 /// The owner keeps no place of a limit below this.
 const FINE: usize = 1 << 10;
 /// The owner takes at most so many places at a time.
 const FEW: usize = 32;
-
-/// The first identity of the next block. Not part of any model.
-static NEXT_BLOCK: StdAtomicU64 = StdAtomicU64::new(1);
 
 /// Why a task was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -223,6 +216,10 @@ impl Registry {
             // SAFETY:
             // - this is the owner's thread, and nothing of it is lent.
             unsafe { self.with_own(|own| self.unlink_ended(own)) };
+            // The next owner may be another thread, while handles of tasks stay on this one.
+            // SAFETY:
+            // - as above.
+            unsafe { self.with_own(|own| own.list.for_each(share)) };
             // Release pairs with `own`, and by way of the exchange below with `hand_over`. A swap,
             // so that it has its place among those of `own`.
             self.owned.swap(false, Ordering::Release);
@@ -454,6 +451,13 @@ impl Registry {
     }
 }
 
+/// Lets other threads reach the word of a task of the own list.
+fn share(task: NonNull<Header>) {
+    // SAFETY:
+    // - the task is listed, which keeps it.
+    unsafe { task.as_ref() }.state.share();
+}
+
 /// A task of a list that is lent or locked, with a reference of the caller's.
 fn retained(task: NonNull<Header>) -> NonNull<Header> {
     // SAFETY:
@@ -476,24 +480,5 @@ impl fmt::Debug for Registry {
             .field("limit", &self.limit)
             .field("live", &self.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// The rest of a block of identities.
-struct Ids(Range<u64>);
-
-impl Ids {
-    fn new() -> Self {
-        Self(0..0)
-    }
-
-    fn next(&mut self) -> TaskId {
-        if self.0.is_empty() {
-            let first = NEXT_BLOCK.fetch_add(ID_BLOCK, StdOrdering::Relaxed);
-            self.0 = first..first + ID_BLOCK;
-        }
-        let id = self.0.start;
-        self.0.start += 1;
-        TaskId::new(id)
     }
 }

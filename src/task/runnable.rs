@@ -6,6 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 use std::task::{Context, Waker};
 
+use crate::contain::wake;
 use crate::primitive::Arc;
 use crate::task::raw::{Cause, Header, Meta};
 use crate::task::registry::Leave;
@@ -116,6 +117,7 @@ impl Runnable {
         //   asked above. A task that is not complete has its future.
         let is_ready = unsafe { (header.vtable.poll)(task, &mut Context::from_waker(&waker)) };
         let woken = polling.leave();
+        header.state.polled();
         if is_ready {
             // SAFETY:
             // - the `Runnable` is not used any more and not dropped; the output is in its place.
@@ -235,7 +237,7 @@ unsafe fn complete(task: NonNull<Header>) {
     // - the task is complete and its place in the list was not given up.
     unsafe { give_up_place(task, leave) };
     if let Some(waker) = waker {
-        waker.wake();
+        wake(waker);
     }
 }
 
@@ -264,7 +266,7 @@ unsafe fn complete_leaked(task: NonNull<Header>) {
     // - as in `complete`.
     unsafe { give_up_place(task, leave) };
     if let Some(waker) = waker {
-        waker.wake();
+        wake(waker);
     }
 }
 

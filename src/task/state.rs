@@ -20,6 +20,7 @@
 //! | [`wake`](State::wake) | `HELD` | `HELD`, `NOTIFIED` | any |
 //! | [`abort`](State::abort) | as `wake`, and `ABORTED` | | any |
 //! | [`start`](State::start) | `HELD`, perhaps `NOTIFIED` | `HELD` | holder of the `Runnable` |
+//! | [`polled`](State::polled) | `LOCAL`, no reference | not `SHARED` | holder of the `Runnable` |
 //! | none: it woke itself | `HELD` | `HELD` | holder of the `Runnable` |
 //! | [`rest`](State::rest) | `HELD`, not `NOTIFIED` | not `HELD` | holder of the `Runnable` |
 //! | [`complete`](State::complete) | `HELD` | `HELD`, `COMPLETE` | holder of the `Runnable` |
@@ -56,6 +57,14 @@
 //! - **The waker slot** is the handle's while `JOIN_WAKER` is clear. `wait` hands it to whoever
 //!   completes (release), `unwait` takes it back (acquire) and fails after `complete`. Both are
 //!   compare-and-swaps on a word that says `COMPLETE` or not, so exactly one of them owns the slot.
+//! - **A private word.** A task whose join handle stays on the thread of its shard
+//!   ([`Home::local`](crate::task::Home)) begins without `SHARED`. While that is clear there is no
+//!   reference and nobody is lent the waker of a poll, so all parts are on that thread, and only it
+//!   can reach the word: it changes it by a load and a store. That thread sets `SHARED` before it
+//!   lends the waker (`start`), when it makes a reference otherwise (`retain`), and before the list
+//!   of the shard's tasks may become another thread's (`share`). It clears it after a poll that
+//!   left no reference (`polled`): who was lent the waker is back by then, and the `Runnable` is
+//!   with the thread that has just polled.
 //! - **Memory.** A thread touches the task only while it holds a part of the table above. Whoever
 //!   removes a part releases; whoever finds none left acquires, then frees.
 
@@ -81,8 +90,12 @@ const LISTED: usize = 1 << 6;
 /// The future was bound to another thread and had to be leaked: there is no output. Set with
 /// `COMPLETE` or never.
 const LEAKED: usize = 1 << 7;
+/// The join handle stays on the thread of the shard. Set from the start or never.
+const LOCAL: usize = 1 << 8;
+/// Threads other than that of the shard may reach the word. Always set without `LOCAL`.
+const SHARED: usize = 1 << 9;
 /// One reference of a waker or an abort handle.
-const REFERENCE: usize = 1 << 8;
+const REFERENCE: usize = 1 << 10;
 /// All references together.
 const REFERENCES: usize = !(REFERENCE - 1);
 /// What keeps the memory.
@@ -187,7 +200,13 @@ impl Seen {
 impl State {
     /// A task that has its `Runnable`, its join handle and its place in a list.
     pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(HELD | JOIN | LISTED))
+        Self(AtomicUsize::new(HELD | JOIN | LISTED | SHARED))
+    }
+
+    /// As [`new`](Self::new), of a task whose join handle stays on the thread of its shard, and
+    /// which is bound to that thread.
+    pub(super) fn new_private() -> Self {
+        Self(AtomicUsize::new(HELD | JOIN | LISTED | LOCAL))
     }
 
     /// What the word says now.
@@ -249,15 +268,32 @@ impl State {
         let mut seen = self.0.load(Ordering::Relaxed);
         if seen & NOTIFIED != 0 {
             // AcqRel: the acquire pairs with `notify`: the poll sees what the wakers wrote.
-            seen = self.0.fetch_and(!NOTIFIED, Ordering::AcqRel);
+            seen = self.0.fetch_and(!NOTIFIED, Ordering::AcqRel) & !NOTIFIED;
+        }
+        if seen & SHARED == 0 {
+            self.0.store(seen | SHARED, Ordering::Relaxed);
         }
         if seen & ABORTED == 0 { Start::Poll } else { Start::End }
+    }
+
+    /// After a poll, by the holder of the `Runnable`.
+    #[inline]
+    pub(super) fn polled(&self) {
+        // Acquire pairs with the `release` of the last reference.
+        let now = self.0.load(Ordering::Acquire);
+        if now & LOCAL != 0 && now & REFERENCES == 0 {
+            self.0.store(now & !SHARED, Ordering::Relaxed);
+        }
     }
 
     /// After a poll that gave nothing, by the holder of the `Runnable`.
     #[inline]
     pub(super) fn rest(&self) -> Rest {
         let mut seen = self.0.load(Ordering::Relaxed);
+        if seen & (SHARED | NOTIFIED) == 0 {
+            self.0.store(seen & !HELD, Ordering::Relaxed);
+            return Rest::Resting;
+        }
         loop {
             if seen & NOTIFIED != 0 {
                 return Rest::Again;
@@ -307,6 +343,13 @@ impl State {
     }
 
     fn finish(&self, seen: Seen, next: usize) -> Result<(), Seen> {
+        if let Some(now) = self.private() {
+            if now != seen.0 {
+                return Err(Seen(now));
+            }
+            self.0.store(next, Ordering::Relaxed);
+            return Ok(());
+        }
         // AcqRel: the release pairs with `look`: the handle sees the output; the acquire pairs with
         // `wait`, whose waker is read next. Acquire on failure: as in `look`.
         let swap = self.0.compare_exchange(seen.0, next, Ordering::AcqRel, Ordering::Acquire);
@@ -319,9 +362,28 @@ impl State {
         self.remove(LISTED)
     }
 
+    /// What the word says, if no other thread can reach it.
+    #[inline]
+    fn private(&self) -> Option<usize> {
+        // Relaxed: this thread alone has ever changed it, or there is no answer.
+        let now = self.0.load(Ordering::Relaxed);
+        (now & SHARED == 0).then_some(now)
+    }
+
+    /// Other threads may reach the word from now on. By the thread that owns the registry.
+    pub(super) fn share(&self) {
+        if let Some(now) = self.private() {
+            self.0.store(now | SHARED, Ordering::Relaxed);
+        }
+    }
+
     /// One more waker or abort handle, made from a part that is there.
     #[inline]
     pub(super) fn retain(&self) {
+        if let Some(now) = self.private() {
+            self.0.store((now + REFERENCE) | SHARED, Ordering::Relaxed);
+            return;
+        }
         // Relaxed: who makes it has one already, and hands it on by other means.
         let before = self.0.fetch_add(REFERENCE, Ordering::Relaxed);
         if before > usize::MAX / 2 {
@@ -337,6 +399,10 @@ impl State {
     }
 
     fn remove(&self, part: usize) -> Left {
+        if let Some(now) = self.private() {
+            self.0.store(now - part, Ordering::Relaxed);
+            return if now & PARTS == part { Left::Nobody } else { Left::Others };
+        }
         // AcqRel: the release pairs with the acquire of the last one, who frees.
         let before = self.0.fetch_sub(part, Ordering::AcqRel);
         if before & PARTS == part { Left::Nobody } else { Left::Others }
@@ -345,6 +411,10 @@ impl State {
     /// Hands the filled waker slot to whoever completes. By the join handle.
     #[inline]
     pub(super) fn wait(&self) -> Joining {
+        if let Some(now) = self.private() {
+            self.0.store(now | JOIN_WAKER, Ordering::Relaxed);
+            return if now & COMPLETE == 0 { Joining::Done } else { Joining::Complete };
+        }
         // AcqRel: the release pairs with `finish`, which reads the slot; the acquire pairs with
         // it if it was first, for the output.
         let before = self.0.fetch_or(JOIN_WAKER, Ordering::AcqRel);

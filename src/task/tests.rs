@@ -75,7 +75,7 @@ impl Toy {
 }
 
 const ME: ShardId = ShardId::new(0);
-const HERE: Home = Home { shard: ME, pinned: false, confined: false };
+const HERE: Home = Home { shard: ME, pinned: false, confined: false, local: false };
 
 // SAFETY:
 // - 1: the registry lies in the toy, which is in an `Arc` before it spawns.
@@ -313,23 +313,23 @@ fn a_handle_is_not_polled_after_it_was_ready() {
 
 /// A shard that notes how it was given tasks.
 struct Shard {
-    runtime: RuntimeId,
+    toy: Arc<Toy>,
     given: RefCell<Vec<Runnable>>,
 }
 
 impl Shard {
-    fn of(toy: &Toy) -> Self {
-        Self { runtime: toy.runtime(), given: RefCell::default() }
+    fn of(toy: &Arc<Toy>) -> Self {
+        Self { toy: Arc::clone(toy), given: RefCell::default() }
     }
 }
 
 impl LocalScheduler for Shard {
     fn runtime(&self) -> RuntimeId {
-        self.runtime
+        self.toy.runtime()
     }
 
-    fn shard(&self) -> ShardId {
-        ME
+    fn registry(&self) -> Option<&Registry> {
+        Some(&self.toy.registry)
     }
 
     fn schedule(&self, runnable: Runnable) {

@@ -1,6 +1,5 @@
 //! The timers of threads that are no shards: one helper thread for the process.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 // Not from `crate::primitive`: the state is process-wide and made at compile time, which loom's
 // locks cannot be; a lock and its condition variable are all there is to check.
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,6 +7,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::contain::wake;
 use crate::cpu;
 use crate::timer::{TimerKey, Wheel};
 
@@ -42,15 +42,15 @@ pub(super) fn set(deadline: Instant, waker: Waker) -> Result<TimerKey, NoHelper>
     }
 }
 
-/// Moves a timer; `false` if it has fired.
-pub(super) fn reset(key: TimerKey, deadline: Instant, waker: &Waker) -> bool {
+/// Moves a timer, and has it wake this waker if one is given; `false` if it has fired.
+pub(super) fn reset(key: TimerKey, deadline: Instant, waker: Option<&Waker>) -> bool {
     // Cloned and dropped while nothing is locked: a waker may be anybody's code.
-    let waker = waker.clone();
+    let waker = waker.cloned();
     let mut state = lock();
     let Some(clockwork) = &mut state.clockwork else { return false };
     let at = clockwork.nanos(deadline);
     let Some(stored) = clockwork.wheel.get_mut(key) else { return false };
-    let replaced = std::mem::replace(stored, waker);
+    let replaced = waker.map(|waker| std::mem::replace(stored, waker));
     let is_set = clockwork.wheel.reset(key, at);
     // Timers exist, so the helper runs: it leaves only when there are none.
     rouse(&state, at);
@@ -151,11 +151,4 @@ fn help() {
         }
     }
     state.running = false;
-}
-
-/// Wakes a task. What a foreign waker panics with is reported by the panic hook and ends there: the
-/// timers of all others go on.
-fn wake(waker: Waker) {
-    // The result says whether it panicked, and nobody is there to be told.
-    drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }

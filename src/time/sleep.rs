@@ -11,6 +11,10 @@ use crate::primitive::Arc;
 use crate::time::{after, now, off_shard};
 use crate::timer::TimerKey;
 
+/// A deadline that is further than this from the shard's last look at its timers is not compared
+/// with the clock when it is set: it is due in a later turn, or fires in the next one.
+const FAR: Duration = Duration::from_millis(1);
+
 /// Waits for `duration` from now. One that reaches beyond what the clock can show waits for thirty
 /// years.
 ///
@@ -63,8 +67,23 @@ pub struct Sleep {
 }
 
 struct Timer {
-    waker: Waker,
+    /// Who is woken. Who keeps the timer keeps the waker.
+    woken: WakerId,
     place: Place,
+}
+
+/// Tells wakers apart, as [`Waker::will_wake`] does, without one. Means something while the waker
+/// is kept elsewhere, because its address may be another's afterwards.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    fn of(waker: &Waker) -> Self {
+        Self { data: waker.data().addr(), vtable: std::ptr::from_ref(waker.vtable()).addr() }
+    }
 }
 
 /// Who keeps the timer.
@@ -90,15 +109,15 @@ impl Sleep {
 
     /// Gives it another deadline, sooner or later, whether it was ready or not.
     ///
-    /// If it was polled, the task that polled it last is woken at the new deadline instead of the
-    /// old one; it need not be polled again for that.
+    /// If it was polled and its time had not come, the task that polled it last is woken at the new
+    /// deadline instead of the old one; it need not be polled again for that.
     pub fn reset(&mut self, deadline: Instant) {
-        let before = std::mem::replace(&mut self.deadline, deadline);
-        if let Some(timer) = self.timer.take()
-            && before != deadline
+        self.deadline = deadline;
+        if let Some(timer) = &self.timer
+            && !port::with(|port| timer.place.reset(port, deadline))
         {
-            let Timer { waker, place } = timer;
-            self.timer = Some(port::with(|port| set(port, deadline, waker, Some((before, place)))));
+            // It has fired, and its task was woken to poll it.
+            self.timer = None;
         }
     }
 
@@ -109,26 +128,53 @@ impl Sleep {
     }
 
     fn poll_on(&mut self, port: Option<&dyn Port>, waker: &Waker) -> Poll<()> {
-        let now = port.map_or_else(Instant::now, Port::now);
-        if now >= self.deadline {
-            if let Some(timer) = self.timer.take() {
-                clear(port, self.deadline, timer.place);
+        if self.timer.is_some() || !self.is_far(port) {
+            let now = port.map_or_else(Instant::now, Port::look);
+            if now >= self.deadline {
+                if let Some(timer) = self.timer.take() {
+                    clear(port, self.deadline, timer.place);
+                }
+                return Poll::Ready(());
             }
-            return Poll::Ready(());
         }
+        let woken = WakerId::of(waker);
         if let Some(timer) = &self.timer
-            && timer.waker.will_wake(waker)
+            && timer.woken == woken
             && timer.place.is_best_for(port)
         {
+            // Its time has not come, so it has not fired, and the waker is the same one.
             return Poll::Pending;
         }
-        let before = self.timer.take().map(|timer| (self.deadline, timer.place));
-        self.timer = Some(set(port, self.deadline, waker.clone(), before));
+        let before = self.timer.take().map(|timer| timer.place);
+        let place = set(port, self.deadline, waker, before);
+        self.timer = Some(Timer { woken, place });
         Poll::Pending
+    }
+
+    /// Whether the deadline is so far away that a shard which looks at its timers every turn will
+    /// be there in time, without a look at the clock now.
+    fn is_far(&self, port: Option<&dyn Port>) -> bool {
+        let looked = port.and_then(Port::looked);
+        looked.is_some_and(|looked| self.deadline.saturating_duration_since(looked) > FAR)
     }
 }
 
 impl Place {
+    /// Moves the timer. `false` if it has surely fired.
+    fn reset(&self, port: Option<&dyn Port>, deadline: Instant) -> bool {
+        match (self, port) {
+            (Self::Shard { lane, key }, Some(port)) if port.runtime() == lane.runtime() => {
+                port.reset_timer(lane.shard(), *key, deadline)
+            }
+            (Self::Shard { lane, key }, _) => {
+                lane.reset_timer(lane.shard(), *key, deadline);
+                true
+            }
+            (Self::OffShard(key), _) => off_shard::reset(*key, deadline, None),
+            (Self::Nowhere, _) => true,
+        }
+    }
+
     /// Whether a timer that is polled here is kept where a new one would be.
     fn is_best_for(&self, port: Option<&dyn Port>) -> bool {
         match (self, port) {
@@ -143,42 +189,37 @@ fn is_home(port: &dyn Port, lane: &Arc<dyn Lane>) -> bool {
     port.shard() == lane.shard() && port.runtime() == lane.runtime()
 }
 
-/// Sets a timer in the best place; in the stead of that in `place`, for the deadline there.
-fn set(
-    port: Option<&dyn Port>,
-    deadline: Instant,
-    waker: Waker,
-    place: Option<(Instant, Place)>,
-) -> Timer {
+/// Sets a timer in the best place, in the stead of that in `place`.
+fn set(port: Option<&dyn Port>, deadline: Instant, waker: &Waker, before: Option<Place>) -> Place {
     if let Some(port) = port {
-        let key = match &place {
-            Some((_, Place::Shard { lane, key })) if is_home(port, lane) => Some(*key),
+        let key = match &before {
+            Some(Place::Shard { lane, key }) if is_home(port, lane) => Some(*key),
             _ => None,
         };
-        if let Ok(key_now) = port.set_timer(deadline, &waker, key) {
+        if let Ok(key_now) = port.set_timer(deadline, waker, key) {
             // What was elsewhere is removed; what was here was moved.
-            let lane = match place {
-                Some((_, Place::Shard { lane, .. })) if key.is_some() => lane,
+            let lane = match before {
+                Some(Place::Shard { lane, .. }) if key.is_some() => lane,
                 other => {
-                    if let Some((deadline, place)) = other {
+                    if let Some(place) = other {
                         clear(Some(port), deadline, place);
                     }
-                    Arc::clone(port.lane())
+                    port.share_lane()
                 }
             };
-            return Timer { waker, place: Place::Shard { lane, key: key_now } };
+            return Place::Shard { lane, key: key_now };
         }
     }
     // Away from shards, or the shard holds as many timers as it may.
-    if let Some((_, Place::OffShard(key))) = place
-        && off_shard::reset(key, deadline, &waker)
+    if let Some(Place::OffShard(key)) = before
+        && off_shard::reset(key, deadline, Some(waker))
     {
-        return Timer { waker, place: Place::OffShard(key) };
+        return Place::OffShard(key);
     }
-    if let Some((deadline, place)) = place {
+    if let Some(place) = before {
         clear(port, deadline, place);
     }
-    let place = match off_shard::set(deadline, waker.clone()) {
+    match off_shard::set(deadline, waker.clone()) {
         Ok(key) => Place::OffShard(key),
         Err(off_shard::NoHelper) => {
             // The process can start no thread: the task looks at the clock again and again.
@@ -186,15 +227,17 @@ fn set(
             waker.wake_by_ref();
             Place::Nowhere
         }
-    };
-    Timer { waker, place }
+    }
 }
 
 /// Removes the timer for `deadline`.
 fn clear(port: Option<&dyn Port>, deadline: Instant, place: Place) {
     match place {
         Place::Shard { lane, key } => match port {
-            Some(port) if is_home(port, &lane) => port.clear_timer(lane.shard(), key),
+            Some(port) if is_home(port, &lane) => {
+                port.clear_timer(port.shard(), key);
+                port.keep_lane(lane);
+            }
             // One that is due on another shard fires there by itself about now; that costs less
             // than a letter.
             _ if now() >= deadline => {}

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use spargio::{JoinError, ShardCtx, ShardId};
@@ -32,6 +32,7 @@ for_each_assembly! {
     a_local_task_is_made_on_its_shard,
     a_confined_future_is_dropped_on_its_shard_however_it_ends,
     a_handle_that_is_dropped_midway_loses_nothing,
+    a_waker_that_panics_costs_nobody_else_anything,
 }
 
 fn an_aborted_task_that_never_ran_is_never_polled<M: Make>(watch: &Watch) {
@@ -386,4 +387,27 @@ fn a_handle_that_is_dropped_midway_loses_nothing<M: Make>(watch: &Watch) {
     });
     go.set();
     assert_eq!(elsewhere(task).unwrap(), "there");
+}
+
+fn a_waker_that_panics_costs_nobody_else_anything<M: Make>(watch: &Watch) {
+    struct Bad(AtomicUsize);
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a waker of somebody's");
+        }
+    }
+    let runtime = runtime::<M>(watch, 1);
+    let go = Event::default();
+    let waits = go.clone();
+    let mut task = runtime.spawn_on(0, async move { waits.wait().await }).unwrap();
+    let bad = Arc::new(Bad(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&bad));
+    assert!(Pin::new(&mut task).poll(&mut Context::from_waker(&waker)).is_pending());
+    go.set();
+    wait_until("it is woken", || bad.0.load(Ordering::SeqCst) == 1);
+    elsewhere(task).unwrap();
+    assert_eq!(elsewhere(runtime.spawn_on(0, async { 2 }).unwrap()).unwrap(), 2);
+    let report = runtime.shutdown_timeout(crate::support::SOON);
+    assert_eq!(report.shards_panicked, 0, "{report}");
 }

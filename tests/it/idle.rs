@@ -1,7 +1,10 @@
 //! Idleness: a runtime without work costs nothing, and is awake at once when there is some.
 
 use std::fs;
-use std::sync::mpsc;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +69,43 @@ fn the_default_costs_nothing_when_idle() {
 #[test]
 fn the_longest_spin_costs_nothing_when_idle() {
     watched(|watch| costs_nothing_when_idle(watch, Runtime::builder().spin(spargio::MAX_SPIN)));
+}
+
+/// Tasks that wake each other in turns, so that their shard always holds the next one back.
+fn hand_to_each_other(runtime: &Runtime) -> Arc<AtomicBool> {
+    let stop = Arc::<AtomicBool>::default();
+    let baton = Arc::<Mutex<[Option<Waker>; 2]>>::default();
+    for number in 0..2 {
+        let (stop, baton) = (Arc::clone(&stop), Arc::clone(&baton));
+        let turns = poll_fn(move |cx| {
+            let other = {
+                let mut wakers = baton.lock().unwrap();
+                wakers[number] = Some(cx.waker().clone());
+                wakers[1 - number].take()
+            };
+            other.into_iter().for_each(Waker::wake);
+            if stop.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        drop(runtime.handle().spawn_stealable_on(0, turns).unwrap());
+    }
+    stop
+}
+
+#[test]
+fn a_sleeper_looks_less_and_less_often_at_a_shard_that_gets_on() {
+    watched(|watch| {
+        let runtime = watch.build(Runtime::builder().shards(2).spin(Duration::ZERO));
+        let stop = hand_to_each_other(&runtime);
+        let stats = || runtime.stats_snapshot().total();
+        wait_until("they hand to each other", || stats().lifo_polls > 10_000);
+        let (before, began) = (stats().parks, Instant::now());
+        thread::sleep(Duration::from_secs(1));
+        let (parks, took) = (stats().parks - before, began.elapsed());
+        eprintln!("STATS {}", runtime.stats_snapshot());
+        stop.store(true, Ordering::Relaxed);
+        let steady = took.as_micros() / 400;
+        assert!(u128::from(parks) < steady / 4, "{parks} sleeps in {took:?}");
+    });
 }
 
 #[test]

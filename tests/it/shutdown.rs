@@ -198,7 +198,7 @@ fn a_stuck_shard_does_not_hold_up_the_end<M: Make>(watch: &Watch) {
     let took = began.elapsed();
     assert!(took >= Duration::from_millis(200), "{took:?}");
     assert!(took < Duration::from_secs(5), "the deadline was 200 ms, it took {took:?}");
-    assert!(report.shards_stuck >= 1, "{report}");
+    assert_eq!(report.shards_stuck, 1, "the other merely waits: {report}");
     assert!(elsewhere(free).unwrap_err().is_canceled());
     drop(plug);
 }

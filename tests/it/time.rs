@@ -221,7 +221,7 @@ fn a_timer_dropped_on_another_shard_or_thread_is_removed() {
         }
     };
     let far = runtime.block_on(runtime.spawn_on(0, armed(Arc::clone(&bell))).unwrap()).unwrap();
-    assert_eq!(holders(&bell), 2, "the wheel and the sleep");
+    assert_eq!(holders(&bell), 1, "the wheel");
     drop(far);
     gone();
     let far = runtime.block_on(runtime.spawn_on(0, armed(Arc::clone(&bell))).unwrap()).unwrap();
@@ -232,6 +232,47 @@ fn a_timer_dropped_on_another_shard_or_thread_is_removed() {
     drop(runtime);
     drop(far);
     gone();
+}
+
+#[test]
+#[expect(clippy::async_yields_async, reason = "the sleep itself moves between shards")]
+fn a_sleep_reset_elsewhere_wakes_who_polled_it_last() {
+    let runtime = Runtime::builder().shards(2).build().unwrap();
+    let bell = Bell::new();
+    let armed = |bell: Arc<Bell>| async move {
+        let mut far = sleep(Duration::from_secs(3_600));
+        assert!(poll_with(&bell, &mut far).is_pending());
+        far
+    };
+    let rung = |far: &Sleep| {
+        let start = Instant::now();
+        while holders(&bell) > 0 {
+            assert!(start.elapsed() < Duration::from_secs(10), "the timer did not fire");
+            thread::yield_now();
+        }
+        assert!(far.is_elapsed());
+    };
+    // On a thread that is no shard.
+    let mut far = runtime.block_on(runtime.spawn_on(0, armed(Arc::clone(&bell))).unwrap()).unwrap();
+    far.reset(Instant::now() + Duration::from_millis(5));
+    rung(&far);
+    // On another shard.
+    let mut far = runtime.block_on(runtime.spawn_on(0, armed(Arc::clone(&bell))).unwrap()).unwrap();
+    let reset = async move {
+        far.reset(Instant::now() + Duration::from_millis(5));
+        far
+    };
+    let far = runtime.block_on(runtime.spawn_on(1, reset).unwrap()).unwrap();
+    rung(&far);
+    // Of a timer off shards, on a shard.
+    let mut far = sleep(Duration::from_secs(3_600));
+    assert!(poll_with(&bell, &mut far).is_pending());
+    let reset = async move {
+        far.reset(Instant::now() + Duration::from_millis(5));
+        far
+    };
+    let far = runtime.block_on(runtime.spawn_on(1, reset).unwrap()).unwrap();
+    rung(&far);
 }
 
 #[test]
@@ -269,6 +310,28 @@ fn a_sleep_that_moves_keeps_its_deadline() {
         assert!(start.elapsed() < Duration::from_secs(10), "a timer stayed behind");
         thread::yield_now();
     }
+}
+
+#[test]
+#[expect(clippy::async_yields_async, reason = "the sleep itself leaves the shard")]
+fn a_sleep_that_left_its_shard_is_woken_when_the_runtime_ends() {
+    let runtime = Runtime::builder().shards(1).build().unwrap();
+    let bell = Bell::new();
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let rings = Arc::clone(&bell);
+    let task = async move {
+        let mut sleep = sleep_until(deadline);
+        assert!(poll_with(&rings, &mut sleep).is_pending());
+        sleep
+    };
+    let mut sleep = runtime.block_on(runtime.spawn_on(0, task).unwrap()).unwrap();
+    drop(runtime);
+    // Nobody polls it before it is woken.
+    bell.await_rung(1);
+    while poll_with(&bell, &mut sleep).is_pending() {
+        bell.await_rung(bell.rung() + 1);
+    }
+    assert!(Instant::now() >= deadline);
 }
 
 #[test]

@@ -1,28 +1,53 @@
-//! Checks and chores of the spargio repository: `cargo xtask tidy`.
+//! Checks and chores of the spargio repository: `cargo xtask tidy`, `cargo xtask perf-guard`.
 
+mod perf_guard;
 mod tidy;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask tidy [ROOT]
+       cargo xtask perf-guard [--update] [--only NAME]
+       cargo xtask perf-guard --ratios [--only NAME]
 
-  tidy    check the layer rule, module docs, SAFETY comments, file lengths and a few habits
-          of this repository, or of another working tree of it";
+  tidy        check the layer rule, module docs, SAFETY comments, file lengths and a few habits
+              of this repository, or of another working tree of it
+  perf-guard  count the instructions of fixed kernels and compare them with the baseline; with
+              --update the counts become the baseline; with --only the kernels whose names
+              contain NAME
+    --ratios  measure the workloads beside tokio and compare the ratios with their limits";
 
 fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["tidy"] => run_tidy(
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root"),
-        ),
+        ["tidy"] => run_tidy(root),
         ["tidy", root] => run_tidy(Path::new(root)),
+        ["perf-guard", ref rest @ ..] => run_perf_guard(root, rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
         }
         _ => {
             eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_perf_guard(root: &Path, arguments: &[&str]) -> ExitCode {
+    let wish = match perf_guard::Wish::parse(arguments) {
+        Ok(wish) => wish,
+        Err(message) => {
+            eprintln!("perf-guard: {message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match perf_guard::run(root, &wish) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("perf-guard: {error}");
             ExitCode::from(2)
         }
     }

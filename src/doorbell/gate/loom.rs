@@ -242,3 +242,31 @@ fn loom_a_gate_closes_after_a_withdrawal_too() {
         assert_eq!(shard.gate.post(), Post::Awake, "a closed gate is never rung");
     });
 }
+
+/// E3 and E4: ends what lies in the queue, after a look that costs no shared write.
+fn clear(shard: &Shard) -> usize {
+    if shard.published.load(Ordering::Relaxed) == 0 {
+        return 0;
+    }
+    shard.published.swap(0, Ordering::Relaxed)
+}
+
+#[test]
+fn loom_what_is_queued_at_a_shard_that_goes_is_ended_once() {
+    loom::model(|| {
+        let shard = Shard::new();
+        shard.set_doorbell(true);
+        let inject = |foreign: bool| {
+            let shard = Arc::clone(&shard);
+            thread::spawn(move || {
+                let _ = if foreign { shard.wake_foreign() } else { shard.wake() }; // It is awake.
+                if shard.gate.is_closed() { clear(&shard) } else { 0 }
+            })
+        };
+        let senders = [inject(true), inject(false)];
+        shard.gate.close();
+        let own = clear(&shard);
+        let others: usize = senders.map(|sender| sender.join().unwrap()).into_iter().sum();
+        assert_eq!(own + others, 2, "one that nobody ended is left");
+    });
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use loom::sync::Notify;
 use loom::thread;
 
-use super::{Help, Idle};
+use super::{Help, Idle, Need};
 use crate::doorbell::{Gate, Post};
 use crate::id::ShardId;
 use crate::primitive::{Arc, AtomicUsize, Ordering};
@@ -39,14 +39,14 @@ impl Runtime {
     }
 
     /// K1 to K5: pushes a task that shard 0 will not run itself.
-    fn kick(&self, urgent: bool) -> Help {
+    fn kick(&self, need: Need) -> Help {
         // K1
         self.backlog.fetch_add(1, Ordering::Relaxed);
-        self.call_for_help(urgent)
+        self.call_for_help(need)
     }
 
-    fn call_for_help(&self, urgent: bool) -> Help {
-        let help = self.idle.call_for_help(urgent);
+    fn call_for_help(&self, need: Need) -> Help {
+        let help = self.idle.call_for_help(need);
         if let Help::Claimed(helper) = help {
             self.claims.fetch_add(1, StdOrdering::Relaxed);
             // K5
@@ -86,7 +86,7 @@ impl Runtime {
     /// Ends a search, and passes the duty on if work was found: Q1 to Q3.
     fn end_search(&self, found: bool) {
         if self.idle.end_search() && found && self.has_backlog() {
-            let _ = self.call_for_help(true); // The claims are counted inside.
+            let _ = self.call_for_help(Need::Urgent); // The claims are counted inside.
         }
     }
 
@@ -143,7 +143,7 @@ fn loom_no_backlog_is_left_while_a_shard_sleeps() {
         let runtime = Runtime::new();
         let parker = Arc::clone(&runtime);
         let parker = thread::spawn(move || parker.find_one_task(1));
-        let _ = runtime.kick(true);
+        let _ = runtime.kick(Need::Urgent);
         parker.join().unwrap();
         assert_eq!(runtime.idle.searchers(), 0);
     });
@@ -160,7 +160,7 @@ fn loom_a_backlog_meets_a_parker_that_does_not_search_first() {
                 parker.find_one_task(1);
             }
         });
-        let _ = runtime.kick(true);
+        let _ = runtime.kick(Need::Urgent);
         parker.join().unwrap();
         assert_eq!(runtime.idle.searchers(), 0);
     });
@@ -174,8 +174,8 @@ fn loom_one_call_after_the_other_brings_two_helpers() {
             let runtime = Arc::clone(&runtime);
             thread::spawn(move || runtime.find_one_task(me))
         });
-        let _ = runtime.kick(true);
-        let _ = runtime.kick(true);
+        let _ = runtime.kick(Need::Urgent);
+        let _ = runtime.kick(Need::Urgent);
         let _ = parkers.map(|parker| parker.join().unwrap());
         assert!(!runtime.has_backlog());
         assert_eq!(runtime.idle.searchers(), 0);
@@ -191,7 +191,7 @@ fn loom_the_last_searcher_that_found_work_passes_the_duty_on() {
         runtime.idle.begin_search();
         let searcher = Arc::clone(&runtime);
         let searcher = thread::spawn(move || searcher.end_search(true));
-        let _ = runtime.kick(true);
+        let _ = runtime.kick(Need::Urgent);
         searcher.join().unwrap();
         // The task is nobody's as long as shard 2 is not woken.
         assert_eq!(runtime.claims.load(StdOrdering::Relaxed), 1);
@@ -215,9 +215,9 @@ fn loom_a_call_that_found_nobody_does_not_hide_another() {
         let parker = thread::spawn(move || parker.find_one_task(2));
         let kicker = Arc::clone(&runtime);
         let kicker = thread::spawn(move || {
-            let _ = kicker.kick(true);
+            let _ = kicker.kick(Need::Urgent);
         });
-        let _ = runtime.kick(true);
+        let _ = runtime.kick(Need::Urgent);
         kicker.join().unwrap();
         waking.join().unwrap();
         parker.join().unwrap();
@@ -232,8 +232,8 @@ fn loom_two_calls_at_once_wake_one_searcher() {
         runtime.announce(1);
         runtime.announce(2);
         let kicker = Arc::clone(&runtime);
-        let kicker = thread::spawn(move || kicker.kick(true));
-        let here = runtime.kick(true);
+        let kicker = thread::spawn(move || kicker.kick(Need::Urgent));
+        let here = runtime.kick(Need::Urgent);
         let there = kicker.join().unwrap();
         let claimed = [here, there].into_iter().filter(|&help| help != Help::NotNeeded).count();
         assert_eq!(claimed, 1);
@@ -260,7 +260,7 @@ fn loom_who_is_claimed_is_rung() {
                 }
             })
         };
-        let help = runtime.kick(true);
+        let help = runtime.kick(Need::Urgent);
         // The owner runs the task itself before the helper comes.
         assert!(runtime.take());
         if help == Help::NotNeeded {
@@ -279,7 +279,7 @@ fn loom_who_was_claimed_sees_the_backlog() {
         runtime.announce(1);
         let kicker = Arc::clone(&runtime);
         let kicker = thread::spawn(move || {
-            let _ = kicker.kick(true);
+            let _ = kicker.kick(Need::Urgent);
         });
         if runtime.withdraw(1) {
             assert!(runtime.has_backlog(), "the search would miss what it was called for");
@@ -294,15 +294,15 @@ fn loom_a_sentinel_that_resigns_looks_once_more() {
         let runtime = Runtime::new();
         // Shard 2 sleeps for good; shard 1, the sentinel, has found work elsewhere and will run it.
         runtime.announce(2);
-        assert!(runtime.idle.become_sentinel());
+        assert!(runtime.idle.become_sentinel(true));
         let sentinel = Arc::clone(&runtime);
         let sentinel = thread::spawn(move || {
             let _ = sentinel.idle.resign_sentinel();
             if sentinel.has_backlog() {
-                let _ = sentinel.call_for_help(true);
+                let _ = sentinel.call_for_help(Need::Urgent);
             }
         });
-        let _ = runtime.kick(false);
+        let _ = runtime.kick(Need::Backlog);
         sentinel.join().unwrap();
         assert_eq!(runtime.claims.load(StdOrdering::Relaxed), 1);
     });
@@ -312,24 +312,24 @@ fn loom_a_sentinel_that_resigns_looks_once_more() {
 fn loom_a_sentinel_stays_while_it_is_wanted_and_misses_nothing_when_it_goes() {
     loom::model(|| {
         let runtime = Runtime::new();
-        assert!(runtime.idle.become_sentinel());
+        assert!(runtime.idle.become_sentinel(true));
         let sentinel = Arc::clone(&runtime);
         let sentinel = thread::spawn(move || {
             // Each time round its short sleep is over.
             loop {
-                let wanted = sentinel.idle.resign_sentinel();
+                let wanted = sentinel.idle.resign_sentinel().is_some();
                 if sentinel.take() {
                     return;
                 }
                 if !wanted {
                     break;
                 }
-                assert!(sentinel.idle.become_sentinel());
+                assert!(sentinel.idle.become_sentinel(true));
                 thread::yield_now();
             }
             sentinel.find_one_task(1);
         });
-        let _ = runtime.kick(false);
+        let _ = runtime.kick(Need::Backlog);
         sentinel.join().unwrap();
         assert!(!runtime.has_backlog());
     });

@@ -1,6 +1,6 @@
 //! Who is claimed, who searches, and who watches, one by one.
 
-use super::{Help, Idle};
+use super::{Help, Idle, Need};
 use crate::id::ShardId;
 
 fn shard(number: u16) -> ShardId {
@@ -11,7 +11,7 @@ fn shard(number: u16) -> ShardId {
 fn nobody_is_called_while_all_are_awake() {
     let idle = Idle::new(4);
     assert!(!idle.any());
-    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::NotNeeded);
     assert_eq!(idle.searchers(), 0);
 }
 
@@ -22,12 +22,12 @@ fn the_lowest_sleeper_is_called_first() {
         idle.announce(shard(number));
     }
     for number in [3, 5, 6] {
-        assert_eq!(idle.call_for_help(true), Help::Claimed(shard(number)));
+        assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(shard(number)));
         assert_eq!(idle.searchers(), 1);
         assert!(idle.withdraw(shard(number)), "it was claimed");
         assert!(idle.end_search(), "it was the last searcher");
     }
-    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::NotNeeded);
 }
 
 #[test]
@@ -35,12 +35,16 @@ fn one_searcher_is_enough() {
     let idle = Idle::new(4);
     idle.announce(shard(1));
     idle.announce(shard(2));
-    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(1)));
-    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(shard(1)));
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::NotNeeded);
     assert!(idle.withdraw(shard(1)));
-    assert_eq!(idle.call_for_help(true), Help::NotNeeded, "the claimed shard is still searching");
+    assert_eq!(
+        idle.call_for_help(Need::Urgent),
+        Help::NotNeeded,
+        "the claimed shard is still searching"
+    );
     assert!(idle.end_search());
-    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(2)));
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(shard(2)));
 }
 
 #[test]
@@ -49,11 +53,11 @@ fn who_searches_by_itself_counts_as_well() {
     idle.announce(shard(3));
     idle.begin_search();
     idle.begin_search();
-    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::NotNeeded);
     assert!(!idle.end_search(), "another one searches");
-    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::NotNeeded);
     assert!(idle.end_search());
-    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(3)));
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(shard(3)));
 }
 
 #[test]
@@ -64,14 +68,14 @@ fn who_wakes_unclaimed_has_no_duty() {
     assert!(!idle.withdraw(shard(0)));
     assert!(!idle.is_idle(shard(0)));
     assert_eq!(idle.searchers(), 0);
-    assert_eq!(idle.call_for_help(true), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::NotNeeded);
 }
 
 #[test]
 fn a_claimed_shard_is_no_longer_idle() {
     let idle = Idle::new(4);
     idle.announce(shard(2));
-    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(2)));
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(shard(2)));
     assert!(!idle.is_idle(shard(2)));
     assert!(!idle.any());
 }
@@ -86,7 +90,7 @@ fn shards_beyond_one_word_sleep_and_are_called() {
     assert!(!idle.is_idle(shard(126)));
     assert!(!idle.withdraw(shard(64)));
     for number in [63, 127, 128, 129] {
-        assert_eq!(idle.call_for_help(true), Help::Claimed(shard(number)));
+        assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(shard(number)));
         assert!(idle.withdraw(shard(number)));
         assert!(idle.end_search());
     }
@@ -99,7 +103,7 @@ fn sixty_four_shards_fill_one_word_and_the_next_needs_another() {
         let idle = Idle::new(count);
         let last = ShardId::from_index(count - 1);
         idle.announce(last);
-        assert_eq!(idle.call_for_help(true), Help::Claimed(last));
+        assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(last));
     }
 }
 
@@ -107,24 +111,53 @@ fn sixty_four_shards_fill_one_word_and_the_next_needs_another() {
 fn what_is_not_urgent_is_left_to_the_sentinel() {
     let idle = Idle::new(4);
     idle.announce(shard(0));
-    assert!(idle.become_sentinel());
-    assert!(!idle.become_sentinel(), "there is one already");
-    assert!(!idle.resign_sentinel(), "nobody wanted it");
-    assert!(idle.become_sentinel());
-    assert_eq!(idle.call_for_help(false), Help::NotNeeded);
-    assert!(idle.resign_sentinel(), "somebody wanted it");
-    assert!(idle.become_sentinel());
-    assert!(!idle.resign_sentinel(), "that was said already");
-    assert!(idle.become_sentinel());
-    assert_eq!(idle.call_for_help(true), Help::Claimed(shard(0)), "the urgent is not left to it");
+    assert!(idle.become_sentinel(true));
+    assert!(!idle.become_sentinel(true), "there is one already");
+    assert_eq!(idle.resign_sentinel(), None, "nobody wanted it");
+    assert!(idle.become_sentinel(true));
+    assert_eq!(idle.call_for_help(Need::Backlog), Help::NotNeeded);
+    assert_eq!(idle.resign_sentinel(), Some(Need::Backlog), "somebody wanted it");
+    assert!(idle.become_sentinel(true));
+    assert_eq!(idle.resign_sentinel(), None, "that was said already");
+    assert!(idle.become_sentinel(true));
+    assert_eq!(
+        idle.call_for_help(Need::Urgent),
+        Help::Claimed(shard(0)),
+        "the urgent is not left to it"
+    );
 }
 
 #[test]
 fn without_a_sentinel_somebody_is_called_for_everything() {
     let idle = Idle::new(4);
     idle.announce(shard(0));
-    assert!(idle.become_sentinel());
-    assert!(!idle.resign_sentinel());
-    assert_eq!(idle.call_for_help(false), Help::Claimed(shard(0)));
-    assert!(idle.become_sentinel(), "another one may take the duty");
+    assert!(idle.become_sentinel(true));
+    assert_eq!(idle.resign_sentinel(), None);
+    assert_eq!(idle.call_for_help(Need::Backlog), Help::Claimed(shard(0)));
+    assert!(idle.become_sentinel(true), "another one may take the duty");
+}
+
+#[test]
+fn a_late_sentinel_is_left_what_waits_in_a_slot_and_nothing_else() {
+    let idle = Idle::new(4);
+    idle.announce(shard(0));
+    assert!(idle.become_sentinel(false));
+    assert!(!idle.become_sentinel(true), "there is one already");
+    assert_eq!(idle.call_for_help(Need::Slot), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Backlog), Help::Claimed(shard(0)));
+    assert!(idle.withdraw(shard(0)));
+    assert_eq!(idle.resign_sentinel(), Some(Need::Slot));
+    assert!(idle.end_search());
+    idle.announce(shard(0));
+    assert_eq!(idle.call_for_help(Need::Slot), Help::Claimed(shard(0)), "nobody looks");
+}
+
+#[test]
+fn the_sentinel_hears_of_the_greatest_need_that_was_left_to_it() {
+    let idle = Idle::new(4);
+    idle.announce(shard(0));
+    assert!(idle.become_sentinel(true));
+    assert_eq!(idle.call_for_help(Need::Backlog), Help::NotNeeded);
+    assert_eq!(idle.call_for_help(Need::Slot), Help::NotNeeded);
+    assert_eq!(idle.resign_sentinel(), Some(Need::Backlog));
 }

@@ -1,5 +1,6 @@
 //! The io_uring driver: one ring, owned by one thread.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
@@ -69,6 +70,8 @@ pub struct Uring {
     clock: Clock,
     /// The kernel takes the submissions by itself.
     polled: bool,
+    /// So many looks the flag that there is deferred work is not believed.
+    doubts: Cell<u32>,
     /// Neither `Send` nor `Sync`: see the type's page. Also what makes the views of `&self` the
     /// only ones of their time.
     _thread: PhantomData<*mut ()>,
@@ -78,6 +81,11 @@ impl Uring {
     /// How many calls one [`flush`](Driver::flush) makes at most: a call runs about 20 pieces of
     /// deferred work, and the shard has other things to do than to run more than 320.
     const MAX_ROUNDS: u32 = 16;
+    /// A kernel that adds work while this thread runs it may raise the flag after the work is done
+    /// (seen on Linux 6.18), and then it stays up until there is work again. A call that finds
+    /// nothing is a sign of that: so many looks later it is tried again, and a sleep is safe
+    /// meanwhile, because the kernel looks at the work and not at the flag.
+    const DOUBTS: u32 = 8;
 
     /// Reads the submission queue's side of the ring without writing it back.
     #[inline]
@@ -180,7 +188,16 @@ unsafe impl Driver for Uring {
         drop(queue);
         let polled = caps.setup_flags & setup_flags::SQPOLL != 0;
         let clock = Clock::new();
-        Ok(Self { gate, completions, ring, caps, clock, polled, _thread: PhantomData })
+        Ok(Self {
+            gate,
+            completions,
+            ring,
+            caps,
+            clock,
+            polled,
+            doubts: Cell::new(0),
+            _thread: PhantomData,
+        })
     }
 
     #[inline]
@@ -228,6 +245,10 @@ unsafe impl Driver for Uring {
                 break;
             }
             match self.gate.enter(queued, Wait::No, 0) {
+                Ok(0) if queued == 0 && self.completions.is_empty() => {
+                    self.doubts.set(Self::DOUBTS);
+                    break;
+                }
                 Ok(0) if queued > 0 => break,
                 Ok(count) => taken += count as usize,
                 Err(libc::EINTR) => {}
@@ -250,6 +271,7 @@ unsafe impl Driver for Uring {
         let Some(wait) = self.wait_until(until) else { return self.flush().map(drop) };
         let queued = self.queued() as u32;
         let extra = if self.must_wake_poller() { enter_flags::SQ_WAKEUP } else { 0 };
+        self.doubts.set(0);
         match self.gate.enter(queued, wait, extra) {
             Ok(_) => Ok(()),
             Err(errno) if is_passing(errno) => Ok(()),
@@ -263,7 +285,14 @@ unsafe impl Driver for Uring {
             return true;
         }
         let view = self.view();
-        view.taskrun() || view.cq_overflow()
+        if view.taskrun() {
+            let doubts = self.doubts.get();
+            if doubts == 0 {
+                return true;
+            }
+            self.doubts.set(doubts - 1);
+        }
+        view.cq_overflow()
     }
 
     #[inline]
@@ -302,5 +331,7 @@ impl fmt::Debug for Uring {
     }
 }
 
+#[cfg(test)]
+mod flag_tests;
 #[cfg(test)]
 mod tests;

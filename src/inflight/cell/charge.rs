@@ -6,7 +6,7 @@ use std::task::Waker;
 use crate::driver::{Sqe, Token};
 use crate::id::ShardId;
 use crate::inflight::cell::{
-    Charge, DONE, FINISHING, Finished, Header, ORPHAN, Outcome, PHASE, SUBMITTED, WAITING,
+    Charge, DONE, FINISHING, Finished, GONE, Header, ORPHAN, Outcome, PHASE, SUBMITTED, WAITING,
 };
 use crate::primitive::Ordering;
 
@@ -71,24 +71,48 @@ impl Charge {
             // - up to DONE the outcome belongs to the home.
             unsafe { *slot = outcome };
         });
+        let Some(finished) = self.publish(DONE) else {
+            // SAFETY:
+            // - in ORPHAN the future is gone (Acquire), so the home is the last party.
+            unsafe { (header.vtable.abandon)(self.cell, Some(outcome)) };
+            return Finished::Quiet;
+        };
+        finished
+    }
+
+    /// The home goes while the kernel may have the operation: nobody frees it any more (I1), and
+    /// the future learns that nothing will come. `wake` is called for each who waits; nothing of
+    /// the shard may be borrowed.
+    pub(crate) fn lose(self, mut wake: impl FnMut(Waker)) {
+        // SAFETY:
+        // - up to DONE or GONE the operation belongs to the home.
+        let other = unsafe { (self.header().vtable.lost)(self.cell) };
+        if let Some(Finished::Wake(waker)) = self.publish(GONE) {
+            wake(waker);
+        }
+        if let Some(waker) = other {
+            wake(waker);
+        }
+    }
+
+    /// Moves to the phase `end`, which is DONE or GONE, by way of FINISHING if a waker is stored.
+    /// `None`: the future is gone, and the phase stays ORPHAN.
+    #[inline]
+    fn publish(&self, end: u32) -> Option<Finished> {
+        let header = self.header();
         let mut word = header.word.load(Ordering::Acquire);
         loop {
             let next = match word & PHASE {
                 WAITING => FINISHING,
-                ORPHAN => {
-                    // SAFETY:
-                    // - in ORPHAN the future is gone (Acquire), so the home is the last party.
-                    unsafe { (header.vtable.abandon)(self.cell, Some(outcome)) };
-                    return Finished::Quiet;
-                }
-                _ => DONE,
+                ORPHAN => return None,
+                _ => end,
             };
             let next = word & SUBMITTED | next;
-            // Release of DONE: the future sees the outcome and the operation. Acquire of
+            // Release of the end: the future sees the outcome and the operation. Acquire of
             // FINISHING: we see the waker.
             match header.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if next & PHASE == FINISHING => break,
-                Ok(_) => return Finished::Quiet,
+                Ok(_) => return Some(Finished::Quiet),
                 Err(now) => word = now,
             }
         }
@@ -98,8 +122,8 @@ impl Charge {
             unsafe { (*slot).take() }
         });
         // The future leaves the word alone in FINISHING, so a plain store does. Release: as above.
-        header.word.store(word & SUBMITTED | DONE, Ordering::Release);
-        waker.map_or(Finished::Quiet, Finished::Wake)
+        header.word.store(word & SUBMITTED | end, Ordering::Release);
+        Some(waker.map_or(Finished::Quiet, Finished::Wake))
     }
 }
 

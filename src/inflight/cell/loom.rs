@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 use loom::sync::Notify;
 use loom::thread;
 
-use super::{Abandoned, Charge, Claim, Finished, Operation, Outcome, cell};
+use super::{Abandoned, Charge, Claim, Finished, Operation, Outcome, Unfinished, cell};
 use crate::driver::{Class, Sqe, Token};
 use crate::id::ShardId;
 use crate::primitive::Arc;
@@ -28,8 +28,8 @@ struct Tally {
 
 struct Op {
     tally: StdArc<Tally>,
-    /// Loom reports it if this is never dropped.
-    _leak_check: Arc<()>,
+    /// Loom reports it if this is never dropped, as is meant when the home goes.
+    _leak_check: Option<Arc<()>>,
     /// Written at each completion but the last, to show that the home has the operation alone.
     seen: u32,
 }
@@ -42,6 +42,11 @@ unsafe impl Operation for Op {
     }
 
     fn more(&mut self, _: Outcome) -> Option<Waker> {
+        self.seen += 1;
+        None
+    }
+
+    fn lost(&mut self) -> Option<Waker> {
         self.seen += 1;
         None
     }
@@ -70,7 +75,7 @@ fn task() -> (StdArc<Task>, Waker) {
 
 fn operation() -> (Op, StdArc<Tally>) {
     let tally = StdArc::new(Tally::default());
-    (Op { tally: StdArc::clone(&tally), _leak_check: Arc::new(()), seen: 0 }, tally)
+    (Op { tally: StdArc::clone(&tally), _leak_check: Some(Arc::new(())), seen: 0 }, tally)
 }
 
 impl Tally {
@@ -109,7 +114,8 @@ fn wait(mut claim: Claim<Op>, task: &Task, waker: &Waker) {
                 operation.tally.received.fetch_add(1, StdOrdering::Relaxed);
                 return;
             }
-            Err(pending) => claim = pending,
+            Err(Unfinished::Pending(pending)) => claim = pending,
+            Err(Unfinished::Lost(home)) => panic!("{home} stays"),
         }
         task.woken.wait();
         // A future that met the home half-way wakes itself: let the home go on.
@@ -185,7 +191,8 @@ fn loom_a_task_that_polls_and_then_moves_is_woken() {
                 assert_eq!(outcome, DONE);
                 operation.tally.received.fetch_add(1, StdOrdering::Relaxed);
             }
-            Err(claim) => {
+            Err(Unfinished::Lost(home)) => panic!("{home} stays"),
+            Err(Unfinished::Pending(claim)) => {
                 let elsewhere = thread::spawn(move || {
                     let (task, waker) = task();
                     wait(claim, &task, &waker);
@@ -271,7 +278,8 @@ fn loom_a_drop_after_arming_again_may_race_the_completion() {
                 assert_eq!(outcome, DONE);
                 operation.tally.received.fetch_add(1, StdOrdering::Relaxed);
             }
-            Err(claim) => check_cancel(&claim.abandon()),
+            Err(Unfinished::Pending(claim)) => check_cancel(&claim.abandon()),
+            Err(Unfinished::Lost(home)) => panic!("{home} stays"),
         }
         home.join().unwrap();
         tally.settled();
@@ -295,7 +303,8 @@ fn loom_the_home_keeps_the_operation_between_completions() {
                 assert_eq!(operation.seen, 2, "the future sees what the home wrote");
                 operation.tally.received.fetch_add(1, StdOrdering::Relaxed);
             }
-            Err(claim) => check_cancel(&claim.abandon()),
+            Err(Unfinished::Pending(claim)) => check_cancel(&claim.abandon()),
+            Err(Unfinished::Lost(home)) => panic!("{home} stays"),
         }
         home.join().unwrap();
         tally.settled();
@@ -312,5 +321,73 @@ fn loom_an_operation_refused_before_submission_answers_its_future() {
         wait(claim, &task, &waker);
         home.join().unwrap();
         assert!(tally.settled());
+    });
+}
+
+/// An operation that nobody will free, and a home that goes.
+fn submit_and_lose(charge: Charge) {
+    let Some((charge, _)) = charge.submit(token()) else { return };
+    charge.lose(Waker::wake);
+}
+
+#[test]
+fn loom_a_home_that_goes_wakes_its_future_wherever_it_polls() {
+    loom::model(|| {
+        let (mut op, tally) = operation();
+        op._leak_check = None;
+        let (_, first) = task();
+        let (claim, charge) = cell(op, HOME, first);
+        let home = thread::spawn(move || submit_and_lose(charge));
+        // Its waker is dropped, or loom reports the leak of the task.
+        let (task, waker) = task();
+        let mut claim = claim;
+        loop {
+            match claim.poll(&waker) {
+                Ok(_) => panic!("nothing completed it"),
+                Err(Unfinished::Lost(home)) => break assert_eq!(home, HOME),
+                Err(Unfinished::Pending(pending)) => claim = pending,
+            }
+            task.woken.wait();
+            thread::yield_now();
+        }
+        home.join().unwrap();
+        assert_eq!(tally.abandoned.lock().unwrap().len(), 0);
+    });
+}
+
+#[test]
+fn loom_a_drop_may_race_a_home_that_goes() {
+    loom::model(|| {
+        let (mut op, tally) = operation();
+        op._leak_check = None;
+        let (_, waker) = task();
+        let (claim, charge) = cell(op, HOME, waker);
+        let home = thread::spawn(move || submit_and_lose(charge));
+        check_cancel(&claim.abandon());
+        home.join().unwrap();
+        // Before it was submitted it is nobody's but ours.
+        let abandoned = tally.abandoned.lock().unwrap();
+        assert!(abandoned.is_empty() || *abandoned == [None], "{abandoned:?}");
+    });
+}
+
+#[test]
+fn loom_a_withdrawal_leaves_nothing_to_submit_or_follows_the_operation_to_its_end() {
+    loom::model(|| {
+        let (op, tally) = operation();
+        let (_, waker) = task();
+        let (claim, charge) = cell(op, HOME, waker);
+        let home = thread::spawn(move || submit_and_complete(charge));
+        let kept = claim.withdraw();
+        if let Some((claim, target)) = kept {
+            assert_eq!(target, token());
+            let (task, waker) = task();
+            wait(claim, &task, &waker);
+            home.join().unwrap();
+            assert!(tally.settled());
+        } else {
+            home.join().unwrap();
+            assert_eq!(tally.leftover(), None, "it was submitted all the same");
+        }
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-use super::{Abandoned, Charge, Claim, Finished, Operation, Outcome, cell};
+use super::{Abandoned, Charge, Claim, Finished, Operation, Outcome, Unfinished, cell};
 use crate::driver::{Class, Sqe, Token};
 use crate::id::ShardId;
 
@@ -65,6 +65,11 @@ fn start(alive: &Arc<AtomicUsize>, waker: &Waker) -> (Claim<Op>, Charge) {
     cell(op(alive), HOME, waker.clone())
 }
 
+fn pending(claim: Claim<Op>, waker: &Waker) -> Claim<Op> {
+    let Err(Unfinished::Pending(claim)) = claim.poll(waker) else { panic!("it is completed") };
+    claim
+}
+
 #[test]
 fn the_outcome_wakes_the_future_and_comes_with_the_operation() {
     let alive = Arc::default();
@@ -74,7 +79,7 @@ fn the_outcome_wakes_the_future_and_comes_with_the_operation() {
     let (charge, sqe) = charge.submit(token()).expect("the future waits");
     assert_eq!((sqe.token, sqe.len), (token(), 32));
     assert!(!claim.is_done());
-    let claim = claim.poll(&waker).expect_err("it is not completed");
+    let claim = pending(claim, &waker);
     let Finished::Wake(woken) = charge.finish(OUTCOME) else { panic!("somebody waits") };
     woken.wake();
     assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
@@ -92,7 +97,7 @@ fn the_last_waker_is_the_one_that_is_woken() {
     let ((first, old), (second, new)) = (waker(), waker());
     let (claim, charge) = start(&alive, &old);
     drop(old);
-    let claim = claim.poll(&new).expect_err("it is not completed");
+    let claim = pending(claim, &new);
     assert_eq!(Arc::strong_count(&first), 1, "the first waker was replaced");
     let Finished::Wake(woken) = charge.finish(OUTCOME) else { panic!("somebody waits") };
     woken.wake();
@@ -195,7 +200,7 @@ fn an_operation_is_where_it_was_when_it_was_submitted_until_it_completes() {
     let (_, waker) = waker();
     let (claim, charge) = start(&alive, &waker);
     let (charge, sqe) = charge.submit(token()).expect("the future waits");
-    let claim = claim.poll(&waker).expect_err("it is not completed");
+    let claim = pending(claim, &waker);
     let mut moved = Vec::from([(claim, charge)]);
     moved.reserve(64);
     let (claim, charge) = moved.pop().expect("one was pushed");
@@ -207,4 +212,35 @@ fn an_operation_is_where_it_was_when_it_was_submitted_until_it_completes() {
     drop(charge.finish(OUTCOME));
     let (operation, _) = claim.poll(&waker).expect("it is completed");
     assert_eq!(operation.buffer, [7; 32]);
+}
+
+#[test]
+fn a_home_that_goes_wakes_the_future_and_leaves_the_operation_to_the_kernel() {
+    let alive = Arc::default();
+    let (wakes, waker) = waker();
+    let (claim, charge) = start(&alive, &waker);
+    let (charge, _) = charge.submit(token()).expect("the future waits");
+    charge.lose(Waker::wake);
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    let Err(Unfinished::Lost(home)) = claim.poll(&waker) else { panic!("its home is gone") };
+    assert_eq!(home, HOME);
+    assert_eq!(alive.load(Ordering::Relaxed), 1, "the kernel may still use it");
+    assert_eq!(Arc::strong_count(&wakes), 2, "the cell kept a waker");
+}
+
+#[test]
+fn a_home_that_goes_leaves_an_orphan_to_the_kernel_too() {
+    let alive = Arc::default();
+    let (wakes, waker) = waker();
+    let (claim, charge) = start(&alive, &waker);
+    let (charge, _) = charge.submit(token()).expect("the future waits");
+    let Abandoned::Cancel { .. } = claim.abandon() else { panic!("it is in flight") };
+    charge.lose(|_| panic!("nobody waits"));
+    assert_eq!(alive.load(Ordering::Relaxed), 1, "the kernel may still use it");
+    assert_eq!(Arc::strong_count(&wakes), 2, "the cell kept a waker");
+    // A future that is dropped after its home has gone has nobody to ask for a cancel.
+    let (claim, charge) = start(&alive, &waker);
+    charge.lose(drop);
+    assert_eq!(claim.abandon(), Abandoned::Nothing);
+    assert_eq!(alive.load(Ordering::Relaxed), 2);
 }

@@ -267,3 +267,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_table_that_loses_all_is_empty_and_refuses_what_completes_yet() {
+    let mut table = Table::new(8);
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let (claim, charge) = start();
+        tokens.push((claim, submit(&mut table, charge, Opcode::READ).expect("there is room")));
+    }
+    assert!(matches!(table.complete(last(tokens[1].1, 1)), Completed::Last(..)));
+    let lost = table.lose_all();
+    assert_eq!((lost.len(), table.len()), (2, 0));
+    lost.into_iter().for_each(|charge| charge.lose(drop));
+    for (_, token) in &tokens {
+        assert!(matches!(table.complete(last(*token, 1)), Completed::Stale));
+    }
+    assert_eq!(table.stale(), 3);
+}

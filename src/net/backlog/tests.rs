@@ -73,6 +73,57 @@ fn a_waiter_that_was_woken_and_leaves_wakes_the_next() {
 }
 
 #[test]
+fn who_comes_later_does_not_overtake_a_waiter_that_was_woken() {
+    let backlog = backlog(16);
+    let mut first = None;
+    assert!(backlog.lock().wait(&mut first, Waker::noop().clone()).is_none());
+    for _ in 0..3 {
+        backlog.push(connection().0);
+    }
+    assert_eq!(backlog.ready(), 2, "one is that of the first");
+    assert!(backlog.pop(&mut None).is_some());
+    assert!(backlog.pop(&mut None).is_some());
+    assert!(backlog.pop(&mut None).is_none());
+    assert!(backlog.pop(&mut first).is_some());
+    assert_eq!(first, None);
+}
+
+#[test]
+fn a_waiter_keeps_its_place_when_all_are_woken() {
+    let backlog = backlog(16);
+    let mut tickets = [None, None];
+    for ticket in &mut tickets {
+        assert!(backlog.lock().wait(ticket, Waker::noop().clone()).is_none());
+    }
+    Arc::clone(&backlog).wake();
+    // The second polls before the first.
+    let [first, second] = &mut tickets;
+    assert!(backlog.lock().wait(second, Waker::noop().clone()).is_none());
+    backlog.push(connection().0);
+    assert!(backlog.pop(second).is_none());
+    assert!(backlog.pop(first).is_some());
+    backlog.leave(second);
+    assert!(backlog.lock().waiters.is_empty());
+}
+
+#[test]
+fn a_waker_that_panics_keeps_nobody_from_being_woken() {
+    struct Bad;
+    impl Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker of somebody's");
+        }
+    }
+    let backlog = backlog(16);
+    let count = Arc::new(Count::default());
+    let (mut first, mut second) = (None, None);
+    assert!(backlog.lock().wait(&mut first, Waker::from(Arc::new(Bad))).is_none());
+    assert!(backlog.lock().wait(&mut second, Waker::from(Arc::clone(&count))).is_none());
+    Arc::clone(&backlog).wake();
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_waiter_that_was_not_woken_leaves_the_others_asleep() {
     let backlog = backlog(16);
     let count = Arc::new(Count::default());

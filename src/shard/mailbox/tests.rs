@@ -36,7 +36,7 @@ fn an_empty_mailbox_gives_nothing() {
     let mailbox = Mailbox::<u8>::new();
     let mut got = Vec::new();
     mailbox.take(&mut got);
-    assert_eq!(got, []);
+    assert!(got.is_empty());
 }
 
 #[test]

@@ -4,21 +4,16 @@ use std::sync::Arc as StdArc;
 
 use loom::thread;
 
-use super::{HERE, Toy, bounded, is_canceled, join};
-use crate::id::ShardId;
+use super::{Toy, bounded, is_canceled, join};
 use crate::task::registry::{Refusal, Registry};
 use crate::task::{LocalScheduler, Runnable, RuntimeId, with_local_scheduler};
 
 /// The toy as the shard of a thread: it owns the registry.
-struct Shard(StdArc<Toy>);
+pub(super) struct Shard(pub(super) StdArc<Toy>);
 
 impl LocalScheduler for Shard {
     fn runtime(&self) -> RuntimeId {
         RuntimeId(1)
-    }
-
-    fn shard(&self) -> ShardId {
-        HERE.shard
     }
 
     fn registry(&self) -> Option<&Registry> {

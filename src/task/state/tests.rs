@@ -87,3 +87,56 @@ fn a_completion_that_saw_an_older_word_is_told() {
     assert_eq!(state.detach(), Joining::Complete);
     assert!(!state.look().is_leaked());
 }
+
+#[test]
+fn a_local_word_is_private_but_for_polls_and_references() {
+    let state = State::new_private();
+    assert!(state.private().is_some(), "it has just been made");
+    assert_eq!(state.start(), Start::Poll);
+    assert!(state.private().is_none(), "its waker is lent");
+    state.polled();
+    assert!(state.private().is_some(), "nobody has kept it");
+    assert_eq!(state.rest(), Rest::Resting);
+    state.retain();
+    assert!(state.private().is_none(), "somebody may wake it");
+    assert_eq!(state.wake_and_release(), Wake::Schedule);
+    assert!(state.private().is_none(), "the one who woke it has the runnable");
+    assert_eq!(state.start(), Start::Poll);
+    state.polled();
+    assert!(state.private().is_some(), "the runnable is back, and there is no reference");
+    state.share();
+    assert!(state.private().is_none());
+}
+
+#[test]
+fn a_local_word_stays_shared_after_a_poll_that_left_a_waker() {
+    let state = State::new_private();
+    assert_eq!(state.start(), Start::Poll);
+    state.retain();
+    state.polled();
+    assert!(state.private().is_none());
+    assert_eq!(state.rest(), Rest::Resting);
+}
+
+#[test]
+fn a_word_whose_handle_may_leave_is_never_private() {
+    let state = State::new();
+    assert_eq!(state.start(), Start::Poll);
+    state.polled();
+    assert!(state.private().is_none());
+}
+
+#[test]
+fn a_private_word_goes_through_the_same_states() {
+    for state in [State::new(), State::new_private()] {
+        assert_eq!(state.wait(), Joining::Done);
+        assert_eq!(state.abort(), Wake::Nothing);
+        assert_eq!(state.start(), Start::End);
+        let seen = state.look();
+        assert!(seen.has_join_waker());
+        assert!(state.complete(seen).is_ok());
+        assert_eq!(state.wait(), Joining::Complete);
+        assert_eq!(state.unlist(), Left::Others);
+        assert_eq!(state.disjoin(), Left::Nobody);
+    }
+}

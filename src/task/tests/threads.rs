@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use super::{Door, Drops, HERE, ME, Toy, is_canceled, join};
-use crate::id::ShardId;
 use crate::task::registry::{Refusal, Registry};
 use crate::task::{
     JoinHandle, LocalScheduler, Runnable, RuntimeId, Scheduler, spawn, spawn_local,
@@ -28,10 +27,6 @@ struct Owner {
 impl LocalScheduler for Owner {
     fn runtime(&self) -> RuntimeId {
         self.toy.runtime()
-    }
-
-    fn shard(&self) -> ShardId {
-        ME
     }
 
     fn registry(&self) -> Option<&Registry> {

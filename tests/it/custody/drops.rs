@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net;
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
 
@@ -13,7 +14,7 @@ use spargio::{IoBuf as _, Runtime};
 
 use super::canary::{Canary, Graveyard};
 use super::{Dice, alone, connections, open_fds, poll_once};
-use crate::support::{SOON, Watch, elsewhere, wait_until, watched, yield_now};
+use crate::support::{Plug, SOON, Watch, elsewhere, receive, wait_until, watched, yield_now};
 
 /// When a future is dropped.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +158,7 @@ fn accept_fitfully(watch: &Watch, seed: u64) {
         };
         (0..CLIENTS).map(connect).collect::<Vec<_>>()
     });
-    let (found, ids) = std::sync::mpsc::channel();
+    let (found, ids) = mpsc::channel();
     let stop = crate::support::Event::default();
     let accepters: Vec<_> = (0..3u64)
         .map(|number| {
@@ -180,7 +181,7 @@ fn accept_fitfully(watch: &Watch, seed: u64) {
     drop(found);
     let mut seen = BTreeMap::new();
     for _ in 0..CLIENTS {
-        let id = crate::support::receive(&ids, "a client is accepted");
+        let id = receive(&ids, "a client is accepted");
         *seen.entry(id).or_insert(0) += 1;
     }
     assert_eq!(seen.len(), CLIENTS as usize, "some came twice");
@@ -310,4 +311,66 @@ fn writes_dropped_at_any_stage_send_no_byte_twice_and_none_of_freed_memory() {
             assert_eq!(open_fds(), before);
         });
     });
+}
+
+#[test]
+fn bytes_of_a_dropped_write_never_come_after_those_of_a_later_one() {
+    watched(|watch| {
+        for _ in 0..5 {
+            let runtime = watch.build(Runtime::builder().shards(2));
+            let handle = runtime.handle();
+            let (own, mut peer) = connections(1).pop().unwrap();
+            let filled = fill(&own);
+            let stream = TcpStream::from_std_on(&handle, own).unwrap();
+            // On the ring of shard 0, waiting for room.
+            let early = {
+                let stream = stream.clone();
+                let mut write = Box::pin(async move { stream.write(vec![b'b'; 64]).await.0 });
+                handle.spawn_pinned(0, async move {
+                    assert!(poll_once(&mut write).await.is_pending());
+                    write
+                })
+            };
+            let early = elsewhere(early.unwrap()).unwrap();
+            wait_until("it is in flight", || runtime.stats_snapshot().total().in_flight == 1);
+            // There is room, but shard 0 cannot look after its send.
+            let plug = Plug::new(&handle, 0);
+            let mut room = vec![0; filled];
+            peer.read_exact(&mut room).unwrap();
+            let (begin, begun) = mpsc::channel();
+            let late = handle.spawn_pinned(1, async move {
+                drop(early);
+                let mut write = Box::pin(stream.write_all(vec![b'c'; 64]));
+                let at_once = poll_once(&mut write).await;
+                begin.send(()).unwrap();
+                match at_once {
+                    Poll::Ready((result, _)) => result,
+                    Poll::Pending => write.await.0,
+                }
+            });
+            receive(&begun, "the later write has begun");
+            drop(plug);
+            elsewhere(late.unwrap()).unwrap().unwrap();
+            drop(runtime);
+            let mut rest = Vec::new();
+            peer.read_to_end(&mut rest).unwrap();
+            let (first, last) = rest.split_at(rest.len() - 64);
+            assert!(first.iter().all(|byte| *byte == b'b'), "{rest:?}");
+            assert_eq!(last, [b'c'; 64], "the dropped write came later");
+        }
+    });
+}
+
+/// Writes until the socket has no room. How much that was.
+fn fill(socket: &net::TcpStream) -> usize {
+    socket.set_nonblocking(true).unwrap();
+    let mut filled = 0;
+    let mut socket = socket;
+    loop {
+        match socket.write(&[b'a'; 1 << 16]) {
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return filled,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use spargio::fs::File;
-use spargio::net::TcpStream;
+use spargio::net::{TcpListener, TcpStream};
 use spargio::{IoBuf as _, Runtime};
 
 use super::canary::Graveyard;
@@ -226,4 +226,74 @@ fn a_driver_that_breaks_leaves_no_writer_to_freed_buffers() {
 #[test]
 fn a_driver_that_panics_leaves_no_writer_to_freed_buffers() {
     breaks(|faults| faults.panics.store(true, Ordering::SeqCst), true);
+}
+
+/// Futures that a foreign thread waits with for operations of a shard, which then goes.
+fn leaves(breakage: impl Fn(&Faults) + Send + 'static) {
+    watched(move |watch| {
+        let faults = Arc::<Faults>::default();
+        let mut runtime = watch.build(faulty::builder(&faults).shards(1));
+        let handle = runtime.handle();
+        let yard = Graveyard::default();
+        let (own, mut peer) = connections(1).pop().unwrap();
+        let read = {
+            let stream = TcpStream::from_std_on(&handle, own).unwrap();
+            let buf = yard.buffer(64);
+            thread::spawn(move || elsewhere(stream.read(buf)).0)
+        };
+        let std = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::from_std_on(&handle, std).unwrap();
+        let accept = {
+            let listener = listener.clone();
+            thread::spawn(move || elsewhere(listener.accept()).map(drop))
+        };
+        wait_until("both are in flight", || runtime.stats_snapshot().total().in_flight == 2);
+        breakage(&faults);
+        drop(handle.spawn_stealable(async {}));
+        let error = accept.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe, "{error}");
+        assert!(error.to_string().contains("shard 0 ended before"), "{error}");
+        let report = elsewhere(runtime.shutdown());
+        assert_eq!(report.operations_leaked, 2, "{report}");
+        // There is no buffer that it could give back.
+        let panic = read.join().unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert!(text.contains("shard 0 ended before") && text.contains("leaked"), "{text}");
+        assert_eq!(yard.alive(), 1, "the kernel may still write to it");
+        let _ = peer.write(&[0x11; 64]); // The other end may be closed.
+        // Nor does a listener wait for an operation that nothing will come of.
+        elsewhere(listener.close());
+    });
+}
+
+#[test]
+fn futures_elsewhere_end_when_a_driver_breaks() {
+    leaves(|faults| faults.broken.store(true, Ordering::SeqCst));
+}
+
+#[test]
+fn futures_elsewhere_end_when_a_driver_panics() {
+    leaves(|faults| faults.panics.store(true, Ordering::SeqCst));
+}
+
+#[test]
+fn a_doorbell_that_finds_no_room_to_be_armed_is_no_failure_and_rings_later() {
+    watched(|watch| {
+        let faults = Arc::<Faults>::default();
+        let mut runtime = watch.build(faulty::builder(&faults).shards(1));
+        let handle = runtime.handle();
+        for round in 1..20 {
+            faults.crowded.store(3 * round, Ordering::SeqCst);
+            faults.unwatched.store(1, Ordering::SeqCst);
+            for _ in 0..3 {
+                let parks = || runtime.stats_snapshot().total().parks;
+                let before = parks();
+                elsewhere(handle.spawn_stealable(async {}).unwrap()).unwrap();
+                wait_until("it sleeps again", || parks() > before);
+            }
+            wait_until("the watch is armed", || faults.crowded.load(Ordering::SeqCst) == 0);
+        }
+        let report = elsewhere(runtime.shutdown());
+        assert!(report.failures.is_empty(), "{report}");
+    });
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use spargio::doorbell::EventFd;
-use spargio::driver::{Caps, Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, Uring, UringSetup};
+use spargio::driver::{
+    Caps, Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, Uring, UringSetup, cqe_flags,
+};
 use spargio::placement::LeastLoaded;
 use spargio::queue::ChaseLev;
 use spargio::{Builder, Runtime, ShardId};
@@ -23,6 +25,10 @@ pub(super) struct Faults {
     /// Every completion comes once more at once, and once more at the next drain, when its slot
     /// may be another's.
     pub(super) echoes: AtomicBool,
+    /// The watch of the doorbell ends with its next completion, so many times.
+    pub(super) unwatched: AtomicUsize,
+    /// The queue has no room for so many watches.
+    pub(super) crowded: AtomicUsize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -41,6 +47,12 @@ pub(super) struct Faulty {
 pub(super) fn builder(faults: &Arc<Faults>) -> Builder<Faulty, EventFd, ChaseLev, LeastLoaded> {
     let setup = FaultySetup { uring: UringSetup::default(), faults: Arc::clone(faults) };
     Runtime::builder().doorbell::<EventFd>().driver::<Faulty>(setup)
+}
+
+/// Takes one of so many.
+fn spend(left: &AtomicUsize) -> bool {
+    let take = |left: usize| left.checked_sub(1);
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
 }
 
 impl Faulty {
@@ -74,12 +86,11 @@ unsafe impl Driver for Faulty {
     }
 
     unsafe fn push(&mut self, mut sqe: Sqe) -> Result<(), SqFull> {
-        let take = |left: usize| left.checked_sub(1);
-        let refused = &self.faults.refused;
-        if sqe.opcode() == Opcode::READ
-            && refused.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok()
-        {
+        if sqe.opcode() == Opcode::READ && spend(&self.faults.refused) {
             sqe.opcode = 0xee;
+        }
+        if sqe.token.class() == Some(Class::Watch) && spend(&self.faults.crowded) {
+            return Err(SqFull(sqe));
         }
         // SAFETY: the caller's promise.
         unsafe { self.uring.push(sqe) }
@@ -113,7 +124,12 @@ unsafe impl Driver for Faulty {
         let mut late = std::mem::take(&mut self.late);
         let mut count = late.len();
         late.drain(..).for_each(&mut sink);
-        count += self.uring.drain(|cqe| {
+        let unwatched = &self.faults.unwatched;
+        count += self.uring.drain(|mut cqe| {
+            // (The old watch goes on, and its completions are as good as the new one's.)
+            if cqe.token.class() == Some(Class::Watch) && cqe.has_more() && spend(unwatched) {
+                cqe.flags &= !cqe_flags::MORE;
+            }
             sink(cqe);
             if echoes && cqe.token.class() == Some(Class::Op) && !cqe.has_more() {
                 sink(cqe);

@@ -1,0 +1,264 @@
+//! spargio, as users get it, and with other parts or placements.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use spargio::doorbell::EventFd;
+use spargio::net::{TcpListener, TcpStream};
+use spargio::queue::MutexQueue;
+use spargio::{Assembly, JoinHandle, LocalJoinHandle, RuntimeHandleOf, RuntimeOf, ShardCtx};
+
+use super::join::Returns;
+use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Variant, Write};
+use crate::tied::Tied;
+
+/// A handle of one of the assemblies.
+#[derive(Clone)]
+pub(crate) struct Spargio {
+    parts: Parts,
+    pinned: bool,
+}
+
+type NativeHandle = spargio::RuntimeHandle;
+type MutexHandle = RuntimeHandleOf<MutexParts>;
+type EventFdHandle = RuntimeHandleOf<EventFdParts>;
+type MutexParts = spargio::Assembled<
+    spargio::driver::Uring,
+    spargio::doorbell::MsgRing,
+    MutexQueue,
+    spargio::placement::LeastLoaded,
+>;
+type EventFdParts = spargio::Assembled<
+    spargio::driver::Uring,
+    EventFd,
+    spargio::queue::ChaseLev,
+    spargio::placement::LeastLoaded,
+>;
+
+#[derive(Clone)]
+enum Parts {
+    Native(NativeHandle),
+    Mutex(MutexHandle),
+    EventFd(EventFdHandle),
+}
+
+/// The same expression for each assembly.
+macro_rules! each {
+    ($parts:expr, $handle:ident => $body:expr) => {
+        match $parts {
+            Parts::Native($handle) => $body,
+            Parts::Mutex($handle) => $body,
+            Parts::EventFd($handle) => $body,
+        }
+    };
+}
+
+fn started<A: Assembly>(
+    runtime: RuntimeOf<A>,
+    parts: fn(RuntimeHandleOf<A>) -> Parts,
+    pinned: bool,
+) -> (Spargio, Stop) {
+    let handle = Spargio { parts: parts(runtime.handle()), pinned };
+    (handle, Box::new(move || drop(runtime)))
+}
+
+impl Spargio {
+    fn pinned<F>(&self, shard: usize, future: F) -> Returns<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let shard = u16::try_from(shard).expect("there are few shards");
+        let task = each!(&self.parts, handle => handle.spawn_pinned(shard, future));
+        Returns(task.expect("the runtime is open"))
+    }
+}
+
+impl Runtime for Spargio {
+    type Join<T: Send + 'static> = Returns<JoinHandle<T>>;
+    type LocalJoin<T: 'static> = Tied<Returns<LocalJoinHandle<T>>>;
+    type Sender<T: Send + 'static> = async_channel::Sender<T>;
+    type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
+    type Listener = TcpListener;
+    type Stream = Socket;
+    type File = spargio::fs::File;
+
+    fn start(setup: &Setup) -> Result<(Self, Stop), String> {
+        let builder = spargio::Runtime::builder().shards(setup.threads);
+        let pinned = setup.variant == Variant::Pinned;
+        let built = match setup.variant {
+            Variant::MutexQueue => builder
+                .steal_queue::<MutexQueue>()
+                .build()
+                .map(|runtime| started(runtime, Parts::Mutex, pinned)),
+            Variant::EventFd => builder
+                .doorbell::<EventFd>()
+                .build()
+                .map(|runtime| started(runtime, Parts::EventFd, pinned)),
+            Variant::Default | Variant::Pinned | Variant::TunedRings => {
+                builder.build().map(|runtime| started(runtime, Parts::Native, pinned))
+            }
+        };
+        built.map_err(|error| error.to_string())
+    }
+
+    fn lacks(need: Need) -> Option<&'static str> {
+        match need {
+            Need::Placement | Need::Local | Need::Yield => None,
+            Need::Metadata => Some("has no metadata of files yet"),
+        }
+    }
+
+    fn threads(&self) -> usize {
+        each!(&self.parts, handle => handle.shard_count())
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        each!(&self.parts, handle => handle.block_on(future))
+    }
+
+    fn spawn<F>(&self, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.pinned
+            && let Some(here) = ShardCtx::current()
+        {
+            return self.pinned(here.shard_id().index(), future);
+        }
+        Returns(spargio::spawn(future).expect("the runtime is open"))
+    }
+
+    fn spread<F>(&self, turn: usize, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.pinned {
+            return self.pinned(turn % self.threads(), future);
+        }
+        self.spawn(future)
+    }
+
+    fn spawn_on<F>(&self, thread: usize, future: F) -> Self::Join<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.pinned(thread, future)
+    }
+
+    fn spawn_local<F>(&self, future: F) -> Self::LocalJoin<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        Tied::new(Returns(spargio::spawn_local(future).expect("the runtime is open")))
+    }
+
+    fn channel<T: Send + 'static>() -> (Self::Sender<T>, Self::Receiver<T>) {
+        async_channel::unbounded()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        spargio::sleep(duration)
+    }
+
+    fn yield_now(&self) -> impl Future<Output = ()> + Send {
+        spargio::yield_now()
+    }
+
+    async fn bind(&self, addr: SocketAddr) -> io::Result<TcpListener> {
+        TcpListener::bind(addr).await
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<Socket> {
+        Socket::without_delay(TcpStream::connect(addr).await?)
+    }
+
+    async fn open(&self, path: &Path) -> io::Result<spargio::fs::File> {
+        spargio::fs::File::open(path).await
+    }
+
+    async fn metadata(&self, path: &Path) -> io::Result<u64> {
+        Err(io::Error::other(format!("no metadata of {}", path.display())))
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let total = each!(&self.parts, handle => handle.stats_snapshot()).total();
+        vec![
+            ("io_uring_enter", total.enters),
+            ("sqes", total.sqes),
+            ("inline", total.inline_completions),
+            ("doorbells", total.doorbells_sent),
+            ("parks", total.parks),
+            ("stolen", total.stolen),
+        ]
+    }
+}
+
+/// A connection, shared by its two directions.
+pub(crate) struct Socket(Arc<TcpStream>);
+
+impl Socket {
+    fn without_delay(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self(Arc::new(stream)))
+    }
+}
+
+impl Listener for TcpListener {
+    type Stream = Socket;
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn accept(&mut self) -> io::Result<Socket> {
+        let (stream, _peer) = Self::accept(self).await?;
+        Socket::without_delay(stream)
+    }
+}
+
+impl Stream for Socket {
+    type Reader = Self;
+    type Writer = Self;
+
+    fn split(self) -> (Self, Self) {
+        (Self(Arc::clone(&self.0)), self)
+    }
+}
+
+impl Read for Socket {
+    async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buf.clear();
+        self.0.read(buf).await
+    }
+
+    async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        self.0.read_exact(buf).await
+    }
+}
+
+impl Write for Socket {
+    async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        self.0.write_all(buf).await
+    }
+}
+
+impl File for spargio::fs::File {
+    type Block = Vec<u8>;
+
+    fn block(length: usize) -> Vec<u8> {
+        Vec::with_capacity(length)
+    }
+
+    async fn read_at(&self, block: Vec<u8>, offset: u64) -> (io::Result<usize>, Vec<u8>) {
+        Self::read_at(self, block, offset).await
+    }
+}
