@@ -8,16 +8,15 @@ use crate::id::ShardId;
 /// Why a message was not sent.
 ///
 /// ```
-/// use spargio::SendError;
-/// let error = spargio::Runtime::builder()
-///     .shards(1)
-///     .build()?
-///     .block_on(async { spargio::spawn(async {
-///         let ctx = spargio::ShardCtx::current().expect("a task runs on a shard");
-///         ctx.send_raw_nowait(7, 1, 2).unwrap_err()
-///     })?.await })?;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let runtime = spargio::Runtime::builder().shards(1).build()?;
+/// let task = runtime.handle().spawn_local_on(0, |ctx| async move {
+///     ctx.send_raw_nowait(7, 1, 2)
+/// })?;
+/// let error = runtime.block_on(task)?.unwrap_err();
 /// assert_eq!(error.to_string(), "there is no shard 7: the runtime has 1, counted from 0");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
