@@ -201,6 +201,11 @@ impl<A: Assembly> Shard<A> {
             || !self.inbox.borrow().is_empty()
             || !self.deferred.borrow().is_empty()
         {
+            // Before it does what was left for it alone: somebody may have left the backlog to the
+            // search that has just ended.
+            if others == Others::HaveBacklog && self.has_signal() {
+                self.core.call_for_help(Need::Backlog);
+            }
             self.wake_up(false);
             return;
         }

@@ -354,7 +354,12 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
 
     fn last_look(&mut self, me: usize) -> At {
         let looks = !self.is_flawed(Flaw::NoLastLook);
-        if looks && (self.has_signal(me) || self.others_have_backlog(me)) {
+        let backlog = self.others_have_backlog(me);
+        if looks && self.has_signal(me) && backlog {
+            // Somebody may have left it to the search that has just ended.
+            self.shards[me].agenda.push_back(Micro::Help { urgent: false });
+        }
+        if looks && (self.has_signal(me) || backlog) {
             return At::WithdrawAtGate { slept: false };
         }
         if self.shards[me].watchful || self.others_hold_a_task(me) {
