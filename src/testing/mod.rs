@@ -164,7 +164,8 @@ pub fn driver_at<D: Driver>(site: &Site<'_, D>) {
 /// asleep while something was left for it or while a task waits that it could take, and that every
 /// handle resolves at the end of the runtime.
 ///
-/// It tries 2,000 programs, or as many as the environment variable `SPARGIO_MODEL_CASES` says.
+/// It tries 2,000 programs, the same ones each time, or as many as the environment variable
+/// `SPARGIO_MODEL_CASES` says, and then other ones each time.
 /// `make` makes the placement, a fresh one for each program.
 ///
 /// # Panics
