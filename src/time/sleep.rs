@@ -67,8 +67,8 @@ pub struct Sleep {
 }
 
 struct Timer {
-    /// Who is woken. Who keeps the timer keeps the waker.
-    woken: WakerId,
+    /// Who is woken. Who keeps the timer keeps the waker. `None`: nobody knows whether it fired.
+    woken: Option<WakerId>,
     place: Place,
 }
 
@@ -96,6 +96,16 @@ enum Place {
     Nowhere,
 }
 
+/// Whether a timer was moved to another deadline.
+enum Moved {
+    /// It is set.
+    Surely,
+    /// Its shard was asked to, and it may have fired before.
+    Perhaps,
+    /// It had fired.
+    No,
+}
+
 impl Sleep {
     /// When it is ready.
     pub const fn deadline(&self) -> Instant {
@@ -113,11 +123,12 @@ impl Sleep {
     /// deadline instead of the old one; it need not be polled again for that.
     pub fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
-        if let Some(timer) = &self.timer
-            && !port::with(|port| timer.place.reset(port, deadline))
-        {
-            // It has fired, and its task was woken to poll it.
-            self.timer = None;
+        let Some(timer) = &mut self.timer else { return };
+        match port::with(|port| timer.place.reset(port, deadline)) {
+            Moved::Surely => {}
+            // If it has fired, its task was woken to poll it, and sets it anew.
+            Moved::Perhaps => timer.woken = None,
+            Moved::No => self.timer = None,
         }
     }
 
@@ -139,7 +150,7 @@ impl Sleep {
         }
         let woken = WakerId::of(waker);
         if let Some(timer) = &self.timer
-            && timer.woken == woken
+            && timer.woken == Some(woken)
             && timer.place.is_best_for(port)
         {
             // Its time has not come, so it has not fired, and the waker is the same one.
@@ -147,7 +158,7 @@ impl Sleep {
         }
         let before = self.timer.take().map(|timer| timer.place);
         let place = set(port, self.deadline, waker, before);
-        self.timer = Some(Timer { woken, place });
+        self.timer = Some(Timer { woken: Some(woken), place });
         Poll::Pending
     }
 
@@ -160,18 +171,23 @@ impl Sleep {
 }
 
 impl Place {
-    /// Moves the timer. `false` if it has surely fired.
-    fn reset(&self, port: Option<&dyn Port>, deadline: Instant) -> bool {
+    /// Moves the timer, if it has not fired.
+    fn reset(&self, port: Option<&dyn Port>, deadline: Instant) -> Moved {
+        let here = |is_set| if is_set { Moved::Surely } else { Moved::No };
         match (self, port) {
+            (Self::Shard { lane, key }, Some(port)) if is_home(port, lane) => {
+                here(port.reset_timer(port.shard(), *key, deadline))
+            }
             (Self::Shard { lane, key }, Some(port)) if port.runtime() == lane.runtime() => {
-                port.reset_timer(lane.shard(), *key, deadline)
+                port.reset_timer(lane.shard(), *key, deadline);
+                Moved::Perhaps
             }
             (Self::Shard { lane, key }, _) => {
                 lane.reset_timer(lane.shard(), *key, deadline);
-                true
+                Moved::Perhaps
             }
-            (Self::OffShard(key), _) => off_shard::reset(*key, deadline, None),
-            (Self::Nowhere, _) => true,
+            (Self::OffShard(key), _) => here(off_shard::reset(*key, deadline, None)),
+            (Self::Nowhere, _) => Moved::Perhaps,
         }
     }
 

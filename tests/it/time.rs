@@ -277,6 +277,41 @@ fn a_sleep_reset_elsewhere_wakes_who_polled_it_last() {
 
 #[test]
 #[expect(clippy::async_yields_async, reason = "the sleep itself moves between shards")]
+fn a_sleep_reset_elsewhere_after_it_fired_is_set_anew_by_its_next_poll() {
+    let runtime = Runtime::builder().shards(2).build().unwrap();
+    let bell = Bell::new();
+    let armed = |bell: Arc<Bell>| async move {
+        let mut soon = sleep(Duration::from_millis(2));
+        assert!(poll_with(&bell, &mut soon).is_pending());
+        soon
+    };
+    let rung = || {
+        let start = Instant::now();
+        while holders(&bell) > 0 {
+            assert!(start.elapsed() < Duration::from_secs(10), "the timer did not fire");
+            thread::yield_now();
+        }
+    };
+    let soon = runtime.block_on(runtime.spawn_on(0, armed(Arc::clone(&bell))).unwrap()).unwrap();
+    rung();
+    // Its shard has fired it, and this thread cannot know.
+    let mut again = soon;
+    again.reset(Instant::now() + Duration::from_secs(3_600));
+    let poll = {
+        let bell = Arc::clone(&bell);
+        async move {
+            assert!(poll_with(&bell, &mut again).is_pending());
+            again
+        }
+    };
+    let again = runtime.block_on(runtime.spawn_on(0, poll).unwrap()).unwrap();
+    assert_eq!(holders(&bell), 1, "the wheel has the waker again");
+    drop(again);
+    rung();
+}
+
+#[test]
+#[expect(clippy::async_yields_async, reason = "the sleep itself moves between shards")]
 fn a_sleep_that_moves_keeps_its_deadline() {
     let runtime = Runtime::builder().shards(2).build().unwrap();
     let bell = Bell::new();
