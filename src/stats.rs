@@ -104,6 +104,9 @@ shard_stats! {
     cqes,
     /// Operations finished without the ring, by a direct call that could not block.
     inline_completions,
+    /// Operations that the ring has no opcode for, done by a thread of the blocking pool (counted
+    /// from any thread).
+    blocking_jobs,
     /// Times the shard went to sleep.
     parks,
     /// Times a spin ended because there was something to do.
