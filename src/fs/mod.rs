@@ -16,6 +16,7 @@
 
 mod copy;
 mod cursor;
+mod du;
 mod file;
 mod file_type;
 mod manage;
@@ -24,13 +25,16 @@ mod on;
 mod options;
 mod path;
 mod read;
+mod read_ahead;
 mod read_dir;
+mod temp;
 mod vectored;
 mod whole;
 mod write;
 
 pub use crate::op::PathError;
 pub use cursor::FileCursor;
+pub use du::{DuErrorMode, DuOptions, DuSizeMode, DuSummary, DuSymlinkMode, du};
 pub use file::File;
 pub use file_type::{DirEntryType, FileType};
 pub use manage::{Advice, Allocate, SyncRange};
@@ -43,7 +47,9 @@ pub use path::{
     rename_no_replace, set_permissions, symlink, symlink_metadata, write,
 };
 pub use read::ReadAt;
+pub use read_ahead::ReadAhead;
 pub use read_dir::{DirEntry, ReadDir};
+pub use temp::{TempDir, TempFile, temp_file};
 pub use write::WriteAt;
 
 /// The offset as the kernel takes it.

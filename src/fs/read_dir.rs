@@ -83,7 +83,7 @@ impl ReadDir {
                 self.at = next;
                 return Poll::Ready(Ok(Some(DirEntry {
                     base: Arc::clone(&self.base),
-                    name: OsString::from_vec(record.name.to_vec()),
+                    name: OsString::from_vec(record.name.to_bytes().to_vec()),
                     inode: record.inode,
                     entry_type: FileType::of_entry(record.kind),
                 })));

@@ -1,7 +1,9 @@
-//! The entries of a directory, as `getdents64(2)` packs them.
+//! The entries of a directory, as `getdents64(2)` packs them, and what is asked about them by way
+//! of their directory. All of it may block: not for a shard's thread.
 
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// How much room one call is given; a batch of a large directory is up to twice this.
 pub(crate) const ROOM: usize = 32 * 1024;
@@ -43,7 +45,7 @@ pub(crate) struct Record<'b> {
     pub(crate) inode: u64,
     /// `DT_*`.
     pub(crate) kind: u8,
-    pub(crate) name: &'b [u8],
+    pub(crate) name: &'b CStr,
 }
 
 /// The entry at `at` and where the next one is; `None` at the end. The entries `.` and `..` are
@@ -58,21 +60,66 @@ pub(crate) fn record(bytes: &[u8], mut at: usize) -> Option<(Record<'_>, usize)>
         let inode = u64::from_ne_bytes(*rest.get(INODE..)?.first_chunk()?);
         let length = usize::from(u16::from_ne_bytes(*rest.get(LENGTH..)?.first_chunk()?));
         let kind = *rest.get(KIND)?;
-        let name = rest.get(NAME..length)?;
-        let end = name.iter().position(|&byte| byte == 0)?;
+        let name = CStr::from_bytes_until_nul(rest.get(NAME..length)?).ok()?;
         at += length;
-        let name = &name[..end];
-        if name != b"." && name != b".." {
+        if name != c"." && name != c".." {
             return Some((Record { inode, kind, name }, at));
         }
     }
+}
+
+/// Opens a directory, by its path relative to another, or to the working directory.
+///
+/// # Errors
+///
+/// What `openat(2)` answers; `NotADirectory` for a symbolic link that is not to be followed.
+pub(crate) fn open_dir_at(
+    dir: Option<BorrowedFd<'_>>,
+    path: &CStr,
+    follow: bool,
+) -> io::Result<OwnedFd> {
+    let at = dir.map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
+    let last = if follow { 0 } else { libc::O_NOFOLLOW };
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC | last;
+    // SAFETY:
+    // - the path ends with NUL and is borrowed for the call, as is the directory.
+    let fd = unsafe { libc::openat(at, path.as_ptr(), flags) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY:
+    // - the kernel has just opened it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Asks for metadata (`STATX_*`) by a path relative to a directory, or to the working directory.
+///
+/// # Errors
+///
+/// What `statx(2)` answers.
+pub(crate) fn stat_at(
+    dir: Option<BorrowedFd<'_>>,
+    path: &CStr,
+    follow: bool,
+    mask: u32,
+) -> io::Result<libc::statx> {
+    let at = dir.map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
+    let last = if follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+    let flags = libc::AT_NO_AUTOMOUNT | last;
+    // SAFETY:
+    // - it consists of numbers, for which 0 is a value.
+    let mut answer: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY:
+    // - the path ends with NUL, and path, directory and answer are borrowed for the call.
+    let done = unsafe { libc::statx(at, path.as_ptr(), flags, mask, &raw mut answer) };
+    if done == 0 { Ok(answer) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
 
-    use super::{read, record};
+    use super::{open_dir_at, read, record, stat_at};
 
     #[test]
     fn a_directory_is_read_to_its_end_without_itself_and_its_parent() {
@@ -83,12 +130,18 @@ mod tests {
         let mut names = Vec::new();
         while let Some((entry, next)) = record(&bytes, at) {
             assert!(entry.inode > 0);
-            names.push(entry.name.to_vec());
+            names.push(entry.name.to_owned());
             at = next;
         }
         assert_eq!(at, bytes.len());
-        assert!(names.iter().any(|name| name == b"Cargo.toml"));
-        assert!(!names.iter().any(|name| name == b"." || name == b".."));
+        assert!(names.iter().any(|name| **name == *c"Cargo.toml"));
+        assert!(!names.iter().any(|name| **name == *c"." || **name == *c".."));
+        let manifest = stat_at(Some(dir.as_fd()), c"Cargo.toml", true, libc::STATX_SIZE).unwrap();
+        let length = std::fs::metadata(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        assert_eq!(manifest.stx_size, length.unwrap().len());
+        let error = open_dir_at(Some(dir.as_fd()), c"Cargo.toml", true).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::NotADirectory);
+        open_dir_at(Some(dir.as_fd()), c"src", false).unwrap();
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::contain::wake;
+use crate::contain::{guard, wake};
 use crate::port::Lane;
 use crate::primitive::{Arc, AtomicBool, Ordering};
 
@@ -77,6 +77,24 @@ where
     let job = Box::new(move || place.serve(work));
     lane.note_blocking_job();
     Offload { slot, refused: enqueue(job).err() }
+}
+
+/// Gives work to the pool that nobody waits for. When the pool refuses it, it is done here and now,
+/// although it may block: for clearing up, which must not be left undone.
+pub(crate) fn clear_up(lane: &Arc<dyn Lane>, work: impl FnOnce() + Send + 'static) {
+    lane.note_blocking_job();
+    let work = Arc::new(Mutex::new(Some(work)));
+    let place = Arc::clone(&work);
+    let run = |place: &Mutex<Option<_>>| {
+        let work = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(work) = work {
+            // Its panic is reported by the panic hook, and is nobody's.
+            guard(work);
+        }
+    };
+    if enqueue(Box::new(move || run(&place))).is_err() {
+        run(&work);
+    }
 }
 
 fn enqueue(job: Job) -> io::Result<()> {

@@ -16,9 +16,12 @@ use spargio::fs::{File, OpenOptions};
 mod cancel;
 mod cursor;
 mod directories;
+mod du;
 mod manage;
 mod metadata;
 mod paths;
+mod read_ahead;
+mod temp;
 mod transfer;
 
 /// Where the tests are compiled to, most often a file system on a device; and one in memory.

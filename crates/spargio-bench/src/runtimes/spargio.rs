@@ -108,8 +108,7 @@ impl Runtime for Spargio {
 
     fn lacks(need: Need) -> Option<&'static str> {
         match need {
-            Need::Placement | Need::Local | Need::Yield => None,
-            Need::Metadata => Some("has no metadata of files yet"),
+            Need::Placement | Need::Local | Need::Metadata | Need::Yield => None,
         }
     }
 
@@ -186,7 +185,7 @@ impl Runtime for Spargio {
     }
 
     async fn metadata(&self, path: &Path) -> io::Result<u64> {
-        Err(io::Error::other(format!("no metadata of {}", path.display())))
+        Ok(spargio::fs::metadata(path).await?.len())
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
