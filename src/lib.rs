@@ -65,9 +65,9 @@
 //! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
 //! | speak TCP | [`net`]: [`TcpListener`](net::TcpListener), [`TcpStream`](net::TcpStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
-//! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`] |
+//! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
-//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`] |
+//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`] |
 //! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
 //!
 //! [main]: macro@main
@@ -194,7 +194,7 @@ pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};
 pub use options::{MAX_SPIN, SpinOptions, StealOptions};
-pub use stats::{RuntimeStats, ShardStats};
+pub use stats::{Histogram, RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 #[cfg(not(loom))]
@@ -207,7 +207,10 @@ pub use crate::{
         ShardHandleOf, ShutdownReport, TaskPlacement, run, run_local_on, run_with, spawn,
         spawn_local, spawn_stealable_on,
     },
-    time::{Sleep, Timeout, TimeoutError, sleep, sleep_until, timeout, timeout_at, yield_now},
+    time::{
+        Sleep, Timeout, TimeoutError, consume_budget, sleep, sleep_until, timeout, timeout_at,
+        unconstrained, yield_now,
+    },
 };
 
 /// The runtime of the default parts.

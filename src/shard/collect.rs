@@ -73,7 +73,10 @@ impl<A: Assembly> Shard<A> {
         };
         let counters = &self.public().counters;
         match answer {
-            Ok(Answer::Heard) => counters.doorbells_heard.add(1),
+            Ok(Answer::Heard) => {
+                counters.doorbells_heard.add(1);
+                counters.doorbells_spurious.add(u64::from(!self.waking.get()));
+            }
             Ok(Answer::Failed { target, .. }) => {
                 counters.doorbells_failed.add(1);
                 // The work is published; only the sleeper does not know. A target that cannot be
@@ -113,6 +116,7 @@ impl<A: Assembly> Shard<A> {
         };
         self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
         self.note_in_flight();
+        self.counters.ops_submitted.add(1);
         self.arm(sqe);
         Ok(())
     }
@@ -120,6 +124,7 @@ impl<A: Assembly> Shard<A> {
     /// As [`submit_here`](Self::submit_here), for a future that is polled elsewhere: it learns of a
     /// refusal as the outcome.
     pub(super) fn submit_posted(&self, charge: Charge) {
+        self.counters.ops_posted.add(1);
         if let Err((error, charge)) = self.submit_here(charge)
             && let Finished::Wake(waker) = charge.finish(error.outcome())
         {

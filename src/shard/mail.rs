@@ -24,7 +24,8 @@ impl<A: Assembly> Shard<A> {
         let before = pinned.len();
         pinned.extend(arrived.by_ref().take(LETTERS_PER_TURN));
         let count = pinned.len() - before;
-        self.public().counters.mail_received.add(count as u64);
+        self.counters.mail_received.add(count as u64);
+        self.counters.pinned_queued.add(count as u64);
     }
 
     /// Does what letters ask for.
