@@ -17,13 +17,15 @@
 //!
 //! | word | meaning | written by |
 //! |---|---|---|
-//! | `pushed` | items ever pushed; item `i` is in slot `i % 32` of block number `i / 32` | owner |
+//! | `pushed` | items ever pushed | owner |
 //! | `popped`, `stolen` | items ever taken, for lengths only | owner; thieves |
-//! | `mark` of a block | its number, and how many of its items are taken | owner when it opens the block; whoever claims |
-//! | slots of a block | the items | owner, from opening the block until it is full |
-//! | `read_out` of a block | how many items thieves have read of it | thieves; owner when it opens the block |
+//! | `mark` of a block | its number, how many items are taken | owner to open it; who claims |
+//! | slots of a block | the items | owner, until the block is full |
+//! | `read_out` of a block | items thieves have read of it | thieves; owner to open it |
 //! | table | where each block in use lies | owner |
 //! | `front`, `seen` | hints where to look | owner and thieves; thieves |
+//!
+//! Item `i` is in slot `i % 32` of the block with number `i / 32`.
 //!
 //! # The operations
 //!
@@ -31,11 +33,14 @@
 //! |---|---|---|
 //! | B1 | owner | writes the item into its slot |
 //! | B2 | owner | stores `pushed`, release |
-//! | B3 | thief | loads `pushed`, acquire; then the table, the place in it, and the block's mark |
+//! | B3 | thief | loads `pushed`, acquire; then table, place and mark |
 //! | B4 | both | compare-and-swap of the mark: so many more are taken, relaxed |
 //! | B5 | both | reads the claimed slots |
 //! | B6 | thief | adds to `read_out`, release |
-//! | B7 | owner | finds that `read_out` is what thieves had claimed of the block, acquire; only then it opens the block under a new number, and B1 may write its slots |
+//! | B7 | owner | finds that `read_out` is all that thieves had claimed, acquire |
+//!
+//! After B7, and not before, the owner opens the block under a new number, and B1 may write its
+//! slots.
 //!
 //! # Why it holds
 //!
@@ -58,8 +63,8 @@
 //! **Nothing is lost (O3, O4).** Items between the mark and `pushed` are in the queue. Blocks and
 //! tables are freed with the second end, and not before; so a thief that has an old table, or a
 //! block that was used again, reads a word that exists, and the number tells it. A table that was
-//! outgrown stays as it was; a thief loads the table after B3, so each block that B3 covers and that
-//! has items is in its place.
+//! outgrown stays as it was; a thief loads the table after B3, so each block that B3 covers and
+//! that has items is in its place.
 //!
 //! **Lengths are not too small (O7).** Who reads a length reads what was taken first, with acquire,
 //! and then `pushed`, which therefore covers all that was taken. So a length that says nothing is
@@ -67,8 +72,8 @@
 //! (`doorbell/README.md`). It is too large while somebody has claimed items and not counted them
 //! yet.
 //!
-//! **A thief loses only to somebody who won**, because the compare-and-swap is a strong one; and the
-//! owner's loop ends, because each failure means that a thief took some.
+//! **A thief loses only to somebody who won**, because the compare-and-swap is a strong one; and
+//! the owner's loop ends, because each failure means that a thief took some.
 
 use std::fmt;
 
@@ -101,10 +106,10 @@ const STEAL_ATTEMPTS: usize = 4;
 /// A queue of blocks, after BWoS, in which owner and thieves seldom meet.
 ///
 /// It is for many shards and long queues: the design is that of J. Wang and others, "BWoS: Formally
-/// Verified Block-based Work Stealing for Parallel Processing" (OSDI 2023), with the difference that
-/// the owner's block can be stolen from as well, as the runtime promises that nothing waits behind
-/// a stuck shard. A thief leaves that block to the owner while the owner is at work there and
-/// the next block is full. On two shards the book measures no difference to
+/// Verified Block-based Work Stealing for Parallel Processing" (OSDI 2023), with the difference
+/// that the owner's block can be stolen from as well, as the runtime promises that nothing waits
+/// behind a stuck shard. A thief leaves that block to the owner while the owner is at work there
+/// and the next block is full. On two shards the book measures no difference to
 /// [`ChaseLev`](super::ChaseLev) that would be worth a choice.
 ///
 /// # Order
@@ -145,8 +150,8 @@ const STEAL_ATTEMPTS: usize = 4;
 pub struct BlockQueue;
 
 // SAFETY: the head of this file argues each.
-// - O1: B4 succeeds once for each item, and hands it to who made it; injected items leave their list
-//   under its lock.
+// - O1: B4 succeeds once for each item, and hands it to who made it; injected items leave their
+//   list under its lock.
 // - O2: B2 and B3, or the lock.
 // - O3, O4: both ends hold the core, which frees blocks and drops what is in them with the last.
 unsafe impl StealQueue for BlockQueue {

@@ -64,6 +64,7 @@ impl<A: Assembly> Shard<A> {
         if window.is_zero() {
             return false;
         }
+        self.end_backoff();
         let began = self.now();
         let end = began + window;
         let timer = self.next_timer();
@@ -76,7 +77,7 @@ impl<A: Assembly> Shard<A> {
             }
             let now = self.now();
             let timer_due = timer.is_some_and(|deadline| deadline <= now);
-            if timer_due || self.has_signal() || (self.others_have_backlog() && self.steal()) {
+            if timer_due || self.has_signal() || self.steal_while_spinning(now) {
                 break (true, now);
             }
             if now >= end {

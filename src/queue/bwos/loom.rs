@@ -5,6 +5,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
+use super::core::Theft;
 use super::{BlockLocal, BlockQueue, BlockShared};
 use crate::primitive::{AtomicBool, Ordering, fence};
 use crate::queue::{LocalQueue, QueueOptions, SharedQueue, StealQueue, Stolen};
@@ -61,15 +62,23 @@ fn drain(owner: &mut BlockLocal<Item>, into: &mut Vec<usize>) {
     }
 }
 
-/// Takes once, and everything that came with it.
+/// Takes once, as often as it loses to another.
 fn steal(from: &BlockShared<Item>, max: usize) -> Vec<usize> {
-    let (mut thief, _shared) = pair();
     let mut names = Vec::new();
-    if let Stolen::Took { first, .. } = thief.steal_from(from, max) {
-        names.push(first.name());
+    loop {
+        let mut take = |item: Item| names.push(item.name());
+        match from.core.steal(max, &mut take) {
+            Theft::Lost => thread::yield_now(),
+            Theft::Empty => {
+                from.core.intake.take(|there| there.min(max), &mut take);
+                return names;
+            }
+            Theft::Took(count) => {
+                assert_eq!(names.len(), count);
+                return names;
+            }
+        }
     }
-    drain(&mut thief, &mut names);
-    names
 }
 
 fn thief(of: &Arc<BlockShared<Item>>, max: usize) -> thread::JoinHandle<Vec<usize>> {

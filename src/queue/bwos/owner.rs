@@ -75,7 +75,8 @@ impl<T> Owner<T> {
                 self.pass_oldest();
                 continue;
             }
-            // B4. If it fails, a thief has taken some, so this ends at the latest when none is left.
+            // B4. If it fails, a thief has taken some, so this ends at the latest when none is
+            // left.
             if oldest.claim(mark, 1) {
                 // SAFETY:
                 // - B4 gave the item to the owner, which had pushed it; it is read once, before the
