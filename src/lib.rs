@@ -193,7 +193,7 @@ pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
 pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};
-pub use options::{MAX_SPIN, SpinOptions, StealOptions};
+pub use options::{MAX_BACKOFF, MAX_SPIN, SpinOptions, StealOptions};
 pub use stats::{Histogram, RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
 
