@@ -6,6 +6,8 @@ use std::os::fd::RawFd;
 
 use crate::driver::opcode::{Opcode, cqe_flags, ioprio, sqe_flags};
 
+mod files;
+
 /// What a token speaks for; four bits of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]

@@ -36,6 +36,8 @@ pub(super) unsafe fn attempt(sqe: &Sqe) -> Option<i32> {
         Opcode::RECV => unsafe { recv(sqe) },
         // SAFETY: the caller's promise.
         Opcode::SEND => unsafe { send(sqe) },
+        // SAFETY: the caller's promise.
+        Opcode::STATX => unsafe { statx::statx(sqe) },
         _ => None,
     }
 }
@@ -123,6 +125,8 @@ fn outcome(count: c_long) -> Option<i32> {
         other => Some(-other),
     }
 }
+
+mod statx;
 
 #[cfg(test)]
 mod tests;
