@@ -74,10 +74,15 @@ impl Socket {
 
     /// Sends the buffer from byte `from` on, after those sends that were given up have ended. With
     /// `whole`, the ring goes on until everything is sent.
-    pub(super) fn send<B: IoBuf>(&self, buf: B, from: usize, whole: bool) -> Sending<'_, B> {
+    pub(super) fn send<B: IoBuf>(
+        &self,
+        buf: B,
+        from: usize,
+        whole: bool,
+    ) -> Sending<'_, SendOp<B>> {
         let inline = if whole { Inline::Never } else { self.send_hint.predict() };
         let send = SendOp { fd: self.fd.clone(), buf, from, inline, whole, entries: 0 };
-        Sending::new(self, Op::new(send, self.lane()))
+        Sending::new(&self.unsent, self.lane(), send)
     }
 
     /// Whether the last send had to wait for room.
