@@ -44,20 +44,32 @@
 
 mod address;
 mod backlog;
+mod control;
+mod credentials;
+mod datagram;
+mod envelope;
 mod family;
 mod hint;
 mod listener;
 mod lookup;
+mod message;
 mod options;
 mod socket;
+mod sockopt;
 mod stash;
 mod stream;
 mod tcp;
 mod transfer;
+mod udp;
+mod unix;
+mod unix_path;
 mod unsent;
 
 pub use address::ToAddrs;
-pub use family::{Family, Tcp};
+pub use credentials::Credentials;
+pub use datagram::Datagram;
+pub use envelope::{Envelope, Received};
+pub use family::{Family, Ip, Target, Unix};
 pub use listener::{Accept, Listener};
 pub use lookup::lookup_host;
 pub use options::ListenOptions;
@@ -65,7 +77,19 @@ pub use stream::Stream;
 pub use transfer::{Read, Write};
 
 /// A TCP connection.
-pub type TcpStream = Stream<Tcp>;
+pub type TcpStream = Stream<Ip>;
 
 /// A TCP socket that waits for connections.
-pub type TcpListener = Listener<Tcp>;
+pub type TcpListener = Listener<Ip>;
+
+/// A socket for UDP datagrams.
+pub type UdpSocket = Datagram<Ip>;
+
+/// A connection on this machine.
+pub type UnixStream = Stream<Unix>;
+
+/// A socket that waits for connections on this machine.
+pub type UnixListener = Listener<Unix>;
+
+/// A socket for datagrams on this machine.
+pub type UnixDatagram = Datagram<Unix>;
