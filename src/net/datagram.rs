@@ -33,8 +33,9 @@ const CONTROL_ROOM: usize = 512;
 /// # Whole datagrams
 ///
 /// One call sends or receives one datagram, whole. One that is larger than the buffer it is
-/// received in is cut, and the rest is lost: [`recv`](Self::recv) and [`recv_from`](Self::recv_from)
-/// keep silent about that, as their system calls do, and [`recv_msg`](Self::recv_msg) tells.
+/// received in is cut, and the rest is lost: [`recv`](Self::recv) and
+/// [`recv_from`](Self::recv_from) keep silent about that, as their system calls do, and
+/// [`recv_msg`](Self::recv_msg) tells.
 ///
 /// # Cancel safety
 ///
@@ -65,8 +66,8 @@ impl<F: Family> Datagram<F> {
         Self { sockets: Arc::new(sockets), family: PhantomData }
     }
 
-    /// Takes a socket of the standard library over. A clone that it keeps may find that calls block
-    /// which did not, or the other way round.
+    /// Takes a socket of the standard library over. Whoever has a clone of it may find that calls
+    /// block which did not, or the other way round.
     ///
     /// # Errors
     ///
@@ -91,8 +92,8 @@ impl<F: Family> Datagram<F> {
         Ok(Self::from_fd(fd, lane, None))
     }
 
-    /// Gives the socket to the standard library. It is non-blocking, and if it has made a path, that
-    /// stays.
+    /// Gives the socket to the standard library. It is non-blocking, and if it has made a path,
+    /// that stays.
     ///
     /// # Errors
     ///
@@ -107,7 +108,9 @@ impl<F: Family> Datagram<F> {
         let Sockets { path, kept, socket } = sockets;
         match socket.into_owned() {
             Ok(fd) => {
-                path.map(BoundPath::keep);
+                if let Some(path) = path {
+                    path.keep();
+                }
                 // Of a socket it does not fail.
                 let _is_set = SockRef::from(&fd).set_nonblocking(true);
                 Ok(F::StdDatagram::from(fd))

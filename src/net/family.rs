@@ -89,7 +89,8 @@ impl Family for Unix {
     fn prepare_datagram(socket: &SockRef<'_>) -> io::Result<()> {
         // When a receiver that the socket is not connected to has no room, the kernel cannot say
         // when there is some: the socket itself has room. Only a call that may block waits for it,
-        // which the ring makes on a thread of its own. No other call blocks: direct ones ask not to.
+        // which the ring makes on a thread of its own. No other call blocks: direct ones ask not
+        // to.
         socket.set_nonblocking(false)
     }
 }

@@ -46,7 +46,7 @@ impl Header {
             0 => std::ptr::null_mut(),
             _ => (&raw mut self.name).cast(),
         };
-        self.msg.msg_controllen = control_len as _;
+        self.msg.msg_controllen = control_len;
         self.msg.msg_control = match control_len {
             0 => std::ptr::null_mut(),
             _ => self.control.as_mut_ptr().cast(),
@@ -132,7 +132,7 @@ impl<B> RecvMsg<B> {
     /// What came, from a completion without error; to be asked once.
     fn came(head: Header, full_len: usize, room: usize) -> Came {
         let Header { msg, name, name_len, mut control, .. } = head;
-        control.set_len(msg.msg_controllen as usize);
+        control.set_len(msg.msg_controllen);
         let from_len = msg.msg_namelen.min(name_len);
         // SAFETY:
         // - the kernel wrote an address of this length to the storage, which was zero before; a

@@ -1,8 +1,14 @@
-//! Sockets: streams and listeners whose operations run on the ring of the shard that polls them.
+//! Sockets: streams, listeners and datagrams, whose operations run on the ring of the shard that
+//! polls them.
 //!
-//! [`TcpListener`] accepts [`TcpStream`]s, and [`TcpStream::connect`] makes them. Both are `Clone`,
-//! `Send` and `Sync`, and all their methods take `&self`: a task that was stolen goes on using its
-//! sockets, and its next operation goes to the ring of the shard that polls it then.
+//! | | streams | listeners | datagrams |
+//! |---|---|---|---|
+//! | over [`Ip`] | [`TcpStream`] | [`TcpListener`] | [`UdpSocket`] |
+//! | on this machine: [`Unix`] | [`UnixStream`] | [`UnixListener`] | [`UnixDatagram`] |
+//!
+//! Each column is one type: [`Stream`], [`Listener`], [`Datagram`]. All are `Clone`, `Send` and
+//! `Sync`, and all their methods take `&self`: a task that was stolen goes on using its sockets,
+//! and its next operation goes to the ring of the shard that polls it then.
 //!
 //! # Buffers
 //!
@@ -12,8 +18,8 @@
 //! # Dropped futures
 //!
 //! Every future of this module may be dropped at any moment. Each method says what that means for
-//! the bytes and connections it was about to deliver; [`Stream::read`] and [`Listener::accept`]
-//! lose none.
+//! the bytes and connections it was about to deliver; [`Stream::read`], [`Listener::accept`] and
+//! [`Datagram::recv`] lose none.
 //!
 //! # Where it works
 //!

@@ -68,8 +68,8 @@ impl Datagram<Ip> {
         Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
     }
 
-    /// Connects to an address, or to the first of several that the system takes: [`send`](Self::send)
-    /// goes there, and only what comes from there is received.
+    /// Connects to an address, or to the first of several that the system takes:
+    /// [`send`](Self::send) goes there, and only what comes from there is received.
     ///
     /// Nothing is sent, so that nothing is known about who is there.
     ///

@@ -24,7 +24,8 @@ use crate::primitive::{Arc, AtomicBool, Mutex, Ordering, lock};
 pub(super) struct Unsent {
     /// Whether a send has to wait. It stays so while an ending is out of the list to be polled.
     is_filled: AtomicBool,
-    state: Mutex<State>,
+    /// Made for the first of them: most sockets never have one.
+    state: Mutex<Option<Box<State>>>,
 }
 
 #[derive(Default)]
@@ -57,7 +58,7 @@ impl Unsent {
             return;
         }
         let mut state = lock(&self.state);
-        state.endings.push(Box::new(send));
+        state.get_or_insert_default().endings.push(Box::new(send));
         self.is_filled.store(true, Ordering::Release);
     }
 
@@ -69,6 +70,7 @@ impl Unsent {
         let own = waker.clone();
         let (before, mut endings) = {
             let mut state = lock(&self.state);
+            let state = state.get_or_insert_default();
             let before = state.wait(place, own);
             let is_free = !std::mem::replace(&mut state.is_busy, true);
             (before, is_free.then(|| std::mem::take(&mut state.endings)))
@@ -80,6 +82,7 @@ impl Unsent {
             let mut left = Vec::new();
             guard(|| left = poll_all(taken, waker, &mut failure));
             let mut state = lock(&self.state);
+            let state = state.get_or_insert_default();
             // Those that were given up meanwhile have not been polled.
             if state.endings.is_empty() {
                 state.endings = left;
@@ -106,6 +109,7 @@ impl Unsent {
     fn settle(&self) {
         let waiters = {
             let mut state = lock(&self.state);
+            let state = state.get_or_insert_default();
             if state.is_busy || !state.endings.is_empty() {
                 return;
             }
@@ -120,7 +124,7 @@ impl Unsent {
         if place.take().is_none() {
             return;
         }
-        let waiters = std::mem::take(&mut lock(&self.state).waiters);
+        let waiters = std::mem::take(&mut lock(&self.state).get_or_insert_default().waiters);
         waiters.into_iter().for_each(|(_, waker)| wake(waker));
     }
 

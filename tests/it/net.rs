@@ -1,4 +1,4 @@
-//! TCP on real rings: nothing is lost when futures are dropped, and everything ends promptly.
+//! Sockets on real rings: nothing is lost when futures are dropped, and everything ends promptly.
 
 mod accepts;
 mod addresses;
@@ -6,6 +6,9 @@ mod datagrams;
 mod ends;
 mod reads;
 mod strangers;
+mod streams;
+mod udp;
+mod unix;
 mod writes;
 
 use std::future::{Future, poll_fn};

@@ -29,6 +29,7 @@ struct KeptRecv<B: IoBufMut> {
     lane: Arc<dyn Lane>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "each is on the heap")]
 enum Flight<B: IoBufMut> {
     Ahead(Claim<RecvMsg<B>>),
     Landed(ReceivedMsg<B>),

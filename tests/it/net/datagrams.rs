@@ -289,7 +289,7 @@ fn many_tasks_share_a_socket<K: Kind>() {
             for _ in 0..TASKS * EACH {
                 let (received, buf) = echo.recv_from(Vec::with_capacity(64)).await;
                 let (_, from) = received.unwrap();
-                if from_number(&buf) % 2 == 0 {
+                if from_number(&buf).is_multiple_of(2) {
                     echo.send_to(buf, from).await.0.unwrap();
                 } else {
                     echo.send_msg(buf, Envelope::new().to(from)).await.0.unwrap();
