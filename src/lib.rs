@@ -64,6 +64,8 @@
 //! | send messages | [`RemoteShard`], [`RingMsg`], [`ShardCtx::next_event`], [`SendError`] |
 //! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
 //! | speak TCP | [`net`]: [`TcpListener`](net::TcpListener), [`TcpStream`](net::TcpStream) |
+//! | send datagrams | [`UdpSocket`](net::UdpSocket), [`UnixDatagram`](net::UnixDatagram) |
+//! | talk on one machine | [`UnixListener`](net::UnixListener), [`UnixStream`](net::UnixStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
@@ -136,8 +138,8 @@
 //! limit is [`Overloaded`](RuntimeError::Overloaded); an operation at a limit fails with
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) and gives the buffer back.
 //!
-//! There are no Unix and no UDP sockets yet, no directories and no metadata of files, and no
-//! buffers provided to or registered with the kernel.
+//! There are no directories and no metadata of files yet, and no buffers provided to or registered
+//! with the kernel.
 
 // Under loom nobody above the parts is there to use them.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub, unused_qualifications))]
