@@ -171,6 +171,11 @@ mod assembly;
 mod builder;
 #[cfg(not(loom))]
 pub mod fs;
+/// What the fuzz targets run; not part of the interface.
+#[cfg(not(loom))]
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
