@@ -49,6 +49,12 @@ pub(crate) trait Port {
     /// and returns pending, so that other tasks and the ring get their turn.
     fn consume_budget(&self) -> bool;
 
+    /// Sets how many ready leaves the running poll may still have; how many it had.
+    fn set_budget(&self, leaves: i64) -> i64;
+
+    /// A task took the result of an operation of the shard `home` of this runtime.
+    fn finished(&self, home: ShardId);
+
     /// An operation was made that has not started.
     fn operation_made(&self);
 
