@@ -138,8 +138,7 @@
 //! limit is [`Overloaded`](RuntimeError::Overloaded); an operation at a limit fails with
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) and gives the buffer back.
 //!
-//! There are no directories and no metadata of files yet, and no buffers provided to or registered
-//! with the kernel.
+//! There are no buffers provided to or registered with the kernel yet.
 
 // Under loom nobody above the parts is there to use them.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub, unused_qualifications))]

@@ -1,8 +1,13 @@
-//! Files: opened, read, written and closed on the ring, at offsets that the caller names.
+//! Files and directories: what the ring has an opcode for is done on the ring, and the rest by a
+//! bounded pool of threads.
+//!
+//! The functions here take the shard whose thread this is; [`on`] names one, for other threads and
+//! executors. Errors of operations on paths name the path: see [`PathError`].
 //!
 //! A [`File`] has no cursor. Every read and write says where, so that any number of them may be in
-//! flight on one file at once, from any number of tasks, without a lock. Buffers are owned by the
-//! operation and come back with its result (see [`BufResult`](crate::BufResult)).
+//! flight on one file at once, from any number of tasks, without a lock. [`File::cursor`] is for
+//! those who go from front to back. Buffers are owned by the operation and come back with its
+//! result (see [`BufResult`](crate::BufResult)).
 //!
 //! Dropping the future of an operation cancels it. What the kernel still reads or writes meanwhile,
 //! the buffer and the descriptor, stays alive until the kernel has let go of it. A write that is
