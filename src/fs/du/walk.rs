@@ -7,19 +7,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::fs::du::{DuErrorMode, DuOptions, DuSizeMode, DuSummary, DuSymlinkMode};
 use crate::fs::FileType;
+use crate::fs::du::{DuErrorMode, DuOptions, DuSizeMode, DuSummary, DuSymlinkMode};
 use crate::op::offload::Wanted;
 use crate::op::path::c_path;
 use crate::op::{PathError, dirents};
 use crate::primitive::Arc;
 
 /// What is asked of each entry.
-const MASK: u32 = libc::STATX_TYPE
-    | libc::STATX_NLINK
-    | libc::STATX_INO
-    | libc::STATX_SIZE
-    | libc::STATX_BLOCKS;
+const MASK: u32 =
+    libc::STATX_TYPE | libc::STATX_NLINK | libc::STATX_INO | libc::STATX_SIZE | libc::STATX_BLOCKS;
 
 /// Which file: device and number.
 type Identity = ((u32, u32), u64);
@@ -129,8 +126,8 @@ impl Walk {
         let file_type = FileType::of_mode(u32::from(about.stx_mode));
         let is_dir = file_type.is_dir();
         // Only what can be reached in two ways is worth remembering.
-        let is_once = is_dir
-            || self.options.hardlink_dedupe && (self.follows() || about.stx_nlink > 1);
+        let is_once =
+            is_dir || self.options.hardlink_dedupe && (self.follows() || about.stx_nlink > 1);
         let identity = ((about.stx_dev_major, about.stx_dev_minor), about.stx_ino);
         if is_once && !self.seen.insert(identity) {
             return false;
