@@ -145,6 +145,9 @@ pub(crate) trait Lane: Scheduler {
     /// After something was published to a shard of the runtime: rings it if it sleeps.
     fn wake_shard(&self, target: ShardId);
 
+    /// Counts a job that a thread of the blocking pool does for this shard; from any thread.
+    fn note_blocking_job(&self);
+
     /// Whether the shard takes a task that is spawned on this thread.
     ///
     /// # Errors

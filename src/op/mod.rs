@@ -11,14 +11,22 @@ use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
+pub(crate) mod dirents;
+pub(crate) mod extent;
 mod fd;
 pub(crate) mod file;
 mod inline;
+pub(crate) mod offload;
+pub(crate) mod path;
+mod path_error;
 mod predict;
+pub(crate) mod statx;
+pub(crate) mod vectored;
 
 pub(crate) use crate::inflight::{Claim, Operation, Outcome, Unfinished};
 pub(crate) use fd::{Fd, close};
 pub(crate) use inline::Inline;
+pub use path_error::PathError;
 
 /// An operation whose completion has a meaning.
 pub(crate) trait Complete: Operation {

@@ -82,6 +82,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         let shards = self.core.shards.iter().enumerate().map(|(index, public)| {
             let mut stats = public.counters.snapshot();
             stats.polls = public.polls();
+            stats.blocking_jobs = public.blocking_jobs.get();
             stats.doorbells_coalesced = public.coalesced.get();
             stats.doorbells_sent += public.rung_from_outside.get();
             stats.spawned = public.registry.spawned();

@@ -13,7 +13,7 @@ use crate::shard::Shard;
 
 impl<A: Assembly> Shard<A> {
     /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
-    pub(super) fn collect(&self) {
+    pub(crate) fn collect(&self) {
         let mut batch = self.batch.take();
         self.driver.borrow_mut().drain(|cqe| batch.push(cqe));
         self.public().counters.cqes.add(batch.len() as u64);
@@ -76,6 +76,10 @@ impl<A: Assembly> Shard<A> {
             Ok(Answer::Heard) => {
                 counters.doorbells_heard.add(1);
                 counters.doorbells_spurious.add(u64::from(!self.waking.get()));
+            }
+            // No doorbell of ours made it.
+            Ok(Answer::Failed { target, .. }) if target.index() >= self.core.shards.len() => {
+                self.table.borrow_mut().refuse();
             }
             Ok(Answer::Failed { target, .. }) => {
                 counters.doorbells_failed.add(1);
@@ -160,7 +164,7 @@ impl<A: Assembly> Shard<A> {
 
     /// Moves waiting entries to the submission queue as far as it has room, and arms a doorbell
     /// that found none.
-    pub(super) fn refill(&self) {
+    pub(crate) fn refill(&self) {
         loop {
             let Some(sqe) = self.overflow.borrow_mut().pop_front() else { break };
             if let Err(SqFull(sqe)) = self.push_now(sqe) {

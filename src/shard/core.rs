@@ -81,6 +81,8 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) coalesced: Counter,
     /// Doorbells rung by threads outside of the runtime.
     pub(crate) rung_from_outside: Counter,
+    /// Operations done by the blocking pool, by whoever asked for them.
+    pub(crate) blocking_jobs: Counter,
     /// Spawns refused because too many tasks wait, by whoever was refused.
     pub(crate) refused: Counter,
     /// Times this shard was called for help, by whoever called.
@@ -152,6 +154,7 @@ impl<A: Assembly> Core<A> {
                 sighting: CachePadded::new(Sighting::default()),
                 coalesced: Counter::default(),
                 rung_from_outside: Counter::default(),
+                blocking_jobs: Counter::default(),
                 refused: Counter::default(),
                 called: Counter::default(),
             });

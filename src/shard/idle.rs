@@ -65,6 +65,7 @@ impl<A: Assembly> Shard<A> {
         if window.is_zero() {
             return false;
         }
+        self.end_backoff();
         let began = self.now();
         self.mark(self.nanos(began), false);
         let end = began + window;
@@ -78,7 +79,7 @@ impl<A: Assembly> Shard<A> {
             }
             let now = self.now();
             let timer_due = timer.is_some_and(|deadline| deadline <= now);
-            if timer_due || self.has_signal() || (self.others_have_backlog() && self.steal()) {
+            if timer_due || self.has_signal() || self.steal_while_spinning(now) {
                 break (true, now);
             }
             if now >= end {

@@ -29,7 +29,7 @@ impl<A: Assembly> Shard<A> {
     }
 
     /// Does what letters ask for.
-    pub(super) fn read_letters(&self) {
+    pub(crate) fn read_letters(&self) {
         if self.public().mailbox.is_empty() && self.inbox.borrow().is_empty() {
             return;
         }

@@ -48,6 +48,8 @@ mod steal;
 mod watch;
 
 pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
+#[cfg(any(test, fuzzing))]
+pub(crate) use mailbox::Mailbox;
 pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};

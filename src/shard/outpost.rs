@@ -275,6 +275,10 @@ impl<A: Assembly> Lane for Outpost<A> {
         self.core.wake_from_anywhere(target);
     }
 
+    fn note_blocking_job(&self) {
+        self.core.public(self.shard).blocking_jobs.add_shared(1);
+    }
+
     fn admit(&self) -> Result<(), RuntimeError> {
         let here = port::with(|port| {
             port.is_some_and(|port| {

@@ -12,6 +12,13 @@ use crate::shard::Shard;
 use crate::shard::core::runnable_from;
 use crate::task::Runnable;
 
+use backoff::Backoff;
+
+mod backoff;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
 /// A poll that lasts longer than this lets others take from the LIFO slot.
 const LONG_POLL: Duration = Duration::from_micros(100);
 /// How often a theft that collided with another is tried again at once.
@@ -24,6 +31,7 @@ pub(super) struct Victims {
     count: usize,
     options: StealOptions,
     random: u64,
+    backoff: Backoff,
     /// For each shard the poll that it was in when last looked at, and since when.
     seen: Vec<(u64, Option<Instant>)>,
 }
@@ -32,7 +40,8 @@ impl Victims {
     pub(super) fn new(me: ShardId, count: usize, options: StealOptions) -> Self {
         // Any odd constant times the number tells the shards apart; the sequence need not be good.
         let random = (me.index() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self { me: me.index(), count, options, random, seen: vec![(0, None); count] }
+        let backoff = Backoff::new(&options);
+        Self { me: me.index(), count, options, random, backoff, seen: vec![(0, None); count] }
     }
 
     /// The shards to ask in this search: a random start, then on by the stride.
@@ -96,6 +105,7 @@ impl<A: Assembly> Shard<A> {
                 self.next.set(Some(runnable));
                 self.counters.steal_scans.add(1);
                 self.searches_in_vain.set(0);
+                self.end_backoff();
                 return true;
             }
         }
@@ -109,6 +119,24 @@ impl<A: Assembly> Shard<A> {
         let in_vain = self.searches_in_vain.get() + 1;
         self.searches_in_vain.set(in_vain);
         self.counters.steal_failed_streak_max.raise(in_vain);
+    }
+
+    /// As [`steal`](Self::steal), again and again while the shard spins: looks at others when the
+    /// back-off says so.
+    pub(super) fn steal_while_spinning(&self, now: Instant) -> bool {
+        if !self.victims.borrow().backoff.is_over(now) {
+            return false;
+        }
+        let found = self.others_have_backlog() && self.steal();
+        if !found {
+            self.victims.borrow_mut().backoff.in_vain(now);
+        }
+        found
+    }
+
+    /// The shard was called, or begins to look: what it saw of the others before says nothing.
+    pub(super) fn end_backoff(&self) {
+        self.victims.borrow_mut().backoff.end();
     }
 
     /// Whether another shard has queued work that this one may take.

@@ -158,6 +158,9 @@ macro_rules! each_number {
                     "Gauge: runnable tasks and letters that wait.";
                 called_for_help: Stealing, Total,
                     "Times this shard was woken to take work from another.";
+                blocking_jobs: Ring, Total,
+                    "Operations that the ring has no opcode for, done by a thread of the blocking \
+                     pool.";
                 doorbells_coalesced: Doorbells, Total,
                     "Wake-ups of this shard that needed no doorbell because one was under way.";
                 ring_msgs_submitted: Messages, Total,
