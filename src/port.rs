@@ -52,8 +52,8 @@ pub(crate) trait Port {
     /// Sets how many ready leaves the running poll may still have; how many it had.
     fn set_budget(&self, leaves: i64) -> i64;
 
-    /// A task took the result of an operation of the shard `home` of this runtime.
-    fn finished(&self, home: ShardId);
+    /// A task took the result of an operation of another shard of this runtime.
+    fn finished_elsewhere(&self);
 
     /// An operation was made that has not started.
     fn operation_made(&self);

@@ -255,10 +255,14 @@ impl<T: Complete> Drop for Op<'_, T> {
 }
 
 /// The result of an operation of the shard `home` was taken here.
+#[inline]
 fn note_home(home: ShardId, lane: &Arc<dyn Lane>) {
     port::with(|port| {
-        if let Some(port) = port.filter(|port| port.runtime() == lane.runtime()) {
-            port.finished(home);
+        if let Some(port) = port
+            && port.shard() != home
+            && port.runtime() == lane.runtime()
+        {
+            port.finished_elsewhere();
         }
     });
 }

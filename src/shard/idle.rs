@@ -67,7 +67,7 @@ impl<A: Assembly> Shard<A> {
         }
         self.end_backoff();
         let began = self.now();
-        self.mark(began, false);
+        self.mark(self.nanos(began), false);
         let end = began + window;
         let timer = self.next_timer();
         let (found, now) = loop {
@@ -86,7 +86,7 @@ impl<A: Assembly> Shard<A> {
                 break (false, now);
             }
         };
-        self.mark(now, false);
+        self.mark_idle(self.nanos(now));
         let counters = &self.public().counters;
         counters.spin_nanos.add(u64::try_from((now - began).as_nanos()).unwrap_or(u64::MAX));
         if found {
@@ -148,7 +148,7 @@ impl<A: Assembly> Shard<A> {
             return false;
         }
         let now = self.now();
-        self.mark(now, false);
+        self.mark(self.nanos(now), false);
         if deadline > now + lead {
             return false;
         }
@@ -221,7 +221,7 @@ impl<A: Assembly> Shard<A> {
         // What a shard in a poll has just queued may not be seen yet.
         self.watch_if(others == Others::AreBusy);
         let began = self.now();
-        self.mark(began, false);
+        self.mark(self.nanos(began), false);
         let lead = self.lead.borrow().get();
         let mut until = self.next_timer().map(|timer| timer.checked_sub(lead).unwrap_or(timer));
         if self.sentinel.get() {
@@ -234,7 +234,7 @@ impl<A: Assembly> Shard<A> {
             self.bells_owed.set(false);
             self.note_enter(result);
             let now = self.now();
-            self.mark(now, false);
+            self.mark_idle(self.nanos(now));
             if let Some(until) = until
                 && now >= until
             {

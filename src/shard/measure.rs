@@ -18,18 +18,11 @@ const LONG: u64 = 100_000;
 /// Stamps are in steps of so many bits of nanoseconds: they come around after 9 minutes.
 const STAMP_BITS: u32 = 7;
 
-/// A look at the clock, and how many polls there had been.
-#[derive(Clone, Copy, Debug)]
+/// A look at the clock, in nanoseconds since the shard began, and how many polls there had been.
+#[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Mark {
-    at: Instant,
+    at: u64,
     polls: u64,
-}
-
-impl Mark {
-    /// Before the first poll.
-    pub(super) fn new(at: Instant) -> Self {
-        Self { at, polls: 0 }
-    }
 }
 
 impl<A: Assembly> Core<A> {
@@ -49,17 +42,15 @@ impl<A: Assembly> Core<A> {
 impl<A: Assembly> Shard<A> {
     /// The clock was read, and no poll is going on. `in_lap`: the last look was in the same lap of
     /// polls, so that nothing but polls lies between.
-    #[inline]
-    pub(super) fn mark(&self, at: Instant, in_lap: bool) {
+    #[inline(never)]
+    pub(super) fn mark(&self, at: u64, in_lap: bool) {
         let polls = self.public().polls();
         let before = self.mark.replace(Mark { at, polls });
-        if polls != before.polls && !self.exact {
-            self.note_stretch(at, before, polls.wrapping_sub(before.polls), in_lap);
+        let polls = polls.wrapping_sub(before.polls);
+        if polls == 0 {
+            return;
         }
-    }
-
-    fn note_stretch(&self, at: Instant, before: Mark, polls: u64, in_lap: bool) {
-        let nanos = nanos_between(before.at, at);
+        let nanos = at.saturating_sub(before.at);
         self.counters.longest_poll_nanos.raise(nanos);
         if in_lap {
             self.counters.poll_times.add(polls, nanos);
@@ -69,17 +60,29 @@ impl<A: Assembly> Shard<A> {
         }
     }
 
-    /// Polls a task between two looks at the clock.
-    #[cold]
-    pub(super) fn poll_exactly(&self, runnable: Runnable) {
-        let stamp = runnable.metadata().stamped();
-        let began = self.now();
-        let waited = self.core.stamp_of(began).wrapping_sub(stamp);
-        self.counters.wake_to_poll.add(1, u64::from(waited) << STAMP_BITS);
-        self.poll(runnable);
-        let nanos = nanos_between(began, self.now());
-        self.counters.poll_times.add(1, nanos);
-        self.counters.longest_poll_nanos.raise(nanos);
+    /// As [`mark`](Self::mark), after a time without any poll.
+    #[inline]
+    pub(super) fn mark_idle(&self, at: u64) {
+        self.mark.set(Mark { at, ..self.mark.get() });
+    }
+
+    /// Reads the clock while no poll is going on. `in_lap`: as for [`mark`](Self::mark).
+    #[inline]
+    pub(super) fn look_at_clock(&self, in_lap: bool) -> u64 {
+        let now = self.nanos(self.now());
+        self.mark(now, in_lap);
+        now
+    }
+
+    /// Reads the clock before the poll of a task.
+    #[inline(never)]
+    pub(super) fn look_before(&self, runnable: &Runnable) -> u64 {
+        if self.exact {
+            let now = self.core.stamp_of(self.now());
+            let waited = now.wrapping_sub(runnable.metadata().stamped());
+            self.counters.wake_to_poll.add(1, u64::from(waited) << STAMP_BITS);
+        }
+        self.look_at_clock(false)
     }
 
     /// As [`Core::stamp`], on the shard.
@@ -87,8 +90,4 @@ impl<A: Assembly> Shard<A> {
     pub(super) fn stamp(&self, runnable: &Runnable) {
         runnable.metadata().stamp(self.core.stamp_of(self.now()));
     }
-}
-
-fn nanos_between(from: Instant, to: Instant) -> u64 {
-    u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
 }

@@ -13,7 +13,6 @@ use crossbeam_utils::CachePadded;
 
 use crate::assembly::Assembly;
 use crate::contain::wake;
-use crate::doorbell::Doorbell;
 use crate::driver::{Cqe, Driver, Sqe};
 use crate::id::ShardId;
 use crate::inflight::Table;
@@ -35,13 +34,13 @@ mod lead;
 mod mail;
 mod mailbox;
 mod measure;
+mod open;
 mod outpost;
 mod pace;
 mod pack;
 mod post;
 mod quiet;
 mod seam;
-mod service;
 mod sighting;
 mod spin;
 mod spread;
@@ -82,6 +81,8 @@ pub(crate) struct Shard<A: Assembly> {
     counters: Arc<CachePadded<Counters>>,
     /// Every poll is timed, and every task stamped when it is queued.
     exact: bool,
+    /// How long polls may go on before the ring is served, in nanoseconds.
+    time_budget: u64,
     // Field order is drop order: what the kernel may still touch outlives the driver, and `exit`
     // leaks both if it must.
     driver: RefCell<A::Driver>,
@@ -152,71 +153,6 @@ pub(crate) struct Shard<A: Assembly> {
 }
 
 impl<A: Assembly> Shard<A> {
-    /// Opens the parts of a shard on its thread.
-    pub(crate) fn open(
-        core: Arc<Core<A>>,
-        me: ShardId,
-        lane: Arc<dyn Lane>,
-        queue: LocalOf<A>,
-        setup: &<A::Driver as Driver>::Setup,
-    ) -> io::Result<Self> {
-        let mut driver = A::Driver::open(setup, me)?;
-        let (doorbell, ringer) = A::Doorbell::open(&mut driver, me)?;
-        let already = core.public(me).ringer.set(ringer).is_err();
-        assert!(!already, "a shard is opened once");
-        let options = &core.options;
-        let shards = core.shards.len();
-        let epoch = driver.now();
-        let shard = Self {
-            me,
-            lane,
-            counters: Arc::clone(&core.public(me).counters),
-            exact: options.poll_histograms,
-            epoch,
-            looked: Cell::new(None),
-            lanes: RefCell::default(),
-            driver: RefCell::new(driver),
-            doorbell: RefCell::new(doorbell),
-            table: RefCell::new(Table::new(options.max_operations)),
-            queue: RefCell::new(queue),
-            pinned: RefCell::new(VecDeque::new()),
-            wheel: RefCell::new(Wheel::new(0, options.max_timers)),
-            desk: Desk::new(Arc::clone(&core.hub), me),
-            deferred: RefCell::new(Deferred::new()),
-            overflow: RefCell::new(VecDeque::new()),
-            arrived: RefCell::new(Chain::empty()),
-            inbox: RefCell::new(Vec::new()),
-            batch: RefCell::new(Vec::new()),
-            due: RefCell::new(Vec::new()),
-            victims: RefCell::new(Victims::new(me, shards, options.steal)),
-            spin: RefCell::new(Spin::new(options.spin)),
-            spread: RefCell::new(Spread::new()),
-            lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
-            pack: RefCell::new(Pack::new(options.packing && shards > 1)),
-            pace: RefCell::new(Pace::new()),
-            mark: Cell::new(Mark::new(epoch)),
-            watch: RefCell::new(Watch::default()),
-            polling: Cell::new(false),
-            unheard: Cell::new(None),
-            closing: Cell::new(0),
-            bells_owed: Cell::new(false),
-            leaves: Cell::new(LEAVES_PER_POLL),
-            searches_in_vain: Cell::new(0),
-            waking: Cell::new(false),
-            made: Cell::new(0),
-            lifo_streak: Cell::new(0),
-            tick: Cell::new(0),
-            next: Cell::new(None),
-            sentinel: Cell::new(false),
-            watchful: Cell::new(false),
-            pinned_first: Cell::new(false),
-            leaving: Cell::new(false),
-            failure: RefCell::new(None),
-            core,
-        };
-        Ok(shard)
-    }
-
     /// Takes turns until the runtime closes, then ends what is left. Returns what made the driver
     /// useless, if anything did.
     pub(crate) fn run(self) -> io::Result<()> {
@@ -275,8 +211,10 @@ impl<A: Assembly> Shard<A> {
 
     /// The time as the wheel counts it.
     fn nanos(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.epoch).as_nanos();
-        u64::try_from(since).unwrap_or(u64::MAX)
+        const PER_SECOND: u64 = 1_000_000_000;
+        let since = at.saturating_duration_since(self.epoch);
+        // An instant that does not fit is centuries away.
+        since.as_secs().saturating_mul(PER_SECOND).saturating_add(since.subsec_nanos().into())
     }
 
     fn instant(&self, nanos: u64) -> Instant {
@@ -302,8 +240,8 @@ impl<A: Assembly> Shard<A> {
         }
         let now = self.now();
         self.looked.set(Some(now));
-        self.mark(now, false);
         let now = self.nanos(now);
+        self.mark(now, false);
         let mut due = self.due.take();
         self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
         self.public().counters.timers_fired.add(due.len() as u64);
@@ -314,7 +252,8 @@ impl<A: Assembly> Shard<A> {
     /// Runs tasks until there are none, or the budget of polls or of time is used up.
     fn run_tasks(&self) {
         let options = &self.core.options;
-        let mut lap = self.pace.borrow().begin();
+        let budget = self.time_budget;
+        let mut lap = self.pace.borrow().begin(self.exact);
         let stolen = self.next.take();
         self.offer_backlog(if stolen.is_some() { Next::InHand } else { Next::Queued });
         self.next.set(stolen);
@@ -324,31 +263,22 @@ impl<A: Assembly> Shard<A> {
             if self.bells_owed.get() {
                 self.send_bells();
             }
-            lap.poll(|| {
-                let now = self.now();
-                self.mark(now, false);
-                now
-            });
-            if self.exact {
-                self.poll_exactly(runnable);
-            } else {
-                self.poll(runnable);
-            }
+            lap.poll(|| self.look_before(&runnable));
+            self.poll(runnable);
             if lap.is_look_due() {
-                if self.driver.borrow().pending() {
+                let now = self.look_at_clock(lap.is_measured());
+                if lap.is_ring_due() && self.driver.borrow().pending() {
                     self.flush_ring();
                     self.collect();
                     // What was woken waits behind the next poll.
                     self.offer_backlog(Next::Queued);
                 }
-                let now = self.now();
-                self.mark(now, lap.is_measured());
-                if lap.elapsed(now) > options.time_budget {
+                if lap.elapsed(now) > budget {
                     break;
                 }
             }
         }
-        let ended = self.pace.borrow_mut().end(&lap, || self.now());
+        let ended = self.pace.borrow_mut().end(&lap, || self.nanos(self.now()));
         if let Some(now) = ended {
             self.mark(now, true);
         }
@@ -468,6 +398,46 @@ impl<A: Assembly> Shard<A> {
             if !self.pinned.borrow().is_empty() {
                 self.offer_backlog(Next::Queued);
             }
+        }
+    }
+
+    /// Flushes doorbells at once.
+    fn send_bells(&self) {
+        self.flush_ring();
+        if self.driver.borrow().pending() {
+            self.collect();
+            // A task is in hand, and what was woken waits behind its poll.
+            self.offer_backlog(Next::InHand);
+        }
+    }
+
+    /// Submits what is queued and collects what is ready, with one system call at most.
+    fn serve_ring(&self) {
+        self.refill();
+        let busy = {
+            let driver = self.driver.borrow();
+            driver.queued() > 0 || driver.pending()
+        };
+        if busy {
+            self.flush_ring();
+            self.collect();
+        }
+    }
+
+    fn flush_ring(&self) {
+        let result = self.driver.borrow_mut().flush();
+        self.bells_owed.set(false);
+        self.note_enter(result.map(drop));
+    }
+
+    fn note_enter(&self, result: io::Result<()>) {
+        self.public().counters.enters.set(self.driver.borrow().enters());
+        self.note_driver(result);
+    }
+
+    fn note_driver(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.failure.borrow_mut().get_or_insert(error);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! How long polls take: learned from turns that are timed now and then, because reading the clock
-//! may cost as much as a poll.
-
-use std::time::{Duration, Instant};
+//! may cost as much as a poll. The clock is read as nanoseconds.
 
 /// How many nanoseconds of polls there should be between two looks at the ring and the clock. What
 /// completes meanwhile waits for the next look, once on each side of a connection.
@@ -29,9 +27,15 @@ pub(super) struct Lap {
     stride: u32,
     /// Polls until the next look.
     left: u32,
+    /// Looks until the ring is looked at too.
+    ring_left: u32,
+    ring_stride: u32,
+    /// The clock is read before the next poll.
     is_timed: bool,
+    /// And before each one after that.
+    is_exact: bool,
     /// When the clock was read first, and after how many polls.
-    start: Option<(Instant, u32)>,
+    start: Option<(u64, u32)>,
 }
 
 impl Pace {
@@ -49,18 +53,20 @@ impl Pace {
         self.untimed = 0;
     }
 
-    /// The polls of a turn begin.
-    pub(super) fn begin(&self) -> Lap {
+    /// The polls of a turn begin. `is_exact`: each is timed by itself.
+    pub(super) fn begin(&self, is_exact: bool) -> Lap {
         let most = u64::from(STRIDE);
         let stride = (BETWEEN / self.poll_nanos.max(1)).clamp(1, most) as u32;
         // Where polls are that long the clock costs nothing beside them.
-        let is_timed = stride < STRIDE || self.untimed == 0;
-        Lap { polls: 0, stride, left: stride, is_timed, start: None }
+        let is_timed = is_exact || stride < STRIDE || self.untimed == 0;
+        let (stride, ring_stride) = if is_exact { (1, stride) } else { (stride, 1) };
+        let (left, ring_left) = (stride, ring_stride);
+        Lap { polls: 0, stride, left, ring_left, ring_stride, is_timed, is_exact, start: None }
     }
 
     /// The polls of a turn are over. Reads the clock, and says what it showed, if anything is to be
     /// learned.
-    pub(super) fn end(&mut self, lap: &Lap, now: impl FnOnce() -> Instant) -> Option<Instant> {
+    pub(super) fn end(&mut self, lap: &Lap, now: impl FnOnce() -> u64) -> Option<u64> {
         if lap.polls == 0 {
             return None;
         }
@@ -70,7 +76,7 @@ impl Pace {
             return None;
         }
         let now = now();
-        let each = nanos(now - start) / u64::from(lap.polls - before);
+        let each = now.saturating_sub(start) / u64::from(lap.polls - before);
         // An average that gives the last lap a weight of an eighth.
         self.poll_nanos = self.poll_nanos.saturating_mul(7).saturating_add(each) / 8;
         Some(now)
@@ -89,14 +95,19 @@ impl Lap {
     }
 
     /// Before a poll.
-    pub(super) fn poll(&mut self, now: impl FnOnce() -> Instant) {
-        if self.is_timed && self.polls == 0 {
-            self.start = Some((now(), 0));
+    #[inline]
+    pub(super) fn poll(&mut self, now: impl FnOnce() -> u64) {
+        if self.is_timed {
+            let now = now();
+            self.start.get_or_insert((now, self.polls));
+            self.is_timed = self.is_exact;
         }
         self.polls += 1;
     }
 
-    /// After a poll: whether it is time to look at the ring and the clock.
+    /// After a poll: whether it is time to look at the clock, and at the ring if it
+    /// [is due](Self::is_ring_due).
+    #[inline]
     pub(super) fn is_look_due(&mut self) -> bool {
         self.left -= 1;
         if self.left > 0 {
@@ -106,27 +117,31 @@ impl Lap {
         true
     }
 
-    /// At a look: how long the lap has lasted, as far as it was timed.
-    pub(super) fn elapsed(&mut self, now: Instant) -> Duration {
-        let (start, _) = *self.start.get_or_insert((now, self.polls));
-        now - start
+    /// At a look: whether it is one at the ring too, as each is unless every poll is timed.
+    pub(super) fn is_ring_due(&mut self) -> bool {
+        self.ring_left -= 1;
+        if self.ring_left > 0 {
+            return false;
+        }
+        self.ring_left = self.ring_stride;
+        true
     }
-}
 
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+    /// At a look: how long the lap has lasted, as far as it was timed.
+    pub(super) fn elapsed(&mut self, now: u64) -> u64 {
+        let (start, _) = *self.start.get_or_insert((now, self.polls));
+        now.saturating_sub(start)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::{BETWEEN, FIRST, Lap, Pace, STRIDE, TIMED};
 
     /// A turn of so many polls of this length. How often it read the clock.
-    fn turn(pace: &mut Pace, clock: &mut Instant, polls: u32, each: Duration) -> u32 {
+    fn turn(pace: &mut Pace, clock: &mut u64, polls: u32, each: u64) -> u32 {
         let mut reads = 0;
-        let mut lap: Lap = pace.begin();
+        let mut lap: Lap = pace.begin(false);
         for _ in 0..polls {
             lap.poll(|| {
                 reads += 1;
@@ -148,10 +163,10 @@ mod tests {
     #[test]
     fn short_turns_read_the_clock_once_in_a_while() {
         let mut pace = Pace::new();
-        let mut clock = Instant::now();
+        let mut clock = 0;
         let mut reads = 0;
         for _ in 0..4 * TIMED {
-            reads += turn(&mut pace, &mut clock, 1, Duration::from_nanos(100));
+            reads += turn(&mut pace, &mut clock, 1, 100);
         }
         assert_eq!(reads, 2 * 4);
     }
@@ -159,9 +174,9 @@ mod tests {
     #[test]
     fn the_length_of_short_turns_is_learned_all_the_same() {
         let mut pace = Pace::new();
-        let mut clock = Instant::now();
+        let mut clock = 0;
         for _ in 0..64 * TIMED {
-            turn(&mut pace, &mut clock, 1, Duration::from_nanos(100));
+            turn(&mut pace, &mut clock, 1, 100);
         }
         assert!((100..150).contains(&pace.poll_nanos()), "{}", pace.poll_nanos());
         assert!(pace.poll_nanos() < FIRST);
@@ -170,8 +185,8 @@ mod tests {
     #[test]
     fn long_polls_are_looked_at_one_by_one() {
         let mut pace = Pace::new();
-        let mut clock = Instant::now();
-        let long = Duration::from_nanos(100 * BETWEEN);
+        let mut clock = 0;
+        let long = 100 * BETWEEN;
         turn(&mut pace, &mut clock, 1, long);
         assert!(pace.poll_nanos() > BETWEEN);
         let reads = turn(&mut pace, &mut clock, 10, long);
@@ -181,37 +196,37 @@ mod tests {
     #[test]
     fn a_mix_of_short_and_long_polls_is_looked_at_in_time() {
         let mut pace = Pace::new();
-        let mut clock = Instant::now();
+        let mut clock = 0;
         for _ in 0..100 {
-            turn(&mut pace, &mut clock, 2, Duration::from_micros(2));
-            turn(&mut pace, &mut clock, 1, Duration::from_micros(50));
+            turn(&mut pace, &mut clock, 2, 2_000);
+            turn(&mut pace, &mut clock, 1, 50_000);
         }
-        let mut lap = pace.begin();
-        let mut between = Duration::ZERO;
+        let mut lap = pace.begin(false);
+        let mut between = 0;
         loop {
             lap.poll(|| clock);
-            between += Duration::from_micros(50);
+            between += 50_000;
             if lap.is_look_due() {
                 break;
             }
         }
-        assert!(between <= Duration::from_micros(150), "{between:?}");
+        assert!(between <= 150_000, "{between:?}");
     }
 
     #[test]
     fn a_turn_that_becomes_long_is_noticed_after_a_stride() {
         let mut pace = Pace::new();
-        let mut clock = Instant::now();
-        turn(&mut pace, &mut clock, 1, Duration::from_nanos(100));
-        let mut lap = pace.begin();
+        let mut clock = 0;
+        turn(&mut pace, &mut clock, 1, 100);
+        let mut lap = pace.begin(false);
         for _ in 0..2 * STRIDE {
             lap.poll(|| unreachable!("the turn is not timed from its first poll on"));
-            clock += Duration::from_millis(1);
+            clock += 1_000_000;
             if lap.is_look_due() {
                 lap.elapsed(clock);
             }
         }
-        assert_eq!(lap.elapsed(clock), STRIDE * Duration::from_millis(1));
+        assert_eq!(lap.elapsed(clock), u64::from(STRIDE) * 1_000_000);
         pace.end(&lap, || clock);
         assert!(pace.poll_nanos() > BETWEEN);
     }
@@ -219,7 +234,7 @@ mod tests {
     #[test]
     fn a_turn_without_polls_says_nothing() {
         let mut pace = Pace::new();
-        let lap = pace.begin();
+        let lap = pace.begin(false);
         pace.end(&lap, || unreachable!("there is nothing to measure"));
         assert_eq!(pace.poll_nanos(), FIRST);
     }

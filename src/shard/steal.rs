@@ -100,22 +100,23 @@ impl<A: Assembly> Shard<A> {
         }
         let tried = self.counters.steal_attempts.get();
         let round = self.victims.borrow_mut().round();
-        let stolen = round
-            .into_iter()
-            .find_map(|victim| self.steal_queued(victim).or_else(|| self.steal_lifo(victim)));
-        self.note_search(self.counters.steal_attempts.get() != tried, stolen.is_some());
-        let found = stolen.is_some();
-        if found {
-            self.next.set(stolen);
-            self.end_backoff();
+        for victim in round {
+            if let Some(runnable) = self.steal_queued(victim).or_else(|| self.steal_lifo(victim)) {
+                self.next.set(Some(runnable));
+                self.counters.steal_scans.add(1);
+                self.searches_in_vain.set(0);
+                self.end_backoff();
+                return true;
+            }
         }
-        found
+        self.note_in_vain(self.counters.steal_attempts.get() != tried);
+        false
     }
 
-    /// A search is over. Whether it found a shard to try, and took anything.
-    fn note_search(&self, tried: bool, found: bool) {
+    /// A search took nothing. Whether it found a shard to try.
+    fn note_in_vain(&self, tried: bool) {
         self.counters.steal_scans.add(u64::from(tried));
-        let in_vain = if found { 0 } else { self.searches_in_vain.get() + 1 };
+        let in_vain = self.searches_in_vain.get() + 1;
         self.searches_in_vain.set(in_vain);
         self.counters.steal_failed_streak_max.raise(in_vain);
     }
