@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-use crate::driver::{Opcode, Sqe};
+use crate::driver::{Opcode, Sqe, Token};
 use crate::inflight::{Operation, Outcome};
+use crate::port;
 
 /// How often somebody was woken.
 #[derive(Default, Debug)]
@@ -25,7 +26,19 @@ impl Wakes {
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
+        come_back();
     }
+}
+
+/// What code of users does that is called by a shard: it calls the shard in its turn, which must
+/// have borrowed nothing.
+fn come_back() {
+    port::with(|port| {
+        if let Some(port) = port {
+            port.flush();
+            port.cancel(port.shard(), Token::default());
+        }
+    });
 }
 
 /// What became of an operation.
@@ -101,6 +114,7 @@ unsafe impl Operation for Noting {
     fn abandon(self, outcome: Option<Outcome>) {
         let before = lock(&self.fate).abandoned.replace(outcome);
         assert_eq!(before, None, "abandoned twice");
+        come_back();
     }
 }
 
@@ -108,6 +122,7 @@ impl Drop for Noting {
     fn drop(&mut self) {
         let before = std::mem::replace(&mut lock(&self.fate).dropped, true);
         assert!(!before, "dropped twice");
+        come_back();
     }
 }
 

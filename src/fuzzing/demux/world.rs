@@ -1,6 +1,7 @@
 //! A shard without its thread, its futures, its kernel, and the model.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::assembly::Assembled;
 use crate::doorbell::{Doorbell, MsgRing};
@@ -14,7 +15,7 @@ use crate::inflight::{Abandoned, Finished, Outcome, Unfinished, cell};
 use crate::message::{Desk, Direct};
 use crate::options::Options;
 use crate::placement::RoundRobin;
-use crate::port::{Lane, Port, SubmitError};
+use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 use crate::queue::MutexQueue;
 use crate::shard::{Core, Letter, Outpost, Shard};
@@ -32,7 +33,7 @@ pub(super) const CANCELED: Outcome = Outcome { result: -libc::ECANCELED, flags: 
 const LETTERS: usize = 256;
 
 pub(super) struct World {
-    pub(super) shard: Shard<Parts>,
+    pub(super) shard: Rc<Shard<Parts>>,
     pub(super) core: Arc<Core<Parts>>,
     pub(super) kernel: ScriptSetup,
     /// Where messages to the other shard arrive.
@@ -67,7 +68,7 @@ impl World {
         let lane = Arc::new(Outpost::new(Arc::clone(&core), ME)) as Arc<dyn Lane>;
         let queue = locals.swap_remove(0);
         let shard = Shard::open(Arc::clone(&core), ME, lane, queue, &kernel);
-        let shard = shard.expect("a script opens");
+        let shard = Rc::new(shard.expect("a script opens"));
         // The bell of the other shard; nobody looks at its kernel.
         let other = ScriptSetup::new(Kernel { entries: 8, ..Kernel::default() });
         let mut driver = Script::open(&other, OTHER).expect("a script opens");
@@ -88,6 +89,11 @@ impl World {
     }
 
     pub(super) fn step(&mut self, step: Step) {
+        let shard = Rc::clone(&self.shard);
+        port::enter(&*shard, || self.step_here(step));
+    }
+
+    fn step_here(&mut self, step: Step) {
         match step {
             Step::Submit { elsewhere, receives } => self.submit(elsewhere, receives),
             Step::ReadLetters => self.read_letters(),
@@ -112,6 +118,13 @@ impl World {
 
     /// Everything in flight completes, every future is polled, and nothing is left.
     pub(super) fn finish(mut self) {
+        let shard = Rc::clone(&self.shard);
+        port::enter(&*shard, || self.finish_here());
+        drop(shard);
+        self.check_end();
+    }
+
+    fn finish_here(&mut self) {
         // Each lap moves what fits into the queues; nothing new comes.
         while !self.letters.is_empty() || self.model.in_flight > 0 || !self.is_handed_over() {
             self.read_letters();
@@ -126,7 +139,6 @@ impl World {
             self.poll(0);
             self.check();
         }
-        self.check_end();
     }
 
     /// What must hold after every step.
@@ -293,7 +305,7 @@ impl World {
     /// The shard is asked to cancel an operation of its own.
     fn cancel(&mut self, token: Token, number: u64) {
         let before = self.core.public(ME).counters.in_flight.get();
-        Port::cancel(&self.shard, ME, token);
+        Port::cancel(&*self.shard, ME, token);
         let ended = self.core.public(ME).counters.in_flight.get() < before;
         self.cancelled(token, number, ended);
     }
