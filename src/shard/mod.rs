@@ -43,7 +43,10 @@ mod steal;
 mod watch;
 
 pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use mailbox::Mailbox;
 pub(crate) use outpost::Outpost;
+pub(crate) use watch::Watch;
 
 use self::core::{Public, runnable_from};
 use defer::Deferred;
@@ -54,7 +57,6 @@ use pack::Pack;
 use spin::Spin;
 use spread::Spread;
 use steal::Victims;
-use watch::Watch;
 
 /// Tasks taken from the LIFO slot in a row before the queue gets its turn.
 const LIFO_IN_A_ROW: u32 = 3;
