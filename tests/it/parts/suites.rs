@@ -39,8 +39,10 @@ suites! {
 suites! {
     doorbell_msg_ring => testing::doorbell::<Uring, MsgRing>(),
     doorbell_event_fd => testing::doorbell::<Uring, EventFd>(),
-    doorbell_msg_ring_with_a_kernel_thread => testing::doorbell_at::<Uring, MsgRing>(&Site::new(sqpoll())),
-    doorbell_event_fd_with_a_kernel_thread => testing::doorbell_at::<Uring, EventFd>(&Site::new(sqpoll())),
+    doorbell_msg_ring_with_a_kernel_thread =>
+        testing::doorbell_at::<Uring, MsgRing>(&Site::new(sqpoll())),
+    doorbell_event_fd_with_a_kernel_thread =>
+        testing::doorbell_at::<Uring, EventFd>(&Site::new(sqpoll())),
 }
 
 suites! {
