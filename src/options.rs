@@ -19,19 +19,39 @@ impl Default for QueueOptions {
 /// How a shard that has run out of work looks for it with others.
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// let options = spargio::StealOptions { batch_size: 8, ..Default::default() };
 /// assert_eq!(options.victim_stride, 1);
+/// assert!(options.backoff_min <= options.backoff_max);
 /// ```
+///
+/// Each default was measured; the chapter on stealing in the book has the numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StealOptions {
-    /// The most tasks that one theft moves; at least 1.
+    /// The most tasks that one theft moves; at least 1. A theft takes at most half of what its
+    /// victim has, rounded up. Default 32.
     pub batch_size: usize,
     /// How many other shards one search looks at; at least 1, and never more than there are.
+    /// Default: all.
     pub victim_probe_count: usize,
-    /// The distance from one looked-at shard to the next; at least 1.
+    /// The distance from one looked-at shard to the next; at least 1, and taken modulo the number
+    /// of shards. Default 1.
     pub victim_stride: usize,
-    /// A victim keeps this many queued tasks to itself.
+    /// A victim keeps this many queued tasks to itself, also while it is in a long poll. Default 0.
     pub locality_margin: usize,
+    /// What a look in vain costs: each one makes the next pause longer by so many times itself. 0
+    /// keeps all pauses at `backoff_min`. Default 1: pauses double.
+    pub fail_cost: u32,
+    /// How long a shard that spins leaves the others alone after it has looked at them in vain for
+    /// the first time; zero for not at all. At most `backoff_max`. Default 500 ns.
+    pub backoff_min: Duration,
+    /// The longest such pause. At most [`MAX_BACKOFF`]. Default 8 us.
+    ///
+    /// It is the longest that work which others have can wait for a shard that is awake and has
+    /// none. Only looks of a spin are put off: what is left for the shard itself it sees at once,
+    /// it looks at all others before it sleeps, and a doorbell ends the pause.
+    pub backoff_max: Duration,
 }
 
 impl Default for StealOptions {
@@ -41,9 +61,16 @@ impl Default for StealOptions {
             victim_probe_count: usize::MAX,
             victim_stride: 1,
             locality_margin: 0,
+            fail_cost: 1,
+            backoff_min: Duration::from_nanos(500),
+            backoff_max: Duration::from_micros(8),
         }
     }
 }
+
+/// The longest pause between two looks of a shard that spins which the builder takes: no spin lasts
+/// much longer.
+pub const MAX_BACKOFF: Duration = MAX_SPIN;
 
 /// How long a shard without work stays awake before it sleeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,6 +122,7 @@ pub(crate) struct Options {
     pub(crate) poll_budget: u32,
     pub(crate) time_budget: Duration,
     pub(crate) packing: bool,
+    pub(crate) poll_histograms: bool,
     pub(crate) messages: MessageOptions,
     pub(crate) queue: QueueOptions,
     pub(crate) steal: StealOptions,
@@ -123,6 +151,7 @@ impl Default for Options {
             poll_budget: 61,
             time_budget: Duration::from_micros(200),
             packing: true,
+            poll_histograms: false,
             messages: MessageOptions::default(),
             queue: QueueOptions::default(),
             steal: StealOptions::default(),
@@ -135,4 +164,4 @@ impl Default for Options {
 pub const MAX_SPIN: Duration = Duration::from_millis(10);
 
 /// Ready operations that one poll of a task may have before it yields.
-pub(crate) const LEAVES_PER_POLL: u32 = 128;
+pub(crate) const LEAVES_PER_POLL: i64 = 128;

@@ -3,7 +3,7 @@
 use crate::cpu;
 use crate::error::BuildError;
 use crate::id::ShardId;
-use crate::options::{MAX_LANE, MAX_SPIN, Options};
+use crate::options::{MAX_BACKOFF, MAX_LANE, MAX_SPIN, Options, StealOptions};
 
 /// # Errors
 ///
@@ -24,12 +24,26 @@ pub(super) fn options(options: &Options) -> Result<(), BuildError> {
         let value = format!("{:?}", options.spin.limit);
         return Err(BuildError::invalid("spin", value, format!("at most {MAX_SPIN:?}")));
     }
+    steal(&options.steal)?;
     let capacity = options.messages.capacity;
     if capacity > MAX_LANE {
         let limit = format!("at most {MAX_LANE}");
         return Err(BuildError::invalid("msg_ring_queue_capacity", capacity, limit));
     }
     affinity(&options.thread_affinity)
+}
+
+fn steal(options: &StealOptions) -> Result<(), BuildError> {
+    let (min, max) = (options.backoff_min, options.backoff_max);
+    if max > MAX_BACKOFF {
+        let limit = format!("at most {MAX_BACKOFF:?}");
+        return Err(BuildError::invalid("steal_backoff_max", format!("{max:?}"), limit));
+    }
+    if min > max {
+        let limit = format!("at most steal_backoff_max, which is {max:?}");
+        return Err(BuildError::invalid("steal_backoff_min", format!("{min:?}"), limit));
+    }
+    Ok(())
 }
 
 fn affinity(cpus: &[usize]) -> Result<(), BuildError> {

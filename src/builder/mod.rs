@@ -32,7 +32,8 @@ pub type RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>;
 /// 4. *Limits.* [`stealable_queue_capacity`](Self::stealable_queue_capacity),
 ///    [`max_tasks`](Self::max_tasks), [`max_operations`](Self::max_operations),
 ///    [`max_timers`](Self::max_timers), [`msg_ring_queue_capacity`](Self::msg_ring_queue_capacity).
-/// 5. *Behaviour.* [`spin`](Self::spin), [`steal`](Self::steal), [`packing`](Self::packing).
+/// 5. *Behaviour.* [`spin`](Self::spin), [`steal`](Self::steal) and the knobs it is made of,
+///    [`packing`](Self::packing), [`poll_histograms`](Self::poll_histograms).
 /// 6. *Messages.* [`hot_msg_tags`](Self::hot_msg_tags),
 ///    [`coalesced_hot_msg_tags`](Self::coalesced_hot_msg_tags),
 ///    [`hot_counter_wake_threshold`](Self::hot_counter_wake_threshold).
@@ -216,21 +217,76 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
         self
     }
 
-    /// How a shard without work looks for it with others; counts of 0 count as 1.
+    /// How a shard without work looks for it with others; counts of 0 count as 1. The methods
+    /// below change one knob each.
     pub fn steal(mut self, options: StealOptions) -> Self {
-        self.options.steal = StealOptions {
-            batch_size: options.batch_size.max(1),
-            victim_probe_count: options.victim_probe_count.max(1),
-            victim_stride: options.victim_stride.max(1),
-            locality_margin: options.locality_margin,
-        };
+        self.options.steal = options;
+        self.options.steal.batch_size = options.batch_size.max(1);
+        self.options.steal.victim_probe_count = options.victim_probe_count.max(1);
+        self.options.steal.victim_stride = options.victim_stride.max(1);
         self
+    }
+
+    /// The most tasks that one theft moves; 0 counts as 1. See
+    /// [`StealOptions::batch_size`].
+    pub fn steal_batch_size(self, tasks: usize) -> Self {
+        let steal = StealOptions { batch_size: tasks, ..self.options.steal };
+        self.steal(steal)
+    }
+
+    /// How many other shards one search looks at; 0 counts as 1. See
+    /// [`StealOptions::victim_probe_count`].
+    pub fn steal_victim_probe_count(self, shards: usize) -> Self {
+        let steal = StealOptions { victim_probe_count: shards, ..self.options.steal };
+        self.steal(steal)
+    }
+
+    /// The distance from one looked-at shard to the next; 0 counts as 1. See
+    /// [`StealOptions::victim_stride`].
+    pub fn steal_victim_stride(self, shards: usize) -> Self {
+        let steal = StealOptions { victim_stride: shards, ..self.options.steal };
+        self.steal(steal)
+    }
+
+    /// How many queued tasks a victim keeps to itself. See [`StealOptions::locality_margin`].
+    pub fn steal_locality_margin(self, tasks: usize) -> Self {
+        let steal = StealOptions { locality_margin: tasks, ..self.options.steal };
+        self.steal(steal)
+    }
+
+    /// How much longer each look in vain makes the next pause. See [`StealOptions::fail_cost`].
+    pub fn steal_fail_cost(self, cost: u32) -> Self {
+        let steal = StealOptions { fail_cost: cost, ..self.options.steal };
+        self.steal(steal)
+    }
+
+    /// The first pause after a look in vain, at most
+    /// [`steal_backoff_max`](Self::steal_backoff_max). See [`StealOptions::backoff_min`].
+    pub fn steal_backoff_min(self, pause: Duration) -> Self {
+        let steal = StealOptions { backoff_min: pause, ..self.options.steal };
+        self.steal(steal)
+    }
+
+    /// The longest pause after a look in vain, at most [`MAX_BACKOFF`](crate::MAX_BACKOFF). See
+    /// [`StealOptions::backoff_max`].
+    pub fn steal_backoff_max(self, pause: Duration) -> Self {
+        let steal = StealOptions { backoff_max: pause, ..self.options.steal };
+        self.steal(steal)
     }
 
     /// Whether a shard that is woken again and again for one short stealable task hands it to
     /// another shard that sleeps as much, so that one wake-up serves both. Default on.
     pub fn packing(mut self, on: bool) -> Self {
         self.options.packing = on;
+        self
+    }
+
+    /// Whether every poll of a task is timed by itself, and every task from when it is queued to
+    /// its poll: [`ShardStats::poll_times`](crate::ShardStats::poll_times) is exact then, and
+    /// [`wake_to_poll`](crate::ShardStats::wake_to_poll) is counted. It costs three looks at the
+    /// clock per poll, some 60 to 100 ns. Default off: the times of polls are sampled at no cost.
+    pub fn poll_histograms(mut self, on: bool) -> Self {
+        self.options.poll_histograms = on;
         self
     }
 

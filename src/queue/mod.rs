@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+mod bwos;
 mod chase_lev;
 #[cfg(loom)]
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod mutex;
 mod tests;
 
 pub use crate::options::QueueOptions;
+pub use bwos::{BlockLocal, BlockQueue, BlockShared};
 pub use chase_lev::{ChaseLev, ChaseLevLocal, ChaseLevShared};
 pub use mutex::{MutexLocal, MutexQueue, MutexShared};
 

@@ -1,7 +1,9 @@
 //! The suite of every steal queue for each of ours, and what ours promise beyond it: their order,
 //! and how much a steal takes.
 
-use super::{ChaseLev, LocalQueue, MutexQueue, QueueOptions, SharedQueue, StealQueue, Stolen};
+use super::{
+    BlockQueue, ChaseLev, LocalQueue, MutexQueue, QueueOptions, SharedQueue, StealQueue, Stolen,
+};
 use crate::testing::steal_queue;
 
 macro_rules! suite {
@@ -18,11 +20,6 @@ macro_rules! suite {
             }
 
             #[test]
-            fn a_steal_takes_the_oldest_half_rounded_up_within_the_limit() {
-                super::a_steal_takes_the_oldest_half_rounded_up_within_the_limit::<super::$queue>();
-            }
-
-            #[test]
             fn a_steal_takes_at_most_half_of_the_injected() {
                 super::a_steal_takes_at_most_half_of_the_injected::<super::$queue>();
             }
@@ -35,8 +32,25 @@ macro_rules! suite {
     };
 }
 
+steal_queue::checks!(suite block BlockQueue);
 steal_queue::checks!(suite chase_lev ChaseLev);
 steal_queue::checks!(suite mutex MutexQueue);
+
+#[test]
+fn a_steal_from_a_deque_takes_the_oldest_half_rounded_up_within_the_limit() {
+    a_steal_takes_the_oldest_half_rounded_up_within_the_limit::<ChaseLev>(70);
+}
+
+#[test]
+fn a_steal_from_a_list_takes_the_oldest_half_rounded_up_within_the_limit() {
+    a_steal_takes_the_oldest_half_rounded_up_within_the_limit::<MutexQueue>(70);
+}
+
+/// As long as the second block is not full.
+#[test]
+fn a_steal_from_less_than_two_blocks_takes_the_oldest_half_rounded_up_within_the_limit() {
+    a_steal_takes_the_oldest_half_rounded_up_within_the_limit::<BlockQueue>(64);
+}
 
 fn pair<Q: StealQueue, T: Send + 'static>() -> (Q::Local<T>, Q::Shared<T>) {
     Q::pair(&QueueOptions { initial_capacity: 4 })
@@ -78,8 +92,8 @@ fn stolen_of<Q: StealQueue>(
     }
 }
 
-fn a_steal_takes_the_oldest_half_rounded_up_within_the_limit<Q: StealQueue>() {
-    for there in 0..70 {
+fn a_steal_takes_the_oldest_half_rounded_up_within_the_limit<Q: StealQueue>(below: usize) {
+    for there in 0..below {
         for max in [0, 1, 2, 3, 31, 32, 33, 100, usize::MAX] {
             let took = stolen_of::<Q>(there, max, |owner, _, item| owner.push(item));
             assert_eq!(took, there.div_ceil(2).min(max), "of {there}, at most {max}");

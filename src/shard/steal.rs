@@ -12,6 +12,13 @@ use crate::shard::Shard;
 use crate::shard::core::runnable_from;
 use crate::task::Runnable;
 
+use backoff::Backoff;
+
+mod backoff;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
+
 /// A poll that lasts longer than this lets others take from the LIFO slot.
 const LONG_POLL: Duration = Duration::from_micros(100);
 /// How often a theft that collided with another is tried again at once.
@@ -24,6 +31,7 @@ pub(super) struct Victims {
     count: usize,
     options: StealOptions,
     random: u64,
+    backoff: Backoff,
     /// For each shard the poll that it was in when last looked at, and since when.
     seen: Vec<(u64, Option<Instant>)>,
 }
@@ -32,7 +40,8 @@ impl Victims {
     pub(super) fn new(me: ShardId, count: usize, options: StealOptions) -> Self {
         // Any odd constant times the number tells the shards apart; the sequence need not be good.
         let random = (me.index() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self { me: me.index(), count, options, random, seen: vec![(0, None); count] }
+        let backoff = Backoff::new(&options);
+        Self { me: me.index(), count, options, random, backoff, seen: vec![(0, None); count] }
     }
 
     /// The shards to ask in this search: a random start, then on by the stride.
@@ -89,14 +98,44 @@ impl<A: Assembly> Shard<A> {
         if self.core.shards.len() == 1 {
             return false;
         }
+        let tried = self.counters.steal_attempts.get();
         let round = self.victims.borrow_mut().round();
-        for victim in round {
-            if let Some(runnable) = self.steal_queued(victim).or_else(|| self.steal_lifo(victim)) {
-                self.next.set(Some(runnable));
-                return true;
-            }
+        let stolen = round
+            .into_iter()
+            .find_map(|victim| self.steal_queued(victim).or_else(|| self.steal_lifo(victim)));
+        self.note_search(self.counters.steal_attempts.get() != tried, stolen.is_some());
+        let found = stolen.is_some();
+        if found {
+            self.next.set(stolen);
+            self.end_backoff();
         }
-        false
+        found
+    }
+
+    /// A search is over. Whether it found a shard to try, and took anything.
+    fn note_search(&self, tried: bool, found: bool) {
+        self.counters.steal_scans.add(u64::from(tried));
+        let in_vain = if found { 0 } else { self.searches_in_vain.get() + 1 };
+        self.searches_in_vain.set(in_vain);
+        self.counters.steal_failed_streak_max.raise(in_vain);
+    }
+
+    /// As [`steal`](Self::steal), again and again while the shard spins: looks at others when the
+    /// back-off says so.
+    pub(super) fn steal_while_spinning(&self, now: Instant) -> bool {
+        if !self.victims.borrow().backoff.is_over(now) {
+            return false;
+        }
+        let found = self.others_have_backlog() && self.steal();
+        if !found {
+            self.victims.borrow_mut().backoff.in_vain(now);
+        }
+        found
+    }
+
+    /// The shard was called, or begins to look: what it saw of the others before says nothing.
+    pub(super) fn end_backoff(&self) {
+        self.victims.borrow_mut().backoff.end();
     }
 
     /// Whether another shard has queued work that this one may take.
@@ -144,10 +183,11 @@ impl<A: Assembly> Shard<A> {
         let options = &self.core.options.steal;
         let queue = &self.core.public(victim).queue;
         let waiting = queue.len_hint();
+        let counters = &self.counters;
         if waiting <= options.locality_margin {
+            counters.steal_skipped_locality.add(u64::from(waiting > 0));
             return None;
         }
-        let counters = &self.public().counters;
         // Half, rounded up: a lone task behind a long poll is taken too.
         let spare = waiting - options.locality_margin;
         let most = waiting.div_ceil(2).min(options.batch_size).min(spare);

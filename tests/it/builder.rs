@@ -9,8 +9,8 @@ use spargio::driver::{Caps, Cqe, Driver, SqFull, Sqe, Uring, UringSetup};
 use spargio::placement::{LeastLoaded, RoundRobin};
 use spargio::queue::{ChaseLev, MutexQueue};
 use spargio::{
-    Assemble, BuildError, MAX_SPIN, Runtime, RuntimeBuilder, RuntimeError, ShardId, StealOptions,
-    TaskPlacement,
+    Assemble, BuildError, MAX_BACKOFF, MAX_SPIN, Runtime, RuntimeBuilder, RuntimeError, ShardId,
+    StealOptions, TaskPlacement,
 };
 
 use crate::support::{elsewhere, here, threads_named, wait_until, watched};
@@ -116,7 +116,7 @@ fn counts_of_zero_count_as_one() {
             batch_size: 0,
             victim_probe_count: 0,
             victim_stride: 0,
-            locality_margin: 0,
+            ..StealOptions::default()
         };
         let builder = new()
             .shards(1)
@@ -135,6 +135,55 @@ fn counts_of_zero_count_as_one() {
         hold.set();
         elsewhere(task).unwrap();
     });
+}
+
+#[test]
+fn a_back_off_that_cannot_be_is_refused() {
+    watched(|_| {
+        let far = MAX_BACKOFF + Duration::from_nanos(1);
+        names(&text(new().steal_backoff_max(far)), &["steal_backoff_max is 10.000001ms", "10ms"]);
+        let crossed =
+            new().steal_backoff_min(Duration::from_micros(5)).steal_backoff_max(Duration::ZERO);
+        names(&text(crossed), &["steal_backoff_min is 5", "at most steal_backoff_max", "0ns"]);
+        let options = StealOptions { backoff_min: MAX_BACKOFF, ..StealOptions::default() };
+        assert!(matches!(
+            new().steal(options).build().unwrap_err(),
+            BuildError::InvalidConfig { knob: "steal_backoff_min", .. }
+        ));
+    });
+}
+
+#[test]
+fn a_back_off_at_its_limits_is_taken() {
+    watched(|watch| {
+        for pause in [Duration::ZERO, MAX_BACKOFF] {
+            let builder = new().shards(2).steal_backoff_min(pause).steal_backoff_max(pause);
+            let runtime = watch.build(builder);
+            assert_eq!(runtime.block_on(async { 1 }), 1);
+        }
+    });
+}
+
+#[test]
+fn each_knob_of_stealing_is_set_by_its_own_method_too() {
+    let steal = StealOptions {
+        batch_size: 3,
+        victim_probe_count: 4,
+        victim_stride: 5,
+        locality_margin: 6,
+        fail_cost: 7,
+        backoff_min: Duration::from_micros(8),
+        backoff_max: Duration::from_micros(9),
+    };
+    let one_by_one = new()
+        .steal_batch_size(3)
+        .steal_victim_probe_count(4)
+        .steal_victim_stride(5)
+        .steal_locality_margin(6)
+        .steal_fail_cost(7)
+        .steal_backoff_min(Duration::from_micros(8))
+        .steal_backoff_max(Duration::from_micros(9));
+    assert_eq!(format!("{one_by_one:?}"), format!("{:?}", new().steal(steal)));
 }
 
 #[test]

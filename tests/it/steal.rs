@@ -6,13 +6,44 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
-use spargio::{ShardId, StealOptions, TaskPlacement};
+use spargio::doorbell::MsgRing;
+use spargio::driver::Uring;
+use spargio::placement::LeastLoaded;
+use spargio::queue::BlockQueue;
+use spargio::{Builder, MAX_BACKOFF, MAX_SPIN, Runtime, ShardId, StealOptions, TaskPlacement};
 
 use crate::parts::{Make, for_each_assembly, runtime};
 use crate::support::{Event, Plug, Watch, elsewhere, here, receive, wait_until, yield_now};
 
-for_each_assembly! {
+/// The native parts, with a queue of blocks.
+struct Blocks;
+
+impl Make for Blocks {
+    type Doorbell = MsgRing;
+    type Queue = BlockQueue;
+    type Placement = LeastLoaded;
+
+    fn builder() -> Builder<Uring, MsgRing, BlockQueue, LeastLoaded> {
+        Runtime::builder().steal_queue::<BlockQueue>()
+    }
+}
+
+/// Makes a test of each function for each assembly, that of blocks included.
+macro_rules! for_each_queue {
+    ($($name:ident,)+) => {
+        for_each_assembly! { $($name,)+ }
+        mod blocks {
+            $(#[test]
+            fn $name() {
+                crate::support::watched(|watch| super::$name::<super::Blocks>(watch));
+            })+
+        }
+    };
+}
+
+for_each_queue! {
     one_task_behind_a_long_poll_starts_elsewhere,
     a_task_that_has_run_before_is_stolen,
     what_a_long_poll_spawned_last_runs_elsewhere,
@@ -24,6 +55,12 @@ for_each_assembly! {
     every_task_of_a_storm_runs_once_at_a_time,
     small_batches_and_strides_reach_every_victim,
     a_margin_keeps_tasks_at_home,
+    a_theft_moves_no_more_than_its_batch,
+    old_tasks_behind_a_long_poll_are_stolen_with_the_new_ones,
+    computing_tasks_of_one_shard_keep_both_busy,
+    a_small_burst_wakes_one_of_many_sleepers,
+    a_shard_in_back_off_finds_what_others_have,
+    a_shard_in_back_off_sees_at_once_what_is_left_for_it,
 }
 
 fn one_task_behind_a_long_poll_starts_elsewhere<M: Make>(watch: &Watch) {
@@ -215,8 +252,12 @@ fn every_task_of_a_storm_runs_once_at_a_time<M: Make>(watch: &Watch) {
 }
 
 fn small_batches_and_strides_reach_every_victim<M: Make>(watch: &Watch) {
-    let options =
-        StealOptions { batch_size: 1, victim_probe_count: 1, victim_stride: 2, locality_margin: 0 };
+    let options = StealOptions {
+        batch_size: 1,
+        victim_probe_count: 1,
+        victim_stride: 2,
+        ..StealOptions::default()
+    };
     let runtime = watch.build(M::builder().shards(4).steal(options));
     let handle = runtime.handle();
     for stuck in 0..4u16 {
@@ -244,4 +285,143 @@ fn a_margin_keeps_tasks_at_home<M: Make>(watch: &Watch) {
     let [first, second] = kept;
     let ran = [first, second, more].map(|task| elsewhere(task).unwrap().index());
     assert!(ran.contains(&1), "{ran:?}");
+}
+
+fn a_theft_moves_no_more_than_its_batch<M: Make>(watch: &Watch) {
+    const TASKS: u64 = 40;
+    for batch_size in [1, 3] {
+        let runtime = watch.build(M::builder().shards(2).steal_batch_size(batch_size));
+        let handle = runtime.handle();
+        let _plug = Plug::new(&handle, 0);
+        let before = runtime.stats_snapshot().shards[1];
+        let spawn = |_| handle.spawn_stealable_on(0, async { here() }).unwrap();
+        let tasks: Vec<_> = (0..TASKS).map(spawn).collect();
+        for task in tasks {
+            assert_eq!(elsewhere(task).unwrap(), ShardId::new(1));
+        }
+        let after = runtime.stats_snapshot().shards[1];
+        // The placement sees the long poll, and sends some of them elsewhere by itself.
+        let stolen = after.stolen - before.stolen;
+        assert!((1..=TASKS).contains(&stolen), "{stolen} stolen");
+        let thefts = after.steal_success - before.steal_success;
+        assert!(thefts >= stolen.div_ceil(batch_size as u64), "{thefts} thefts of {batch_size}");
+    }
+}
+
+fn old_tasks_behind_a_long_poll_are_stolen_with_the_new_ones<M: Make>(watch: &Watch) {
+    const EACH: usize = 20;
+    let runtime = runtime::<M>(watch, 2);
+    let handle = runtime.handle();
+    let plug = Plug::new(&handle, 1);
+    let event = Event::default();
+    let old = |_| {
+        let waits = event.clone();
+        let task = handle.spawn_stealable_on(0, async move {
+            let before = here();
+            waits.wait().await;
+            (before, here())
+        });
+        task.unwrap()
+    };
+    let old: Vec<_> = (0..EACH).map(old).collect();
+    wait_until("the old tasks wait", || event.waiting() == EACH);
+    let _plug = Plug::new(&handle, 0);
+    event.set();
+    let new = |_| handle.spawn_stealable_on(0, async { here() }).unwrap();
+    let new: Vec<_> = (0..EACH).map(new).collect();
+    drop(plug);
+    for task in old {
+        assert_eq!(elsewhere(task).unwrap(), (ShardId::new(0), ShardId::new(1)));
+    }
+    for task in new {
+        assert_eq!(elsewhere(task).unwrap(), ShardId::new(1));
+    }
+}
+
+/// Sixty tasks of 10 ms each that one shard spawns: as long as they last, each of two shards is in
+/// one of them nearly all of the time.
+fn computing_tasks_of_one_shard_keep_both_busy<M: Make>(watch: &Watch) {
+    const TASKS: usize = 60;
+    const LENGTH: Duration = Duration::from_millis(10);
+    let runtime = runtime::<M>(watch, 2);
+    let task = runtime.spawn_on(0, async {
+        let began = Instant::now();
+        let job = || async {
+            let start = Instant::now();
+            // By the clock, so that others who use the machine change little.
+            while start.elapsed() < LENGTH {
+                std::hint::spin_loop();
+            }
+            (here().index(), start.elapsed(), Instant::now())
+        };
+        let tasks: Vec<_> = (0..TASKS).map(|_| spargio::spawn(job()).unwrap()).collect();
+        let mut busy = [Duration::ZERO; 2];
+        let mut last = began;
+        for task in tasks {
+            let (shard, length, end) = task.await.unwrap();
+            busy[shard] += length;
+            last = last.max(end);
+        }
+        (busy, last - began)
+    });
+    let (busy, all) = elsewhere(task.unwrap()).unwrap();
+    assert!(busy.iter().all(|&busy| busy > all * 4 / 5), "{busy:?} of {all:?}");
+}
+
+fn a_small_burst_wakes_one_of_many_sleepers<M: Make>(watch: &Watch) {
+    const SHARDS: usize = 8;
+    const ROUNDS: u64 = 100;
+    let runtime = runtime::<M>(watch, SHARDS);
+    let asleep = || {
+        let stats = runtime.stats_snapshot();
+        stats.shards[1..].iter().filter(|shard| shard.parks > 0).count()
+    };
+    wait_until("the others have gone to sleep once", || asleep() == SHARDS - 1);
+    let bells = || runtime.stats_snapshot().total().doorbells_sent;
+    let before = bells();
+    // Each round one task has to run elsewhere, and somebody who sleeps is called for it.
+    let task = runtime.spawn_on(0, async {
+        for _ in 0..ROUNDS {
+            let (done, did) = mpsc::channel();
+            drop(spargio::spawn(async move { done.send(()).unwrap() }).unwrap());
+            receive(&did, "the task runs elsewhere");
+        }
+    });
+    elsewhere(task.unwrap()).unwrap();
+    let rung = bells() - before;
+    // A call of all would ring seven times as often.
+    assert!(rung <= 2 * ROUNDS, "{rung} bells in {ROUNDS} rounds");
+}
+
+/// A shard that looks at others once per 10 ms, and is awake for as long as it may be.
+fn in_back_off<M: Make>() -> Builder<Uring, M::Doorbell, M::Queue, M::Placement> {
+    let pause = MAX_BACKOFF;
+    M::builder().shards(2).spin(MAX_SPIN).steal_backoff_max(pause).steal_backoff_min(pause)
+}
+
+fn a_shard_in_back_off_finds_what_others_have<M: Make>(watch: &Watch) {
+    let runtime = watch.build(in_back_off::<M>());
+    let handle = runtime.handle();
+    let _plug = Plug::new(&handle, 0);
+    for round in 0..20 {
+        let task = handle.spawn_stealable_on(0, async { here() }).unwrap();
+        assert_eq!(elsewhere(task).unwrap(), ShardId::new(1));
+        // Some find it asleep, and a bell ends that.
+        thread::sleep(Duration::from_millis(round * 3));
+    }
+}
+
+fn a_shard_in_back_off_sees_at_once_what_is_left_for_it<M: Make>(watch: &Watch) {
+    const ROUNDS: u32 = 200;
+    let runtime = watch.build(in_back_off::<M>());
+    let handle = runtime.handle();
+    let began = Instant::now();
+    for _ in 0..ROUNDS {
+        assert_eq!(
+            elsewhere(handle.spawn_pinned(1, async { here() }).unwrap()).unwrap(),
+            ShardId::new(1)
+        );
+    }
+    // Each would wait for half a pause on average if the back-off held it up.
+    assert!(began.elapsed() < MAX_BACKOFF / 2 * ROUNDS, "{:?}", began.elapsed());
 }

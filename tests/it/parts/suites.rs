@@ -7,7 +7,7 @@ use std::time::Duration;
 use spargio::doorbell::{EventFd, MsgRing};
 use spargio::driver::{Uring, UringSetup};
 use spargio::placement::{LeastLoaded, PowerOfTwo, RoundRobin, StickyHash};
-use spargio::queue::{ChaseLev, MutexQueue};
+use spargio::queue::{BlockQueue, ChaseLev, MutexQueue};
 use spargio::testing::{self, Site};
 
 use crate::parts::{GuestsFirst, Parity};
@@ -23,6 +23,7 @@ macro_rules! suites {
 }
 
 suites! {
+    steal_queue_block => testing::steal_queue::<BlockQueue>(),
     steal_queue_chase_lev => testing::steal_queue::<ChaseLev>(),
     steal_queue_mutex => testing::steal_queue::<MutexQueue>(),
     steal_queue_guests_first => testing::steal_queue::<GuestsFirst>(),
