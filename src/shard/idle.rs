@@ -320,7 +320,7 @@ impl<A: Assembly> Shard<A> {
             // More than one may have been injected; the hint may not know of the last.
             if queue.has_injected() { self.public().queue.len_hint().max(own + 1) } else { own }
         };
-        let slot = usize::from(!self.public().lifo.load(Ordering::Relaxed).is_null());
+        let slot = usize::from(!self.public().lifo.is_empty());
         // One of them this shard runs itself at once, unless another goes first.
         let runs_one = next == Next::Queued && self.pinned.borrow().is_empty();
         if queued + slot > usize::from(runs_one) {

@@ -43,6 +43,7 @@ mod quiet;
 mod seam;
 mod service;
 mod sighting;
+mod slot;
 mod spin;
 mod spread;
 mod steal;
@@ -54,7 +55,7 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use outpost::Outpost;
 pub(crate) use watch::Watch;
 
-use self::core::{Public, runnable_from};
+use self::core::Public;
 use defer::Deferred;
 use idle::Next;
 use lead::Lead;
@@ -289,7 +290,7 @@ impl<A: Assembly> Shard<A> {
     fn has_work(&self) -> bool {
         !self.pinned.borrow().is_empty()
             || !self.queue.borrow().is_empty()
-            || !self.public().lifo.load(Ordering::Relaxed).is_null()
+            || !self.public().lifo.is_empty()
             || !self.arrived.borrow().is_empty()
             || !self.inbox.borrow().is_empty()
             || !self.overflow.borrow().is_empty()
@@ -396,15 +397,9 @@ impl<A: Assembly> Shard<A> {
     }
 
     fn take_lifo(&self) -> Option<Runnable> {
-        let lifo = &self.public().lifo;
-        if lifo.load(Ordering::Relaxed).is_null() {
-            return None;
-        }
-        // Acquire pairs with the Release of whoever put it there, which is this thread. Release
-        // pairs with L3: who finds the slot empty sees what was queued before.
-        let next = runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::AcqRel));
-        self.counters.lifo_polls.add(u64::from(next.is_some()));
-        next
+        let next = self.public().lifo.take()?;
+        self.counters.lifo_polls.add(1);
+        Some(next)
     }
 
     fn poll(&self, runnable: Runnable) {
@@ -444,11 +439,8 @@ impl<A: Assembly> Shard<A> {
             self.queue.borrow_mut().push(runnable);
             return;
         }
-        let pointer = runnable.into_raw().as_ptr();
-        // L1. SeqCst: a thief that takes the task out sees it whole; we see the one that was there;
-        // and it is before the look who sleeps (L2). On x86 no swap is cheaper.
-        let before = self.public().lifo.swap(pointer, Ordering::SeqCst);
-        if let Some(before) = runnable_from(before) {
+        // L1
+        if let Some(before) = self.public().lifo.put(runnable) {
             self.queue.borrow_mut().push(before);
         }
         self.offer_in_poll();
