@@ -15,7 +15,9 @@ use crate::queue::{ChaseLev, StealQueue};
 /// | [`Driver`] | what a shard submits to and collects from | [`Uring`] |
 /// | [`Doorbell`] | how a shard that sleeps is woken | [`MsgRing`], [`EventFd`] |
 /// | [`StealQueue`] | where runnable tasks wait | [`ChaseLev`], [`MutexQueue`] |
-/// | [`Placement`] | which shard a submission goes to | [`LeastLoaded`], [`RoundRobin`] |
+/// | [`Placement`] | which shard a submission goes to | [`LeastLoaded`], [`PowerOfTwo`] |
+///
+/// Two more placements are [`RoundRobin`] and, for keys, [`StickyHash`].
 ///
 /// The default, [`Native`], is `Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>`.
 /// [`RuntimeBuilder`](crate::RuntimeBuilder) puts an assembly together; few programs name this
@@ -23,7 +25,9 @@ use crate::queue::{ChaseLev, StealQueue};
 ///
 /// [`EventFd`]: crate::doorbell::EventFd
 /// [`MutexQueue`]: crate::queue::MutexQueue
+/// [`PowerOfTwo`]: crate::placement::PowerOfTwo
 /// [`RoundRobin`]: crate::placement::RoundRobin
+/// [`StickyHash`]: crate::placement::StickyHash
 pub trait Assembly: Copy + fmt::Debug + Send + Sync + 'static {
     /// What a shard submits to and collects from.
     type Driver: Driver;

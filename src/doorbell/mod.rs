@@ -56,7 +56,8 @@ pub trait Doorbell<D: Driver>: Sized + 'static {
     ///
     /// # Errors
     ///
-    /// What the system answers, if the sender's queue was full and had to be flushed.
+    /// What the system answers, if the sender's queue was full and had to be flushed. `WouldBlock`
+    /// says that this made no room: the shard rings as a thread without a ring does instead.
     fn ring(from: &mut D, to: &Self::Ringer) -> io::Result<()>;
 
     /// Rings from a thread that is no shard of this runtime.

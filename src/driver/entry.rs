@@ -23,7 +23,8 @@ pub enum Class {
     Cancel = 4,
     /// Work of the doorbell part itself (an eventfd to be watched, say); the index is its own.
     Watch = 5,
-    /// An fd being closed whose owner is gone; nobody waits for it.
+    /// An fd being closed whose owner is gone; nobody waits for it. The index is the number of the
+    /// fd, which the shard closes itself if the answer is `-ECANCELED`.
     Close = 6,
     /// A message from another shard: its number is the generation, its source and tag are the two
     /// halves of the index, its value is the result.

@@ -35,7 +35,10 @@ pub use uring::{RefusalReason, Uring, UringRefused, UringSetup};
 ///   one leads to at most one, and only for a failure. None is lost when a queue overflows.
 /// - **O2** After the completion without `MORE` of an entry (of a zero-copy send: after the one
 ///   with `NOTIF`), the backend touches none of the memory that the entry names.
-/// - **O3** A token that was never pushed is never returned with [`Class::Op`].
+/// - **O3** A token that was never pushed is never returned with [`Class::Op`], nor with
+///   [`Class::Close`]; and a close that is answered with `-ECANCELED` has not happened, while after
+///   any other answer the fd is closed. After `-ECANCELED` the shard closes the number in the token
+///   itself, which would be anybody's fd if the answer were unasked for or untrue.
 /// - **O4** [`push`](Self::push) makes no system call, and an entry it refuses has had no effect.
 /// - **O5** [`attempt`](Self::attempt) does not block, and when it returns `None` the operation has
 ///   had no effect. When it returns a result, the memory of the entry is no longer used.

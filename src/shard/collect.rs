@@ -60,8 +60,9 @@ impl<A: Assembly> Shard<A> {
             && let Ok(fd) = RawFd::try_from(cqe.token.index())
         {
             // SAFETY:
-            // - the number was that of an fd which the entry owned, and a close that was cancelled
-            //   did not happen; its completion is handled once.
+            // - O3 of the driver: the token was pushed, by `Port::close`, whose entry owned the fd
+            //   of this number; and a close that was cancelled did not happen.
+            // - O1 of the driver: it is answered once, so this is done once.
             drop(unsafe { OwnedFd::from_raw_fd(fd) });
         }
     }

@@ -16,12 +16,13 @@ use crate::inflight::Charge;
 use crate::message::Hub;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
-use crate::primitive::{Arc, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
+use crate::primitive::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 use crate::queue::{SharedQueue, StealQueue};
 use crate::shard::mailbox::Mailbox;
 use crate::shard::outpost::Outpost;
 use crate::shard::quiet::Quiet;
 use crate::shard::sighting::Sighting;
+use crate::shard::slot::Slot;
 use crate::stats::{Counter, Counters};
 use crate::task::{Arrivals, Registry, Runnable, RuntimeId};
 use crate::timer::TimerKey;
@@ -63,8 +64,8 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) arrivals: Arrivals,
     pub(crate) mailbox: CachePadded<Mailbox<Letter>>,
     pub(crate) queue: SharedOf<A>,
-    /// The task that was woken last by the running one; null if there is none.
-    pub(crate) lifo: CachePadded<AtomicPtr<()>>,
+    /// The task that was woken last by the running one.
+    pub(crate) lifo: CachePadded<Slot<Runnable>>,
     /// Counts each poll twice, when it begins and when it ends: odd while a task is polled. A thief
     /// that sees the same odd number again after a while knows that the poll is long.
     pub(crate) poll_count: CachePadded<AtomicU64>,
@@ -102,7 +103,7 @@ impl<A: Assembly> Public<A> {
 
     /// How much waits for the shard altogether. A hint.
     fn waiting(&self) -> usize {
-        let next = usize::from(!self.lifo.load(Ordering::Relaxed).is_null());
+        let next = usize::from(!self.lifo.is_empty());
         self.left_by_others() + self.counters.pinned_waiting() + next
     }
 }
@@ -145,7 +146,7 @@ impl<A: Assembly> Core<A> {
                 arrivals: Arrivals::new(),
                 mailbox: CachePadded::new(Mailbox::new()),
                 queue,
-                lifo: CachePadded::new(AtomicPtr::new(std::ptr::null_mut())),
+                lifo: CachePadded::new(Slot::new()),
                 poll_count: CachePadded::new(AtomicU64::new(0)),
                 cpu: AtomicU32::new(u32::MAX),
                 ringer: OnceLock::new(),
@@ -320,22 +321,4 @@ impl<A: Assembly> fmt::Debug for Core<A> {
             .field("live_tasks", &self.live_tasks())
             .finish_non_exhaustive()
     }
-}
-
-impl<A: Assembly> Drop for Public<A> {
-    fn drop(&mut self) {
-        let left = self.lifo.swap(std::ptr::null_mut(), Ordering::AcqRel);
-        drop(runnable_from(left));
-    }
-}
-
-/// The task behind a pointer that [`Runnable::into_raw`] made, or `None` for null.
-///
-/// Only for pointers swapped out of a `lifo` slot: the swap makes the caller their one owner.
-pub(crate) fn runnable_from(pointer: *mut ()) -> Option<Runnable> {
-    let pointer = std::ptr::NonNull::new(pointer)?;
-    // SAFETY:
-    // - the slots hold what `into_raw` of a `Runnable` with this metadata gave, and a swap takes
-    //   it out once.
-    Some(unsafe { Runnable::from_raw(pointer) })
 }

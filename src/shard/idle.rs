@@ -9,7 +9,7 @@ use crate::doorbell::Need;
 use crate::driver::Driver;
 use crate::id::ShardId;
 use crate::primitive::{Ordering, spin_loop};
-use crate::queue::LocalQueue;
+use crate::queue::{LocalQueue, SharedQueue};
 use crate::shard::steal::Others;
 use crate::shard::{Phase, Shard, WAKE_COST_NANOS};
 
@@ -204,16 +204,15 @@ impl<A: Assembly> Shard<A> {
         // S3, P3: the last look, after both announcements.
         // (A waker that polls where it is woken may have left a receive since the second look.)
         let others = self.look_at_others();
-        if self.has_signal()
-            || others == Others::HaveBacklog
+        let is_needed = self.has_signal()
             || self.is_deaf()
             || !self.inbox.borrow().is_empty()
-            || !self.deferred.borrow().is_empty()
-        {
-            // Before it does what was left for it alone: somebody may have left the backlog to the
-            // search that has just ended.
-            if others == Others::HaveBacklog && self.has_signal() {
-                self.core.call_for_help(Need::Backlog);
+            || !self.deferred.borrow().is_empty();
+        if is_needed || others == Others::HaveBacklog {
+            // Before it does what was left for it alone: somebody may have left a task to the
+            // search that has just ended (Q3). Who wakes up as the sentinel passes it on then.
+            if is_needed && !self.sentinel.get() {
+                self.pass_on();
             }
             self.wake_up(false);
             return;
@@ -317,9 +316,11 @@ impl<A: Assembly> Shard<A> {
         }
         let queued = {
             let queue = self.queue.borrow();
-            queue.len() + usize::from(queue.has_injected())
+            let own = queue.len();
+            // More than one may have been injected; the hint may not know of the last.
+            if queue.has_injected() { self.public().queue.len_hint().max(own + 1) } else { own }
         };
-        let slot = usize::from(!self.public().lifo.load(Ordering::Relaxed).is_null());
+        let slot = usize::from(!self.public().lifo.is_empty());
         // One of them this shard runs itself at once, unless another goes first.
         let runs_one = next == Next::Queued && self.pinned.borrow().is_empty();
         if queued + slot > usize::from(runs_one) {

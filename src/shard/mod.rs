@@ -42,17 +42,19 @@ mod post;
 mod quiet;
 mod seam;
 mod sighting;
+mod slot;
 mod spin;
 mod spread;
 mod steal;
 mod watch;
 
 pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, fuzzing, feature = "testing"))]
 pub(crate) use mailbox::Mailbox;
 pub(crate) use outpost::Outpost;
+pub(crate) use watch::Watch;
 
-use self::core::{Public, runnable_from};
+use self::core::Public;
 use defer::Deferred;
 use idle::Next;
 use lead::Lead;
@@ -62,7 +64,6 @@ use pack::Pack;
 use spin::Spin;
 use spread::Spread;
 use steal::Victims;
-use watch::Watch;
 
 /// Tasks taken from the LIFO slot in a row before the queue gets its turn.
 const LIFO_IN_A_ROW: u32 = 3;
@@ -227,7 +228,7 @@ impl<A: Assembly> Shard<A> {
     fn has_work(&self) -> bool {
         !self.pinned.borrow().is_empty()
             || !self.queue.borrow().is_empty()
-            || !self.public().lifo.load(Ordering::Relaxed).is_null()
+            || !self.public().lifo.is_empty()
             || !self.arrived.borrow().is_empty()
             || !self.inbox.borrow().is_empty()
             || !self.overflow.borrow().is_empty()
@@ -326,15 +327,9 @@ impl<A: Assembly> Shard<A> {
     }
 
     fn take_lifo(&self) -> Option<Runnable> {
-        let lifo = &self.public().lifo;
-        if lifo.load(Ordering::Relaxed).is_null() {
-            return None;
-        }
-        // Acquire pairs with the Release of whoever put it there, which is this thread. Release
-        // pairs with L3: who finds the slot empty sees what was queued before.
-        let next = runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::AcqRel));
-        self.counters.lifo_polls.add(u64::from(next.is_some()));
-        next
+        let next = self.public().lifo.take()?;
+        self.counters.lifo_polls.add(1);
+        Some(next)
     }
 
     fn poll(&self, runnable: Runnable) {
@@ -374,11 +369,8 @@ impl<A: Assembly> Shard<A> {
             self.queue.borrow_mut().push(runnable);
             return;
         }
-        let pointer = runnable.into_raw().as_ptr();
-        // L1. SeqCst: a thief that takes the task out sees it whole; we see the one that was there;
-        // and it is before the look who sleeps (L2). On x86 no swap is cheaper.
-        let before = self.public().lifo.swap(pointer, Ordering::SeqCst);
-        if let Some(before) = runnable_from(before) {
+        // L1
+        if let Some(before) = self.public().lifo.put(runnable) {
             self.queue.borrow_mut().push(before);
         }
         self.offer_in_poll();

@@ -9,7 +9,6 @@ use crate::options::StealOptions;
 use crate::primitive::Ordering;
 use crate::queue::{LocalQueue, SharedQueue, Stolen};
 use crate::shard::Shard;
-use crate::shard::core::runnable_from;
 use crate::task::Runnable;
 
 use backoff::Backoff;
@@ -155,9 +154,8 @@ impl<A: Assembly> Shard<A> {
             if index == self.me.index() {
                 continue;
             }
-            // L3. Acquire pairs with the exchanges of the slot and with the end of a poll: what
-            // the owner queued before is seen below.
-            let holds = !public.lifo.load(Ordering::Acquire).is_null();
+            // L3. Acquire pairs with the end of a poll: what the owner queued before is seen below.
+            let holds = public.lifo.holds();
             let polls = public.poll_count.load(Ordering::Acquire) % 2 == 1;
             if public.queue.len_hint() > margin {
                 return Others::HaveBacklog;
@@ -175,7 +173,7 @@ impl<A: Assembly> Shard<A> {
         let mut others = self.core.shards.iter().enumerate();
         others.any(|(index, public)| {
             index != self.me.index()
-                && !public.lifo.load(Ordering::Relaxed).is_null()
+                && !public.lifo.is_empty()
                 && public.poll_count.load(Ordering::Relaxed) % 2 == 1
         })
     }
@@ -211,7 +209,7 @@ impl<A: Assembly> Shard<A> {
     /// the owner is stuck.
     fn steal_lifo(&self, victim: ShardId) -> Option<Runnable> {
         let public = self.core.public(victim);
-        if public.lifo.load(Ordering::Relaxed).is_null() {
+        if public.lifo.is_empty() {
             return None;
         }
         let poll = public.poll_count.load(Ordering::Relaxed);
@@ -222,8 +220,7 @@ impl<A: Assembly> Shard<A> {
         }
         let counters = &self.public().counters;
         counters.steal_attempts.add(1);
-        // Acquire pairs with the SeqCst of the owner's swap: the task is seen whole.
-        let stolen = runnable_from(public.lifo.swap(std::ptr::null_mut(), Ordering::Acquire))?;
+        let stolen = public.lifo.steal()?;
         counters.steal_success.add(1);
         counters.stolen.add(1);
         Some(stolen)

@@ -13,7 +13,7 @@ const MOST: u32 = 5;
 
 /// The sleeps of a sentinel.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     doublings: u32,
     /// The next look is the second of two.
     second: bool,
@@ -21,22 +21,22 @@ pub(super) struct Watch {
 
 impl Watch {
     /// How long to sleep.
-    pub(super) fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         if self.second { FIRST } else { FIRST * (1 << self.doublings) }
     }
 
     /// Whether that is so short that others may rely on it.
-    pub(super) fn is_soon(&self) -> bool {
+    pub(crate) fn is_soon(&self) -> bool {
         self.interval() == FIRST
     }
 
     /// There was something to do, or somebody wished for the look.
-    pub(super) fn start_over(&mut self) {
+    pub(crate) fn start_over(&mut self) {
         *self = Self::default();
     }
 
     /// The look was in vain. `held`: a shard holds a task back.
-    pub(super) fn in_vain(&mut self, held: bool) {
+    pub(crate) fn in_vain(&mut self, held: bool) {
         if held && !self.is_soon() {
             self.second = true;
             return;

@@ -14,6 +14,14 @@ use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
 use crate::testing::asleep::park_while;
 use crate::testing::{Site, broken, demand};
 
+mod tokens;
+
+pub use tokens::{
+    o3_a_close_answers_once_and_says_what_became_of_the_fd,
+    o3_nothing_completes_that_was_not_pushed, o3_opening_leaves_no_completion_behind,
+    o3_tokens_come_back_as_they_went_in,
+};
+
 /// Hands the names of all checks to a macro.
 macro_rules! checks {
     ($each:ident $($arguments:tt)*) => {
@@ -25,6 +33,8 @@ macro_rules! checks {
             o2_memory_is_left_alone_after_a_cancel
             o3_tokens_come_back_as_they_went_in
             o3_opening_leaves_no_completion_behind
+            o3_a_close_answers_once_and_says_what_became_of_the_fd
+            o3_nothing_completes_that_was_not_pushed
             o4_push_makes_no_system_call_and_a_full_queue_hands_the_entry_back
             o5_an_attempt_does_not_block_and_leaves_no_trace_if_it_does_nothing
             o6_a_completion_ends_the_sleep
@@ -220,39 +230,6 @@ pub fn o2_memory_is_left_alone_after_a_cancel<D: Driver>(site: &Site<'_, D>) {
     flush(&mut driver);
     demand!(D, "O2", *buffer == [0; 8], "memory changed after a cancel: {buffer:?}");
     expect_silence(&mut driver);
-}
-
-/// **O3**: tokens of every class and size come back as they went in.
-///
-/// # Panics
-///
-/// If one does not.
-pub fn o3_tokens_come_back_as_they_went_in<D: Driver>(site: &Site<'_, D>) {
-    let mut driver = site.driver(0);
-    let tokens = [
-        Token::new(Class::Op, Token::MAX_GENERATION, u32::MAX),
-        Token::new(Class::Op, 0, 0),
-        Token::new(Class::Close, 3, 4),
-    ];
-    for token in tokens {
-        push(&mut driver, Sqe::nop().token(token));
-    }
-    let seen: Vec<Token> = collect(site, &mut driver, 3).iter().map(|cqe| cqe.token).collect();
-    for token in tokens {
-        demand!(D, "O3", seen.contains(&token), "{token:?} went in, and {seen:?} came out");
-    }
-}
-
-/// **O3**: a driver that was just opened has no completions.
-///
-/// # Panics
-///
-/// If it has.
-pub fn o3_opening_leaves_no_completion_behind<D: Driver>(site: &Site<'_, D>) {
-    let mut driver = site.driver(0);
-    demand!(D, "O3", !driver.pending(), "a driver that was just opened has something pending");
-    let seen = drain(&mut driver);
-    demand!(D, "O3", seen.is_empty(), "a driver that was just opened gives {seen:?}");
 }
 
 /// **O4**: pushing makes no system call; a full queue hands the entry back, which has had no effect

@@ -9,7 +9,7 @@ use std::time::Duration;
 use spargio::{Assembly, RuntimeHandleOf, TaskPlacement};
 
 use crate::parts::{Make, for_each_assembly, runtime};
-use crate::support::{Event, SOON, Watch, elsewhere, receive, wait_until, yield_now};
+use crate::support::{Event, SOON, Watch, asleep, elsewhere, receive, wait_until, yield_now};
 
 for_each_assembly! {
     a_task_that_wakes_itself_for_ever_starves_no_spawn,
@@ -21,6 +21,7 @@ for_each_assembly! {
     tasks_that_wake_each_other_for_ever_let_the_runtime_end,
     a_flood_of_letters_starves_no_task,
     what_never_stops_starves_no_timer,
+    of_two_tasks_that_wake_a_shard_the_second_does_not_wait_for_the_first,
 }
 
 /// Every kind of task that can be spawned from outside, once.
@@ -263,5 +264,24 @@ fn what_never_stops_starves_no_timer<M: Make>(watch: &Watch) {
     }
     for _ in 0..20 {
         end(handle.spawn_pinned(0, spargio::time::sleep(Duration::from_millis(1))).unwrap());
+    }
+}
+
+fn of_two_tasks_that_wake_a_shard_the_second_does_not_wait_for_the_first<M: Make>(watch: &Watch) {
+    let builder = M::builder().shards(2).ring_entries(32).spin(Duration::ZERO);
+    let runtime = watch.build(builder.packing(false));
+    let handle = runtime.handle();
+    for _ in 0..30 {
+        asleep(&handle, 0);
+        asleep(&handle, 1);
+        let (release, released) = mpsc::channel();
+        // Both are there before the shard is awake, and either may be its first.
+        let [blocks, frees] = {
+            let first = async move { receive(&released, "the other task runs meanwhile") };
+            let second = async move { release.send(()).unwrap() };
+            [handle.spawn_stealable_on(0, first), handle.spawn_stealable_on(0, second)]
+        };
+        elsewhere(frees.unwrap()).unwrap();
+        elsewhere(blocks.unwrap()).unwrap();
     }
 }

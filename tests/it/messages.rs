@@ -12,7 +12,7 @@ use spargio::{
 };
 
 use crate::parts::{Made, Make, for_each_assembly};
-use crate::support::{Plug, Watch, elsewhere, wait_until, yield_now};
+use crate::support::{Plug, Watch, asleep, elsewhere, wait_until, yield_now};
 
 mod counts;
 mod limits;
@@ -316,19 +316,6 @@ fn a_shard_that_sleeps_is_rung_once_for_a_burst<M: Make>(watch: &Watch) {
     }
     // It was seen asleep each time; whatever else wakes a shard may have come between.
     assert!(total > 0, "a shard that sleeps is rung");
-}
-
-/// The statistics at a moment when a shard has gone to sleep after it was last seen awake.
-fn asleep<A: Assembly>(handle: &RuntimeHandleOf<A>, shard: usize) -> spargio::RuntimeStats {
-    let mut last = handle.stats_snapshot();
-    wait_until("the shard sleeps", || {
-        thread::sleep(Duration::from_millis(2));
-        let now = handle.stats_snapshot();
-        let still = now.shards[shard] == last.shards[shard];
-        last = now;
-        still
-    });
-    last
 }
 
 fn messages_are_counted_in_the_statistics<M: Make>(watch: &Watch) {

@@ -16,6 +16,9 @@ use spargio::{Assembly, Builder, Runtime, RuntimeOf, ShardId};
 
 use crate::support::Watch;
 
+#[cfg(feature = "testing")]
+mod suites;
+
 /// An assembly that a test runs on.
 pub(crate) trait Make: 'static {
     type Doorbell: spargio::doorbell::Doorbell<Uring>;
@@ -211,13 +214,17 @@ impl<T> fmt::Debug for GuestsFirstShared<T> {
 
 /// Even keys on even shards, odd keys on odd ones; everything else in turn.
 #[derive(Default, Debug)]
-pub(crate) struct Parity(AtomicUsize);
+pub(crate) struct Parity {
+    spread: AtomicUsize,
+    /// Of its own, so that nothing comes between the turns of what is spread.
+    others: AtomicUsize,
+}
 
 impl Placement for Parity {
     fn place(&self, wish: Wish, loads: &Loads<'_>) -> ShardId {
         let shards = loads.shards();
         match wish {
-            Wish::Near(shard) => shard,
+            Wish::Near(shard) if shard.index() < shards => shard,
             Wish::Key(key) => {
                 let parity = (key % 2) as usize;
                 let of_parity = shards.div_ceil(2) - parity * (shards % 2);
@@ -226,9 +233,14 @@ impl Placement for Parity {
                 }
                 ShardId::from_index((key / 2) as usize % of_parity * 2 + parity)
             }
-            _ => ShardId::from_index(self.0.fetch_add(1, Ordering::Relaxed) % shards),
+            Wish::Spread => turn(&self.spread, shards),
+            _ => turn(&self.others, shards),
         }
     }
+}
+
+fn turn(of: &AtomicUsize, shards: usize) -> ShardId {
+    ShardId::from_index(of.fetch_add(1, Ordering::Relaxed) % shards)
 }
 
 #[test]

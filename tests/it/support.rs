@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -86,7 +87,7 @@ pub(crate) fn watched(test: impl FnOnce(&Watch) + Send + 'static) {
 
 /// Names and states of the threads of this process.
 fn threads() -> Vec<(String, String)> {
-    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
     let tasks = fs::read_dir("/proc/self/task").unwrap().flatten();
     let describe = |task: fs::DirEntry| {
         let name = read(task.path().join("comm")).trim().to_owned();
@@ -107,8 +108,23 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < SOON, "not within {SOON:?}: {what}");
+        // A look every so often, instead of a busy one.
         thread::sleep(Duration::from_micros(100));
     }
+}
+
+/// Waits until the thread of a shard sleeps in the kernel, which a shard does when it is parked and
+/// at no other time.
+#[track_caller]
+pub(crate) fn asleep<A: Assembly>(handle: &RuntimeHandleOf<A>, shard: u16) {
+    let link = async { fs::read_link("/proc/thread-self").unwrap() };
+    let thread = elsewhere(handle.spawn_pinned(shard, link).unwrap()).unwrap();
+    let stat = PathBuf::from("/proc").join(thread).join("stat");
+    wait_until("the shard sleeps", || {
+        let stat = fs::read_to_string(&stat).unwrap();
+        // The name stands in brackets; the state is the letter behind them.
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+    });
 }
 
 /// Receives, or says that nothing came.

@@ -143,7 +143,7 @@ fn loom_no_backlog_is_left_while_a_shard_sleeps() {
         let runtime = Runtime::new();
         let parker = Arc::clone(&runtime);
         let parker = thread::spawn(move || parker.find_one_task(1));
-        let _ = runtime.kick(Need::Urgent);
+        let _ = runtime.kick(Need::Urgent); // What it claimed is counted inside.
         parker.join().unwrap();
         assert_eq!(runtime.idle.searchers(), 0);
     });
@@ -160,7 +160,7 @@ fn loom_a_backlog_meets_a_parker_that_does_not_search_first() {
                 parker.find_one_task(1);
             }
         });
-        let _ = runtime.kick(Need::Urgent);
+        let _ = runtime.kick(Need::Urgent); // What it claimed is counted inside.
         parker.join().unwrap();
         assert_eq!(runtime.idle.searchers(), 0);
     });
@@ -174,9 +174,9 @@ fn loom_one_call_after_the_other_brings_two_helpers() {
             let runtime = Arc::clone(&runtime);
             thread::spawn(move || runtime.find_one_task(me))
         });
-        let _ = runtime.kick(Need::Urgent);
-        let _ = runtime.kick(Need::Urgent);
-        let _ = parkers.map(|parker| parker.join().unwrap());
+        let _ = runtime.kick(Need::Urgent); // What it claimed is counted inside.
+        let _ = runtime.kick(Need::Urgent); // What it claimed is counted inside.
+        let _ = parkers.map(|parker| parker.join().unwrap()); // Units.
         assert!(!runtime.has_backlog());
         assert_eq!(runtime.idle.searchers(), 0);
     });
@@ -191,7 +191,7 @@ fn loom_the_last_searcher_that_found_work_passes_the_duty_on() {
         runtime.idle.begin_search();
         let searcher = Arc::clone(&runtime);
         let searcher = thread::spawn(move || searcher.end_search(true));
-        let _ = runtime.kick(Need::Urgent);
+        let _ = runtime.kick(Need::Urgent); // What it claimed is counted inside.
         searcher.join().unwrap();
         // The task is nobody's as long as shard 2 is not woken.
         assert_eq!(runtime.claims.load(StdOrdering::Relaxed), 1);
@@ -215,9 +215,9 @@ fn loom_a_call_that_found_nobody_does_not_hide_another() {
         let parker = thread::spawn(move || parker.find_one_task(2));
         let kicker = Arc::clone(&runtime);
         let kicker = thread::spawn(move || {
-            let _ = kicker.kick(Need::Urgent);
+            let _ = kicker.kick(Need::Urgent); // What it claimed is counted inside.
         });
-        let _ = runtime.kick(Need::Urgent);
+        let _ = runtime.kick(Need::Urgent); // What it claimed is counted inside.
         kicker.join().unwrap();
         waking.join().unwrap();
         parker.join().unwrap();
@@ -279,7 +279,7 @@ fn loom_who_was_claimed_sees_the_backlog() {
         runtime.announce(1);
         let kicker = Arc::clone(&runtime);
         let kicker = thread::spawn(move || {
-            let _ = kicker.kick(Need::Urgent);
+            let _ = kicker.kick(Need::Urgent); // What it claimed is counted inside.
         });
         if runtime.withdraw(1) {
             assert!(runtime.has_backlog(), "the search would miss what it was called for");
@@ -297,12 +297,12 @@ fn loom_a_sentinel_that_resigns_looks_once_more() {
         assert!(runtime.idle.become_sentinel(true));
         let sentinel = Arc::clone(&runtime);
         let sentinel = thread::spawn(move || {
-            let _ = sentinel.idle.resign_sentinel();
+            let _ = sentinel.idle.resign_sentinel(); // Wanted or not.
             if sentinel.has_backlog() {
-                let _ = sentinel.call_for_help(Need::Urgent);
+                let _ = sentinel.call_for_help(Need::Urgent); // What it claimed is counted inside.
             }
         });
-        let _ = runtime.kick(Need::Backlog);
+        let _ = runtime.kick(Need::Backlog); // What it claimed is counted inside.
         sentinel.join().unwrap();
         assert_eq!(runtime.claims.load(StdOrdering::Relaxed), 1);
     });
@@ -329,7 +329,7 @@ fn loom_a_sentinel_stays_while_it_is_wanted_and_misses_nothing_when_it_goes() {
             }
             sentinel.find_one_task(1);
         });
-        let _ = runtime.kick(Need::Backlog);
+        let _ = runtime.kick(Need::Backlog); // What it claimed is counted inside.
         sentinel.join().unwrap();
         assert!(!runtime.has_backlog());
     });

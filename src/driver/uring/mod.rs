@@ -159,7 +159,8 @@ fn is_passing(errno: i32) -> bool {
 //   keeps those for which the queue has no room.
 // - O2: the kernel's promise, for entries as for zero-copy notifications.
 // - O3: `user_data` comes back as it went in; messages carry what a doorbell put into them, and
-//   the one of the probe is thrown away before `open` returns.
+//   the one of the probe is thrown away before `open` returns. The kernel cancels a close before
+//   it begins or not at all.
 // - O4: `push` writes to mapped memory, and when the queue is full it writes nothing.
 // - O5: see `attempt`: direct calls with `RWF_NOWAIT` or `MSG_DONTWAIT`.
 // - O6: a wait ends with one completion or at the deadline; a doorbell posts a completion. Entries

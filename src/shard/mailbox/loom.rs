@@ -65,7 +65,7 @@ fn loom_letters_of_two_senders_all_arrive() {
         let mut got = shard.receive(2);
         got.sort_unstable();
         assert_eq!(got, [1, 2]);
-        let _ = senders.map(|sender| sender.join().unwrap());
+        let _ = senders.map(|sender| sender.join().unwrap()); // Units.
     });
 }
 

@@ -69,7 +69,7 @@ fn each_sender_keeps_its_order_among_others() {
         mailbox.take(&mut got);
         thread::yield_now();
     }
-    let _ = senders.map(|sender| sender.join().unwrap());
+    let _ = senders.map(|sender| sender.join().unwrap()); // Units.
     for sender in 0..3 {
         let numbers = got.iter().filter(|(from, _)| *from == sender).map(|(_, number)| *number);
         assert!(numbers.eq(0..EACH), "the letters of sender {sender} are out of order");

@@ -40,10 +40,13 @@ use crate::doorbell::Gate;
 use crate::placement::Placement;
 use crate::queue::StealQueue;
 
+mod mail;
 mod program;
 mod run;
 mod shard;
+mod sleep;
 mod ticket;
+mod turn;
 mod world;
 
 use program::{Program, programs};

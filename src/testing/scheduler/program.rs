@@ -4,6 +4,8 @@ use std::fmt;
 
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
+use super::mail::Sort;
+
 /// Where a task is spawned. Numbers of shards are taken modulo how many there are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Where {
@@ -32,6 +34,14 @@ pub(super) enum Act {
     Wait,
     /// The poll lasts so many steps longer.
     Long(u8),
+    /// Sends a message to this shard.
+    Send(Sort, usize),
+    /// Sends a plain message to this shard, and waits until that has taken it.
+    Deliver(usize),
+    /// Waits for the next message to the shard that the task is pinned to.
+    Receive(Sort),
+    /// Waits until so much time has passed.
+    Sleep(u8),
 }
 
 /// One task: where it goes, and what it does until it is done.
@@ -42,9 +52,6 @@ pub(super) struct Script {
 }
 
 /// What happens next. What names a task or a shard that is not there does nothing.
-///
-/// A message from shard to shard would be one more kind of these and of
-/// [`Act`], with its arrival beside the tasks that were sent to a shard.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     /// A thread that is no shard begins to spawn this task.
@@ -55,8 +62,12 @@ pub(super) enum Step {
     Complete(usize, usize),
     /// A shard goes on for so many steps of its own.
     Run(usize, u8),
+    /// A thread that is no shard begins to send a message to this shard.
+    Send(Sort, usize),
     /// What threads that are no shards have begun goes on for so many steps.
     Strangers(u8),
+    /// So much time passes.
+    Time(u8),
     /// The runtime is told to end.
     Shutdown,
 }
@@ -65,6 +76,8 @@ pub(super) enum Step {
 #[derive(Clone)]
 pub(super) struct Program {
     pub(super) shards: usize,
+    /// How many looks a shard without work takes before it gets ready to sleep.
+    pub(super) spin: u8,
     pub(super) tasks: Vec<Script>,
     pub(super) steps: Vec<Step>,
 }
@@ -84,6 +97,7 @@ impl Program {
             let shorter = match self.steps[at] {
                 Step::Run(shard, count @ 2..) => Some(Step::Run(shard, count - 1)),
                 Step::Strangers(count @ 2..) => Some(Step::Strangers(count - 1)),
+                Step::Time(span @ 2..) => Some(Step::Time(span - 1)),
                 _ => None,
             };
             [Some(gone), shorter.map(|step| with(&|program| program.steps[at] = step))]
@@ -97,7 +111,8 @@ impl Program {
         });
         let tasks = (self.tasks.len() > 1).then(|| with(&|program| drop(program.tasks.pop())));
         let shards = (self.shards > 1).then(|| with(&|program| program.shards -= 1));
-        steps.chain(acts).chain([tasks, shards]).flatten()
+        let spin = (self.spin > 0).then(|| with(&|program| program.spin -= 1));
+        steps.chain(acts).chain([tasks, shards, spin]).flatten()
     }
 }
 
@@ -105,7 +120,16 @@ impl Program {
 pub(super) fn programs() -> impl Strategy<Value = Program> {
     let tasks = proptest::collection::vec(script(), 1..=6);
     let steps = proptest::collection::vec(step(), 0..60);
-    (1..=4_usize, tasks, steps).prop_map(|(shards, tasks, steps)| Program { shards, tasks, steps })
+    (1..=4_usize, 0..4_u8, tasks, steps).prop_map(|(shards, spin, tasks, steps)| Program {
+        shards,
+        spin,
+        tasks,
+        steps,
+    })
+}
+
+fn sort() -> impl Strategy<Value = Sort> {
+    prop_oneof![3 => Just(Sort::Plain), 1 => Just(Sort::Hot), 2 => Just(Sort::Counted)]
 }
 
 fn script() -> impl Strategy<Value = Script> {
@@ -121,18 +145,24 @@ fn script() -> impl Strategy<Value = Script> {
         1 => Just(Act::Yield),
         2 => (0..6_usize).prop_map(Act::Wake),
         2 => (0..6_usize).prop_map(Act::Spawn),
-        3 => (1..40_u8).prop_map(Act::Long),
+        3 => (1..60_u8).prop_map(Act::Long),
+        2 => (sort(), 0..4_usize).prop_map(|(sort, shard)| Act::Send(sort, shard)),
+        1 => (0..4_usize).prop_map(Act::Deliver),
+        2 => sort().prop_map(Act::Receive),
+        1 => (1..9_u8).prop_map(Act::Sleep),
     ];
     (place, proptest::collection::vec(act, 0..6)).prop_map(|(place, acts)| Script { place, acts })
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        40 => (0..4_usize, 1..12_u8).prop_map(|(shard, count)| Step::Run(shard, count)),
+        40 => (0..4_usize, 1..16_u8).prop_map(|(shard, count)| Step::Run(shard, count)),
         12 => (1..4_u8).prop_map(Step::Strangers),
         12 => (0..6_usize).prop_map(Step::Spawn),
         12 => (0..6_usize).prop_map(Step::Wake),
         6 => (0..4_usize, 0..6_usize).prop_map(|(shard, task)| Step::Complete(shard, task)),
+        6 => (sort(), 0..4_usize).prop_map(|(sort, shard)| Step::Send(sort, shard)),
+        3 => (1..9_u8).prop_map(Step::Time),
         1 => Just(Step::Shutdown),
     ]
 }
@@ -157,6 +187,10 @@ impl fmt::Display for Act {
             Self::Yield => f.write_str("yield"),
             Self::Wait => f.write_str("wait"),
             Self::Long(steps) => write!(f, "take {steps} steps"),
+            Self::Send(sort, shard) => write!(f, "send {sort} to shard {shard}"),
+            Self::Deliver(shard) => write!(f, "deliver a message to shard {shard}"),
+            Self::Receive(sort) => write!(f, "receive {sort}"),
+            Self::Sleep(span) => write!(f, "sleep for {span}"),
         }
     }
 }
@@ -170,7 +204,9 @@ impl fmt::Display for Step {
                 write!(f, "kernel: an operation of task {task} completes on shard {shard}")
             }
             Self::Run(shard, count) => write!(f, "shard {shard}: {count} steps"),
+            Self::Send(sort, shard) => write!(f, "outside: send {sort} to shard {shard}"),
             Self::Strangers(count) => write!(f, "outside: {count} steps"),
+            Self::Time(span) => write!(f, "clock: {span} on"),
             Self::Shutdown => f.write_str("outside: shut down"),
         }
     }
@@ -179,7 +215,7 @@ impl fmt::Display for Step {
 /// A listing, without the tasks that nobody spawns.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  {} shards", self.shards)?;
+        writeln!(f, "  {} shards, which look {} times before they sleep", self.shards, self.spin)?;
         let acts = || self.tasks.iter().flat_map(|script| &script.acts);
         for (number, script) in self.tasks.iter().enumerate() {
             let from_outside =

@@ -3,12 +3,17 @@
 use super::program::Step;
 use super::shard::At;
 use super::ticket::Life;
-use super::world::{By, Micro, Seen, World};
+use super::world::{By, Micro, Seen, Task, World};
+use crate::doorbell::Need;
 use crate::placement::Placement;
 use crate::queue::{LocalQueue, SharedQueue, StealQueue};
+use crate::timer::Wheel;
 
 /// Nothing that ends takes so many rounds.
 const MOST_ROUNDS: usize = 20_000;
+/// A sentinel comes back again and again. When nothing is done in so many rounds, which is several
+/// times as long as it takes for one sleep, nothing will be.
+const QUIET_ROUNDS: usize = 150;
 
 impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
     /// The whole program.
@@ -24,6 +29,7 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         if !self.ledger.is_ending() {
             self.come_to_rest(false)?;
             self.everything_was_done()?;
+            self.let_time_pass()?;
             self.a_call_is_answered()?;
         }
         self.shut_down();
@@ -47,7 +53,9 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
                     self.check()?;
                 }
             }
-            Step::Complete(..) | Step::Run(..) => {}
+            Step::Send(sort, shard) if shard < shards => self.send(sort, shard, By::Stranger)?,
+            Step::Complete(..) | Step::Run(..) | Step::Send(..) => {}
+            Step::Time(span) => self.now += u64::from(span),
             Step::Strangers(count) => {
                 for _ in 0..count {
                     self.go_on(By::Stranger)?;
@@ -59,25 +67,49 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         self.check()
     }
 
-    /// Lets everybody go on by turns until nobody can. `frozen`: polls that last do not end.
+    /// Lets everybody go on by turns until nobody can, or nothing comes of it. `frozen`: polls that
+    /// last do not end.
     fn come_to_rest(&mut self, frozen: bool) -> Seen {
+        let (mut progress, mut quiet) = (self.progress, 0);
         for _ in 0..MOST_ROUNDS {
             let mut moved = self.go_on(By::Stranger)?;
             self.check()?;
             for me in 0..self.program.shards {
-                let lasts = frozen && self.shards[me].long > 0 && self.shards[me].agenda.is_empty();
-                if !lasts && self.can_step(me) {
+                if !(frozen && self.is_in_long_poll(me)) && self.can_step(me) {
                     moved = true;
                     self.step(me)?;
                     self.check()?;
                 }
             }
-            if !moved {
+            quiet = if progress == self.progress { quiet + 1 } else { 0 };
+            progress = self.progress;
+            if !moved || quiet == QUIET_ROUNDS {
                 return Ok(());
             }
         }
         let at: Vec<At> = self.shards.iter().map(|shard| shard.at).collect();
         Err(format!("after {MOST_ROUNDS} rounds the shards have not come to rest: {at:?}"))
+    }
+
+    /// Whether the shard has nothing else to do than to poll on.
+    fn is_in_long_poll(&self, me: usize) -> bool {
+        self.shards[me].long > 0 && self.shards[me].agenda.is_empty()
+    }
+
+    /// Moves the clock from timer to timer until there is none.
+    fn let_time_pass(&mut self) -> Seen {
+        loop {
+            let wheels = self.mail.offices.iter().map(|office| &office.wheel);
+            let Some(next) = wheels.filter_map(Wheel::next_deadline).min() else { return Ok(()) };
+            let now = self.now.max(next);
+            self.now = now;
+            self.note(format_args!("clock: it is {now}"));
+            self.come_to_rest(false)?;
+            self.everything_was_done()?;
+            if self.ledger.is_ending() {
+                return Ok(());
+            }
+        }
     }
 
     /// What holds after every step.
@@ -86,7 +118,7 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
             return Err(format!("task {task} was dropped by a queue while the runtime ran"));
         }
         for (me, shard) in self.shards.iter().enumerate() {
-            let sleeps = shard.at == At::Asleep && !shard.sentinel && !self.bells[me];
+            let sleeps = shard.at.is_asleep() && !shard.sentinel && !self.bells[me];
             if sleeps && self.is_left_for(me) && !self.will_be_rung(me) {
                 return Err(format!(
                     "shard {me} sleeps, something was left for it, and nobody will ring it"
@@ -96,19 +128,18 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         Ok(())
     }
 
+    /// Polls that last do not end, and everybody else has done what there was to do.
     fn nobody_sleeps_on_a_backlog(&self) -> Seen {
-        let asleep = |shard: usize| self.shards[shard].at == At::Asleep;
-        let Some(sleeper) = (0..self.program.shards).find(|&shard| asleep(shard)) else {
-            return Ok(());
-        };
+        let idle = |shard: &usize| !self.is_in_long_poll(*shard);
+        let Some(sleeper) = (0..self.program.shards).find(idle) else { return Ok(()) };
         for shard in 0..self.program.shards {
             let queued = self.shared[shard].len_hint();
-            if queued > 0 || self.lifo[shard].is_some() {
-                let slot = usize::from(self.lifo[shard].is_some());
+            let slot = usize::from(self.lifo[shard].is_some());
+            if queued + slot > 0 {
+                let at = if idle(&shard) { "asleep" } else { "in a long poll" };
+                let tasks = queued + slot;
                 return Err(format!(
-                    "shard {sleeper} sleeps, and {} tasks wait at shard {shard}, which is {}",
-                    queued + slot,
-                    if asleep(shard) { "asleep" } else { "in a long poll" }
+                    "shard {sleeper} sleeps, and {tasks} tasks wait at shard {shard}, which is {at}"
                 ));
             }
         }
@@ -120,9 +151,15 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
             if matches!(life, Life::Queued | Life::Polled { .. }) {
                 return Err(format!("task {task} was lost: it is {life:?}, and all shards rest"));
             }
+            let Task { home, awaits: Some(awaits), .. } = &self.tasks[task] else { continue };
+            if life == Life::Waiting
+                && let Some(why) = self.mail.is_overdue(*home, awaits, self.now)
+            {
+                return Err(format!("task {task} waits on, and all shards rest: {why}"));
+            }
         }
         for (me, shard) in self.shards.iter().enumerate() {
-            if shard.at != At::Asleep {
+            if !shard.at.is_asleep() {
                 return Err(format!("shard {me} rests at {:?}, not asleep", shard.at));
             }
             let len = self.shared[me].len_hint() + shard.local.len();
@@ -135,7 +172,7 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
 
     /// All shards sleep: a call for help wakes one, which finds nothing and sleeps again.
     fn a_call_is_answered(&mut self) -> Seen {
-        self.strangers.push_back(Micro::Help { urgent: true });
+        self.strangers.push_back(Micro::Help(Need::Urgent));
         self.go_on(By::Stranger)?;
         if self.strangers.is_empty() {
             return Err("all shards sleep, and a call for help wakes none of them".to_owned());

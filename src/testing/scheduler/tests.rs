@@ -48,11 +48,29 @@ fn a_doorbell_that_drops_one_ring_in_three_is_found() {
     assert!(said.contains("sleeps"), "{said}");
 }
 
+#[test]
+fn a_message_that_nobody_is_woken_for_is_found_and_shrunk_to_a_few_lines() {
+    let said = found_by_chance(Flaw::MessageNotPosted);
+    assert!(said.contains("sleeps, something was left for it"), "{said}");
+    let program = said.split("What happened").next().unwrap();
+    assert!(program.lines().count() <= 10, "{said}");
+}
+
+#[test]
+fn a_sleep_past_a_timer_is_found() {
+    let said = found_by_chance(Flaw::TimerSleptOver);
+    assert!(said.contains("waits on, and all shards rest: its time was"), "{said}");
+}
+
 /// What is said of one program, with the flaw and without.
 fn said_of(shards: usize, tasks: &[(Where, &[Act])], steps: &[Step], flaw: Flaw) -> Option<String> {
     let script = |&(place, acts): &(Where, &[Act])| Script { place, acts: acts.to_vec() };
-    let program =
-        Program { shards, tasks: tasks.iter().map(script).collect(), steps: steps.to_vec() };
+    let program = Program {
+        shards,
+        spin: 0,
+        tasks: tasks.iter().map(script).collect(),
+        steps: steps.to_vec(),
+    };
     let run = |flaw| once::<MutexQueue, _>(LeastLoaded::new, &program, flaw, true);
     if let Err((seen, trace)) = run(None) {
         panic!("without a flaw {seen}: {program}\n{trace}");
@@ -62,7 +80,7 @@ fn said_of(shards: usize, tasks: &[(Where, &[Act])], steps: &[Step], flaw: Flaw)
 }
 
 /// A shard of so many goes on until it sleeps.
-const TO_SLEEP: u8 = 30;
+const TO_SLEEP: u8 = 60;
 
 #[test]
 fn a_task_that_was_injected_behind_a_pinned_one_and_is_not_counted_is_found() {
@@ -152,4 +170,35 @@ fn a_duty_that_is_not_passed_on_is_found() {
     steps.extend([Step::Spawn(0), Step::Strangers(4), Step::Run(0, 24)]);
     let said = said_of(3, &tasks, &steps, Flaw::DutyNotPassedOn).unwrap();
     assert!(said.starts_with("shard 2 sleeps, and 2 tasks wait at shard 0"), "{said}");
+}
+
+#[test]
+fn a_task_in_a_slot_that_was_left_to_a_search_with_a_signal_behind_it_is_found() {
+    let tasks: [(_, &[_]); 4] = [
+        (Where::Preferred(0), &[Act::Spawn(1), Act::Long(60)]),
+        (Where::Stealable, &[]),
+        (Where::Preferred(3), &[Act::Long(60)]),
+        (Where::Pinned(1), &[Act::Long(60)]),
+    ];
+    let said = (1..20).flat_map(|search| (1..8).map(move |looks| (search, looks)));
+    let said = said.filter_map(|(search, looks)| {
+        let steps = [
+            // Shard 2 sleeps, and shard 1 has searched in vain when shard 0 leaves its slot to it.
+            Step::Run(2, TO_SLEEP),
+            Step::Run(1, search),
+            Step::Spawn(0),
+            Step::Spawn(2),
+            Step::Strangers(8),
+            Step::Run(0, 8),
+            // It sees a backlog at shard 3 first, and then none, but something for itself.
+            Step::Run(1, looks),
+            Step::Run(3, 8),
+            Step::Spawn(3),
+            Step::Strangers(4),
+            Step::Run(1, 20),
+        ];
+        said_of(4, &tasks, &steps, Flaw::SlotForgotten)
+    });
+    let said = said.into_iter().next().unwrap();
+    assert!(said.starts_with("shard 2 sleeps, and 1 tasks wait at shard 0"), "{said}");
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write;
 
+use super::mail::{Awaits, Mail, Sort};
 use super::program::{Act, Program, Where};
 use super::shard::Shard;
 use super::ticket::{Ledger, Life, Ticket};
@@ -35,6 +36,13 @@ pub(super) enum Flaw {
     YieldNotOffered,
     /// Tasks whose operations completed between two polls of a turn are not offered to others.
     CompletedNotOffered,
+    /// A shard that finds something for itself in its last look leaves to nobody the task in a slot
+    /// that was left to its search.
+    SlotForgotten,
+    /// Nobody is woken for the first message of a lane.
+    MessageNotPosted,
+    /// A shard sleeps past its next timer.
+    TimerSleptOver,
 }
 
 /// Something that is held until it is dropped: the duty of a thread outside to ring.
@@ -50,7 +58,7 @@ pub(super) enum Micro<'w> {
     /// W5, and what keeps the doorbell open until then.
     Ring(usize, Option<Box<dyn Held + 'w>>),
     /// K2 to K4.
-    Help { urgent: bool },
+    Help(Need),
     /// The same for a task that was left with this shard, unless that is sleeping.
     HelpFor(usize),
 }
@@ -70,6 +78,14 @@ pub(super) struct Task {
     pub(super) pinned: bool,
     /// How many acts are done.
     pub(super) done: usize,
+    /// What the last of them waits for.
+    pub(super) awaits: Option<Awaits>,
+}
+
+impl Task {
+    fn new(home: usize, pinned: bool) -> Self {
+        Self { home, pinned, done: 0, awaits: None }
+    }
 }
 
 /// The runtime: shards in one thread over real queues, a real placement and the real words of the
@@ -95,6 +111,11 @@ pub(super) struct World<'w, Q: StealQueue, P> {
     pub(super) strangers: VecDeque<Micro<'w>>,
     pub(super) ledger: Ledger,
     pub(super) tasks: Vec<Task>,
+    pub(super) mail: Mail,
+    /// The time.
+    pub(super) now: u64,
+    /// How much was done: polls, thefts, and what tasks and the protocol did.
+    pub(super) progress: u64,
     rings: usize,
     /// What happened, if somebody wants to read it.
     trace: Option<String>,
@@ -111,7 +132,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
         let count = program.shards;
         let options = QueueOptions { initial_capacity: 2 };
         let (locals, shared): (Vec<_>, Vec<_>) = (0..count).map(|_| Q::pair(&options)).unzip();
-        let tasks = program.tasks.iter().map(|_| Task { home: 0, pinned: false, done: 0 });
+        let tasks = program.tasks.iter().map(|_| Task::new(0, false));
         Self {
             program,
             flaw,
@@ -128,6 +149,9 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
             strangers: VecDeque::new(),
             ledger: Ledger::new(program.tasks.len()),
             tasks: tasks.collect(),
+            mail: Mail::new(count),
+            now: 0,
+            progress: 0,
             rings: 0,
             trace: traced.then(String::new),
         }
@@ -161,6 +185,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
     /// Does the first thing on the agenda of `by`. Whether there was one.
     pub(super) fn go_on(&mut self, by: By) -> Result<bool, String> {
         let Some(micro) = self.agenda(by).pop_front() else { return Ok(false) };
+        self.progress += 1;
         match micro {
             Micro::Post(target) => {
                 let (post, duty) = match by {
@@ -182,17 +207,16 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
                 self.note(format_args!("{by}: rings shard {target}"));
                 drop(duty);
             }
-            Micro::Help { urgent } => {
-                let need = if urgent { Need::Urgent } else { Need::Backlog };
+            Micro::Help(need) => {
                 let help = self.idle.call_for_help(need);
-                self.note(format_args!("{by}: calls for help: {help:?}"));
+                self.note(format_args!("{by}: calls for help, {need:?}: {help:?}"));
                 if let Help::Claimed(helper) = help {
                     self.agenda(by).push_front(Micro::Post(helper.index()));
                 }
             }
             Micro::HelpFor(shard) => {
                 if self.idle.any() && !self.idle.is_idle(ShardId::from_index(shard)) {
-                    self.agenda(by).push_front(Micro::Help { urgent: false });
+                    self.agenda(by).push_front(Micro::Help(Need::Backlog));
                 }
             }
         }
@@ -204,10 +228,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
         if self.ledger.life(task) != Some(Life::New) || self.ledger.is_ending() {
             return Ok(());
         }
-        let here = match by {
-            By::Stranger => None,
-            By::Shard { me, .. } => Some(me),
-        };
+        let here = by.shard();
         let count = self.program.shards;
         let (home, pinned) = match self.program.tasks[task].place {
             Where::Stealable => (here.map_or_else(|| self.place(Wish::Any), Ok)?, false),
@@ -217,7 +238,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
             Where::Sticky(key) => (self.place(Wish::Key(key))?, true),
         };
         self.note(format_args!("{by}: spawns task {task}, for shard {home}"));
-        self.tasks[task] = Task { home, pinned, done: 0 };
+        self.tasks[task] = Task::new(home, pinned);
         let ticket = self.ledger.ticket(task);
         if pinned || here == Some(home) {
             self.schedule(ticket, by);
@@ -278,7 +299,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
                 if let Some(before) = self.lifo[me].replace(ticket) {
                     self.shards[me].local.push(before);
                 }
-                self.offer_backlog(me, true);
+                self.offer_in_poll(me);
             }
         }
     }
@@ -289,23 +310,62 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
         self.agenda(by).extend([Micro::Post(home), Micro::HelpFor(home)]);
     }
 
-    /// Tells a sleeping shard of work that waits here: `Shard::offer_backlog`. A backlog of three
-    /// is worth a wake-up.
-    pub(super) fn offer_backlog(&mut self, me: usize, polling: bool) {
-        if !self.idle.any() {
+    /// Tells a sleeping shard of work that waits here, between two polls: `Shard::offer_backlog`.
+    /// `in_hand`: a task was taken out of the queues to be run next.
+    pub(super) fn offer_backlog(&mut self, me: usize, in_hand: bool) {
+        if self.program.shards == 1 {
             return;
         }
         let shard = &self.shards[me];
         let slot = usize::from(self.lifo[me].is_some());
         let (queued, runs_one) = if self.is_flawed(Flaw::BacklogMiscounted) {
-            (shard.local.len(), !polling)
+            (shard.local.len(), !in_hand)
         } else {
-            // What is injected counts as well. One of all these is not for others, but only if it
-            // is what this shard runs next.
-            (self.shared[me].len_hint(), !polling && shard.runs_stealable_next())
+            let own = shard.local.len();
+            let injected = shard.local.has_injected();
+            let queued = if injected { self.shared[me].len_hint().max(own + 1) } else { own };
+            (queued, !in_hand && shard.pinned.is_empty())
         };
         if queued + slot > usize::from(runs_one) {
-            self.shards[me].agenda.push_back(Micro::Help { urgent: queued >= 3 });
+            self.call_for(me, queued);
+        }
+    }
+
+    /// The same within a poll that has put a task into the slot: `Shard::offer_in_poll`.
+    fn offer_in_poll(&mut self, me: usize) {
+        if self.idle.any_after_exchange() {
+            self.call_for(me, self.shards[me].local.len());
+        }
+    }
+
+    /// A backlog of three is worth a wake-up.
+    fn call_for(&mut self, me: usize, queued: usize) {
+        let need = match queued {
+            0 => Need::Slot,
+            1 | 2 => Need::Backlog,
+            _ => Need::Urgent,
+        };
+        self.shards[me].agenda.push_back(Micro::Help(need));
+    }
+
+    /// Sends a message, and posts the gate of its target.
+    pub(super) fn send(&mut self, sort: Sort, to: usize, by: By) -> Seen {
+        let wake = self.mail.send(by.shard(), to, sort)?;
+        self.note(format_args!("{by}: sends {sort} to shard {to}"));
+        self.post_message(to, wake, by);
+        Ok(())
+    }
+
+    pub(super) fn post_message(&mut self, to: usize, wake: bool, by: By) {
+        if wake && !self.is_flawed(Flaw::MessageNotPosted) && by.shard() != Some(to) {
+            self.agenda(by).push_back(Micro::Post(to));
+        }
+    }
+
+    /// Wakes the tasks whose wakers were called.
+    pub(super) fn wake_called(&mut self, by: By) {
+        for task in self.mail.bells.take() {
+            self.wake(task, by);
         }
     }
 
@@ -326,14 +386,17 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
         self.strangers.extend((0..self.program.shards).map(Micro::Post));
     }
 
-    /// Whether the tasks of this shard that somebody left for it wait.
+    /// Whether there is something for this shard to do that it does not know of.
     pub(super) fn has_signal(&self, me: usize) -> bool {
         self.bells[me] || !self.completions[me].is_empty() || self.is_left_for(me)
     }
 
     /// Whether something was left for this shard that a ring tells of.
     pub(super) fn is_left_for(&self, me: usize) -> bool {
+        let office = &self.mail.offices[me];
         self.arrivals[me].as_ref().is_some_and(|arrivals| !arrivals.is_empty())
+            || !office.letters.is_empty()
+            || office.desk.has_signal()
             || self.shards[me].local.has_injected()
             || self.ledger.is_ending()
     }
@@ -357,8 +420,18 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
         let agendas = self.shards.iter().map(|shard| &shard.agenda).chain([&self.strangers]);
         agendas.flatten().any(|micro| match micro {
             Micro::Post(shard) | Micro::Ring(shard, _) => *shard == target,
-            Micro::Help { .. } | Micro::HelpFor(_) => false,
+            Micro::Help(_) | Micro::HelpFor(_) => false,
         })
+    }
+}
+
+impl By {
+    /// The shard, if it is one.
+    pub(super) fn shard(self) -> Option<usize> {
+        match self {
+            Self::Stranger => None,
+            Self::Shard { me, .. } => Some(me),
+        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::caught;
-use crate::driver::{Caps, Cqe, Driver, SqFull, Sqe, Uring, UringSetup};
+use crate::driver::{Caps, Class, Cqe, Driver, SqFull, Sqe, Token, Uring, UringSetup};
 use crate::id::ShardId;
-use crate::testing::{self, Site};
+use crate::testing::{Site, driver, driver_at};
 
 /// One completion in 100 is lost.
 const LOSES_ONE_IN_A_HUNDRED: u8 = 0;
@@ -14,8 +14,12 @@ const LOSES_ONE_IN_A_HUNDRED: u8 = 0;
 const FLUSHES: u8 = 1;
 /// A sleep ends before what is pushed was handed over.
 const FORGETS_TO_SUBMIT: u8 = 2;
+/// Now and then a close is answered that nobody asked for.
+const ANSWERS_UNASKED: u8 = 3;
+/// A close says that it was cancelled, and was not.
+const DENIES_A_CLOSE: u8 = 4;
 /// Nothing is wrong.
-const NONE: u8 = 3;
+const NONE: u8 = 5;
 
 struct Faulty<const FAULT: u8> {
     inner: Uring,
@@ -74,8 +78,15 @@ unsafe impl<const FAULT: u8> Driver for Faulty<FAULT> {
 
     fn drain(&mut self, mut sink: impl FnMut(Cqe)) -> usize {
         let (drained, mut given) = (&mut self.drained, 0);
-        self.inner.drain(|cqe| {
+        self.inner.drain(|mut cqe| {
             *drained += 1;
+            let is_close = cqe.token.class() == Some(Class::Close);
+            if FAULT == DENIES_A_CLOSE && is_close && cqe.result == 0 {
+                cqe.result = -libc::ECANCELED;
+            }
+            if FAULT == ANSWERS_UNASKED && is_close && drained.is_multiple_of(7) {
+                cqe.token = Token::new(Class::Close, 1, cqe.token.index());
+            }
             if FAULT != LOSES_ONE_IN_A_HUNDRED || !drained.is_multiple_of(100) {
                 given += 1;
                 sink(cqe);
@@ -91,12 +102,12 @@ unsafe impl<const FAULT: u8> Driver for Faulty<FAULT> {
 
 fn said_of<const FAULT: u8>() -> String {
     let site = Site::<Faulty<FAULT>>::new(super::small()).patience(Duration::from_millis(300));
-    caught(|| testing::driver_at(&site))
+    caught(|| driver_at(&site))
 }
 
 #[test]
 fn the_same_driver_without_a_fault_passes() {
-    testing::driver::<Faulty<NONE>>(super::small());
+    driver::<Faulty<NONE>>(super::small());
 }
 
 #[test]
@@ -115,4 +126,19 @@ fn a_driver_that_makes_a_system_call_for_each_push_is_caught() {
 fn a_driver_that_sleeps_without_handing_over_is_caught() {
     let said = said_of::<FORGETS_TO_SUBMIT>();
     assert!(said.contains("breaks O1") || said.contains("breaks O6"), "{said}");
+}
+
+#[test]
+fn a_driver_that_answers_a_close_that_nobody_asked_for_is_caught() {
+    let site = Site::<Faulty<ANSWERS_UNASKED>>::new(super::small());
+    let said = caught(|| driver::o3_nothing_completes_that_was_not_pushed(&site));
+    assert!(said.contains("breaks O3"), "{said}");
+    assert!(said.contains("nothing with its token was pushed"), "{said}");
+}
+
+#[test]
+fn a_driver_that_denies_a_close_is_caught() {
+    let site = Site::<Faulty<DENIES_A_CLOSE>>::new(super::small());
+    let said = caught(|| driver::o3_a_close_answers_once_and_says_what_became_of_the_fd(&site));
+    assert!(said.contains("breaks O3: a close answered"), "{said}");
 }

@@ -117,8 +117,19 @@ fn tickets_resolve_when_the_runtime_shuts_down<M: Make>(watch: &Watch) {
     // One is awaited when the end comes, the others are not.
     let mut late = late.into_iter();
     let awaited = late.next().unwrap();
-    let waits = thread::spawn(move || elsewhere(awaited));
-    thread::sleep(Duration::from_millis(5));
+    let (told, tells) = std::sync::mpsc::channel();
+    let waits = thread::spawn(move || {
+        let mut awaited = pin!(awaited);
+        elsewhere(poll_fn(|cx| {
+            let poll = awaited.as_mut().poll(cx);
+            if poll.is_pending() {
+                // Whoever listened has heard the first.
+                told.send(()).ok();
+            }
+            poll
+        }))
+    });
+    tells.recv().unwrap();
     drop(runtime);
     assert_eq!(waits.join().unwrap(), Err(SendError::Closed));
     for ticket in late {
@@ -164,7 +175,9 @@ fn messages_during_shutdown_hold_nothing_up<M: Make>(watch: &Watch) {
                 })
             })
             .collect();
-        thread::sleep(Duration::from_millis(round));
+        // The end comes earlier or later in what they do.
+        let sent = || handle.stats_snapshot().total().ring_msgs_submitted;
+        wait_until("they send", || sent() >= 100 * round);
         let report = runtime.shutdown_timeout(Duration::from_secs(60));
         let left = (report.operations_leaked, report.shards_stuck, report.shards_panicked);
         assert_eq!(left, (0, 0, 0), "{report}");
