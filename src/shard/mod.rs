@@ -25,6 +25,7 @@ use crate::stats::Counters;
 use crate::task::{self, Chain, Runnable};
 use crate::timer::Wheel;
 
+mod ahead;
 mod collect;
 mod core;
 mod defer;
@@ -49,6 +50,7 @@ mod steal;
 mod watch;
 
 pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
+pub(crate) use ahead::Ahead;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub(crate) use mailbox::Mailbox;
 pub(crate) use outpost::Outpost;
@@ -138,6 +140,8 @@ pub(crate) struct Shard<A: Assembly> {
     /// Operations that the present poll has made and not started.
     made: Cell<u32>,
     lifo_streak: Cell<u32>,
+    /// Who is woken between two polls and goes before those that wait.
+    ahead: Ahead,
     tick: Cell<u32>,
     /// The pinned tasks are next to go before the stealable ones.
     pinned_first: Cell<bool>,
@@ -182,6 +186,7 @@ impl<A: Assembly> Shard<A> {
 
     /// One turn: timers, letters, messages, tasks, the ring; and sleep if there is nothing to do.
     fn turn(&self) {
+        self.ahead.look();
         self.fire_timers();
         self.take_arrivals();
         self.read_letters();
@@ -269,6 +274,7 @@ impl<A: Assembly> Shard<A> {
             if lap.is_look_due() {
                 let now = self.look_at_clock(lap.is_measured());
                 if lap.is_ring_due() && self.driver.borrow().pending() {
+                    self.ahead.look();
                     self.flush_ring();
                     self.collect();
                     // What was woken waits behind the next poll.
@@ -358,15 +364,18 @@ impl<A: Assembly> Shard<A> {
         let meta = runnable.metadata();
         if meta.is_pinned() {
             let home = meta.home();
-            if home == self.me {
-                self.push_pinned(runnable);
-            } else {
+            if home != self.me {
                 self.send_home(home, runnable);
+            } else if !self.polling.get() && self.ahead.may(!self.pinned.borrow().is_empty()) {
+                self.pinned.borrow_mut().push_front(runnable);
+                self.counters.pinned_queued.add(1);
+            } else {
+                self.push_pinned(runnable);
             }
             return;
         }
         if !self.polling.get() {
-            self.queue.borrow_mut().push(runnable);
+            self.enqueue_between_polls(runnable);
             return;
         }
         // L1
@@ -374,6 +383,20 @@ impl<A: Assembly> Shard<A> {
             self.queue.borrow_mut().push(before);
         }
         self.offer_in_poll();
+    }
+
+    /// Queues a stealable task that the ring, a timer or a message woke. Only what is queued anyway
+    /// lets it into the slot, so a call for help comes before the next poll in any case.
+    fn enqueue_between_polls(&self, runnable: Runnable) {
+        let lifo = &self.public().lifo;
+        let others = !self.queue.borrow().is_empty();
+        if self.ahead.may(others) && lifo.is_empty() {
+            // What was there is gone, if anybody took it.
+            let before = lifo.put(runnable);
+            debug_assert!(before.is_none(), "only this thread puts tasks there");
+        } else {
+            self.queue.borrow_mut().push(runnable);
+        }
     }
 
     /// Queues a task that was polled here and woken meanwhile, behind all others. What waits with

@@ -14,6 +14,7 @@ use crate::options::LEAVES_PER_POLL;
 use crate::port::Lane;
 use crate::primitive::Arc;
 use crate::shard::Shard;
+use crate::shard::ahead::Ahead;
 use crate::shard::core::{Core, LocalOf};
 use crate::shard::defer::Deferred;
 use crate::shard::lead::Lead;
@@ -82,6 +83,7 @@ impl<A: Assembly> Shard<A> {
             waking: Cell::new(false),
             made: Cell::new(0),
             lifo_streak: Cell::new(0),
+            ahead: Ahead::default(),
             tick: Cell::new(0),
             next: Cell::new(None),
             sentinel: Cell::new(false),

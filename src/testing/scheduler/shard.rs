@@ -8,7 +8,7 @@ use crate::doorbell::Need;
 use crate::id::ShardId;
 use crate::placement::Placement;
 use crate::queue::StealQueue;
-use crate::shard::Watch;
+use crate::shard::{Ahead, Watch};
 
 /// Where a shard is in its turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +89,7 @@ pub(super) struct Shard<'w, Q: StealQueue> {
     pub(super) watchful: bool,
     pub(super) watch: Watch,
     pub(super) lifo_streak: u32,
+    pub(super) ahead: Ahead,
     pub(super) tick: u32,
     pub(super) pinned_first: bool,
     /// For each shard the poll that it was in when its slot was looked at last.
@@ -110,6 +111,7 @@ impl<Q: StealQueue> Shard<'_, Q> {
             watchful: false,
             watch: Watch::default(),
             lifo_streak: 0,
+            ahead: Ahead::default(),
             tick: 0,
             pinned_first: false,
             seen: vec![None; count],

@@ -283,8 +283,13 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
     fn schedule(&mut self, ticket: Ticket, by: By) {
         let (home, pinned) = (self.tasks[ticket.task()].home, self.tasks[ticket.task()].pinned);
         match by {
-            By::Shard { me, .. } if pinned && home == me => {
-                self.shards[me].pinned.push_back(ticket)
+            By::Shard { me, polling } if pinned && home == me => {
+                let shard = &mut self.shards[me];
+                if !polling && shard.ahead.may(!shard.pinned.is_empty()) {
+                    shard.pinned.push_front(ticket);
+                } else {
+                    shard.pinned.push_back(ticket);
+                }
             }
             _ if pinned => {
                 // A shard that is gone drops what comes.
@@ -294,7 +299,14 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
                 }
             }
             By::Stranger => self.inject(home, ticket, by),
-            By::Shard { me, polling: false } => self.shards[me].local.push(ticket),
+            By::Shard { me, polling: false } => {
+                let shard = &mut self.shards[me];
+                if shard.ahead.may(!shard.local.is_empty()) && self.lifo[me].is_none() {
+                    self.lifo[me] = Some(ticket);
+                } else {
+                    shard.local.push(ticket);
+                }
+            }
             By::Shard { me, polling: true } => {
                 if let Some(before) = self.lifo[me].replace(ticket) {
                     self.shards[me].local.push(before);
