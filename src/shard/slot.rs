@@ -1,5 +1,5 @@
-//! The place for the task that a shard polls next: filled by the poll that woke it, and fair game
-//! for others when that poll lasts.
+//! The place for the task that a shard polls next: filled by the poll that woke it, or between two
+//! polls if it goes ahead of others, and fair game for everybody when a poll lasts.
 
 use std::marker::PhantomData;
 use std::ptr::{NonNull, null_mut};
@@ -47,7 +47,7 @@ impl<T: Word> Slot<T> {
         Self { pointer: AtomicPtr::new(null_mut()), holds: PhantomData }
     }
 
-    /// Leaves a task, and gives back the one that was there. For the owner, in a poll.
+    /// Leaves a task, and gives back the one that was there. For the owner.
     #[inline]
     pub(crate) fn put(&self, task: T) -> Option<T> {
         // L1. SeqCst: a thief that takes the task out sees it whole; we see the one that was there;
