@@ -5,4 +5,19 @@
 use libfuzzer_sys::fuzz_target;
 use spargio::fuzzing::Target;
 
-fuzz_target!(|bytes: &[u8]| Target::named("demux").main(bytes));
+/// Fds of this process, which has one thread.
+fn open_fds() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("procfs is there").count()
+}
+
+fuzz_target!(
+    init: {
+        // What the process opens once and keeps.
+        Target::named("demux").main(&[]);
+    },
+    |bytes: &[u8]| {
+        let before = open_fds();
+        Target::named("demux").main(bytes);
+        assert_eq!(open_fds(), before, "fds that are open after a run");
+    }
+);

@@ -153,7 +153,8 @@ impl<A: Assembly> Shard<A> {
         left == 0 && self.failure.borrow().is_none()
     }
 
-    fn is_reaped(&self) -> bool {
+    /// Whether the kernel has, and is about to get, nothing of this shard any more.
+    pub(crate) fn is_reaped(&self) -> bool {
         self.table.borrow().len() == 0
             && self.closing.get() == 0
             && self.overflow.borrow().is_empty()

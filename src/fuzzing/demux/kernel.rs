@@ -110,15 +110,31 @@ impl World {
                 if taken.is_none() && !kernel.has_completed(cqe.token) && (is_live || is_new) {
                     return;
                 }
-                if let Some(at) = taken
-                    && !cqe.has_more()
-                {
-                    kernel.taken.remove(at);
+                match taken {
+                    Some(at) if !cqe.has_more() => drop(kernel.taken.remove(at)),
+                    None if !kernel.has_completed(cqe.token) => self.early.push(cqe.token),
+                    _ => {}
                 }
             }
             _ => {}
         }
         kernel.ready.push(cqe);
+    }
+
+    /// Takes back completions whose token an operation was given only after they came: no kernel
+    /// knows it so soon.
+    fn forget_early(&mut self) {
+        let has_unknown = self.model.has_unknown();
+        let mut kernel = self.kernel.kernel();
+        for token in std::mem::take(&mut self.early) {
+            let is_new = has_unknown && !self.tokens.contains(&token);
+            if is_new || self.model.live.contains_key(&token) {
+                let first = kernel.ready.iter().position(|cqe| cqe.token == token);
+                if let Some(at) = first {
+                    kernel.ready.remove(at);
+                }
+            }
+        }
     }
 
     fn past(&self, cqe: u8) -> Option<Token> {
@@ -128,6 +144,7 @@ impl World {
 
     /// The shard sorts what is ready.
     pub(super) fn collect(&mut self) {
+        self.forget_early();
         let ready = self.kernel.kernel().ready.clone();
         for cqe in &ready {
             let failed = self.model.messages_failed;

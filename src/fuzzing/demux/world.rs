@@ -44,6 +44,8 @@ pub(super) struct World {
     next: u64,
     /// Tokens that were in use, for completions that come late.
     pub(super) tokens: Vec<Token>,
+    /// Those of completions that are ready and were of nobody when they came.
+    pub(super) early: Vec<Token>,
     pub(super) watches: bool,
 }
 
@@ -84,6 +86,7 @@ impl World {
             letters: VecDeque::new(),
             next: 0,
             tokens: Vec::new(),
+            early: Vec::new(),
             watches: setup.watches,
         }
     }
@@ -126,7 +129,7 @@ impl World {
 
     fn finish_here(&mut self) {
         // Each lap moves what fits into the queues; nothing new comes.
-        while !self.letters.is_empty() || self.model.in_flight > 0 || !self.is_handed_over() {
+        while !self.letters.is_empty() || !self.shard.is_reaped() || !self.is_handed_over() {
             self.read_letters();
             self.look_again(None);
             self.flush(usize::MAX);
