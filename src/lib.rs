@@ -162,8 +162,8 @@ mod stats;
 mod task;
 mod timer;
 
-// Loom explores the parts, and of the shard the mailbox. What is made of them shares itself as
-// `Arc<dyn ..>`, which loom's `Arc` cannot be.
+// Loom explores the parts, and of the shard the mailbox and the slot. What is made of them shares
+// itself as `Arc<dyn ..>`, which loom's `Arc` cannot be.
 #[cfg(not(loom))]
 mod assembly;
 #[cfg(not(loom))]
@@ -188,6 +188,7 @@ mod shard;
 #[cfg(loom)]
 mod shard {
     mod mailbox;
+    mod slot;
 }
 #[cfg(not(loom))]
 #[cfg(any(test, feature = "testing"))]
