@@ -64,10 +64,12 @@
 //! | send messages | [`RemoteShard`], [`RingMsg`], [`ShardCtx::next_event`], [`SendError`] |
 //! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
 //! | speak TCP | [`net`]: [`TcpListener`](net::TcpListener), [`TcpStream`](net::TcpStream) |
+//! | send datagrams | [`UdpSocket`](net::UdpSocket), [`UnixDatagram`](net::UnixDatagram) |
+//! | talk on one machine | [`UnixListener`](net::UnixListener), [`UnixStream`](net::UnixStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
-//! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`] |
+//! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
-//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`] |
+//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`] |
 //! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
 //!
 //! [main]: macro@main
@@ -136,8 +138,8 @@
 //! limit is [`Overloaded`](RuntimeError::Overloaded); an operation at a limit fails with
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) and gives the buffer back.
 //!
-//! There are no Unix and no UDP sockets yet, no directories and no metadata of files, and no
-//! buffers provided to or registered with the kernel.
+//! There are no directories and no metadata of files yet, and no buffers provided to or registered
+//! with the kernel.
 
 // Under loom nobody above the parts is there to use them.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub, unused_qualifications))]
@@ -169,6 +171,11 @@ mod assembly;
 mod builder;
 #[cfg(not(loom))]
 pub mod fs;
+/// What the fuzz targets run; not part of the interface.
+#[cfg(not(loom))]
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
@@ -194,7 +201,7 @@ pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};
 pub use options::{MAX_BACKOFF, MAX_SPIN, SpinOptions, StealOptions};
-pub use stats::{RuntimeStats, ShardStats};
+pub use stats::{Histogram, RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 #[cfg(not(loom))]
@@ -207,7 +214,10 @@ pub use crate::{
         ShardHandleOf, ShutdownReport, TaskPlacement, run, run_local_on, run_with, spawn,
         spawn_local, spawn_stealable_on,
     },
-    time::{Sleep, Timeout, TimeoutError, sleep, sleep_until, timeout, timeout_at, yield_now},
+    time::{
+        Sleep, Timeout, TimeoutError, consume_budget, sleep, sleep_until, timeout, timeout_at,
+        unconstrained, yield_now,
+    },
 };
 
 /// The runtime of the default parts.

@@ -122,6 +122,7 @@ pub(crate) struct Options {
     pub(crate) poll_budget: u32,
     pub(crate) time_budget: Duration,
     pub(crate) packing: bool,
+    pub(crate) poll_histograms: bool,
     pub(crate) messages: MessageOptions,
     pub(crate) queue: QueueOptions,
     pub(crate) steal: StealOptions,
@@ -150,6 +151,7 @@ impl Default for Options {
             poll_budget: 61,
             time_budget: Duration::from_micros(200),
             packing: true,
+            poll_histograms: false,
             messages: MessageOptions::default(),
             queue: QueueOptions::default(),
             steal: StealOptions::default(),
@@ -162,4 +164,4 @@ impl Default for Options {
 pub const MAX_SPIN: Duration = Duration::from_millis(10);
 
 /// Ready operations that one poll of a task may have before it yields.
-pub(crate) const LEAVES_PER_POLL: u32 = 128;
+pub(crate) const LEAVES_PER_POLL: i64 = 128;

@@ -49,6 +49,12 @@ pub(crate) trait Port {
     /// and returns pending, so that other tasks and the ring get their turn.
     fn consume_budget(&self) -> bool;
 
+    /// Sets how many ready leaves the running poll may still have; how many it had.
+    fn set_budget(&self, leaves: i64) -> i64;
+
+    /// A task took the result of an operation of the shard `home` of this runtime.
+    fn finished(&self, home: ShardId);
+
     /// An operation was made that has not started.
     fn operation_made(&self);
 
@@ -138,6 +144,9 @@ pub(crate) trait Lane: Scheduler {
 
     /// After something was published to a shard of the runtime: rings it if it sleeps.
     fn wake_shard(&self, target: ShardId);
+
+    /// Counts a job that a thread of the blocking pool does for this shard; from any thread.
+    fn note_blocking_job(&self);
 
     /// Whether the shard takes a task that is spawned on this thread.
     ///

@@ -29,7 +29,7 @@ pub(crate) struct Kernel {
 }
 
 /// All kernels, in the order of the report.
-pub(crate) const KERNELS: [Kernel; 9] = [
+pub(crate) const KERNELS: [Kernel; 11] = [
     Kernel { name: "spawn_join_stealable", run: spawn_join_stealable },
     Kernel { name: "spawn_join_local", run: spawn_join_local },
     Kernel { name: "yield", run: yield_alone },
@@ -39,9 +39,13 @@ pub(crate) const KERNELS: [Kernel; 9] = [
     Kernel { name: "op_read_4k_ring", run: |times| read_file(Reads::Ring, BLOCK, times) },
     Kernel { name: "op_read_4k_direct", run: |times| read_file(Reads::Usual, BLOCK, times) },
     Kernel { name: "timer_insert_cancel", run: timer_insert_cancel },
+    Kernel { name: "message_send_receive", run: message_send_receive },
+    Kernel { name: "message_round_trip", run: message_round_trip },
 ];
 
 const BLOCK: usize = 4096;
+/// Messages with this tag are hot events.
+const HOT: u16 = 1;
 
 type Guarded = RuntimeOf<Assembled<Metronome, MsgRing, ChaseLev, LeastLoaded>>;
 
@@ -51,6 +55,7 @@ fn runtime(shards: usize, setup: Setup) -> Guarded {
         .shards(shards)
         .spin(Duration::ZERO)
         .packing(false)
+        .hot_msg_tag(HOT)
         .steal(StealOptions { locality_margin: usize::MAX, ..StealOptions::default() });
     builder.build().expect("io_uring is available")
 }
@@ -162,5 +167,34 @@ fn timer_insert_cancel(times: u64) {
             let mut sleep = pin!(spargio::sleep(Duration::from_secs(3600)));
             poll_fn(|cx| Poll::Ready(black_box(sleep.as_mut().poll(cx).is_pending()))).await;
         }
+    });
+}
+
+/// A message through a lane that leads back to its shard, and its event, which is asked for when
+/// the message is there.
+fn message_send_receive(times: u64) {
+    on_shard(Reads::Usual, move |shard| async move {
+        for _ in 0..times {
+            shard.send_raw_nowait(shard.shard_id(), 0, 7).expect("the lane has room");
+            black_box(shard.next_event().await);
+        }
+    });
+}
+
+/// Two tasks that wait for each other's messages: two messages, of which each ends a wait.
+fn message_round_trip(times: u64) {
+    on_shard(Reads::Usual, move |shard| async move {
+        let pong = shard.clone();
+        let partner = shard.spawn_local(async move {
+            for _ in 0..times {
+                black_box(pong.next_hot_event().await);
+                pong.send_raw_nowait(pong.shard_id(), 0, 7).expect("the lane has room");
+            }
+        });
+        for _ in 0..times {
+            shard.send_raw_nowait(shard.shard_id(), HOT, 7).expect("the lane has room");
+            black_box(shard.next_event().await);
+        }
+        partner.expect("the runtime is open").await.expect("the task returns");
     });
 }

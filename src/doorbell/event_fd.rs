@@ -61,10 +61,11 @@ impl EventFd {
     pub(super) fn watched<D: Driver>(&mut self, driver: &mut D, cqe: Cqe) -> io::Result<()> {
         if cqe.result == -libc::EINVAL && self.multishot {
             self.multishot = false;
-            return self.arm(driver);
+            // Without room in the queue the shard asks again, with the same completion.
+            return self.arm(driver).inspect_err(|_| self.multishot = true);
         }
         if cqe.result < 0 {
-            return Err(io::Error::from_raw_os_error(-cqe.result));
+            return Err(io::Error::from_raw_os_error(cqe.result.wrapping_neg()));
         }
         let edges = self.multishot && driver.caps().setup_flags != 0;
         if !edges {
@@ -156,7 +157,7 @@ pub(super) fn answer(cqe: Cqe) -> Answer {
         return Answer::Heard;
     }
     let target = u16::try_from(cqe.token.index()).map_or(ShardId::EXTERNAL, ShardId::new);
-    Answer::Failed { target, error: io::Error::from_raw_os_error(-cqe.result) }
+    Answer::Failed { target, error: io::Error::from_raw_os_error(cqe.result.wrapping_neg()) }
 }
 
 /// Queues an entry, and makes room by a flush if there is none.

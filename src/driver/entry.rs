@@ -6,6 +6,8 @@ use std::os::fd::RawFd;
 
 use crate::driver::opcode::{Opcode, cqe_flags, ioprio, sqe_flags};
 
+mod files;
+
 /// What a token speaks for; four bits of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -225,6 +227,27 @@ impl Sqe {
     pub fn send(fd: RawFd, from: *const u8, len: u32, msg_flags: i32) -> Self {
         let op_flags = msg_flags as u32;
         Self { addr: from.expose_provenance() as u64, len, op_flags, ..Self::new(Opcode::SEND, fd) }
+    }
+
+    /// Receives a message to where the header points, and writes to the header what came besides,
+    /// with `MSG_*` flags.
+    pub fn recv_msg(fd: RawFd, header: *mut libc::msghdr, msg_flags: i32) -> Self {
+        Self {
+            addr: header.expose_provenance() as u64,
+            len: 1,
+            op_flags: msg_flags as u32,
+            ..Self::new(Opcode::RECVMSG, fd)
+        }
+    }
+
+    /// Sends the message that the header points to, with `MSG_*` flags.
+    pub fn send_msg(fd: RawFd, header: *const libc::msghdr, msg_flags: i32) -> Self {
+        Self {
+            addr: header.expose_provenance() as u64,
+            len: 1,
+            op_flags: msg_flags as u32,
+            ..Self::new(Opcode::SENDMSG, fd)
+        }
     }
 
     /// Accepts one connection; the new socket gets `SOCK_*` flags. No peer address is asked for.

@@ -38,6 +38,8 @@ opcodes! {
     POLL_ADD = 6,
     /// Stops a poll.
     POLL_REMOVE = 7,
+    /// `sync_file_range(2)`.
+    SYNC_FILE_RANGE = 8,
     /// `sendmsg(2)`.
     SENDMSG = 9,
     /// `recvmsg(2)`.
@@ -60,6 +62,8 @@ opcodes! {
     READ = 22,
     /// `pwrite(2)`, or `write(2)` with offset -1.
     WRITE = 23,
+    /// `posix_fadvise(2)`.
+    FADVISE = 24,
     /// `send(2)`.
     SEND = 26,
     /// `recv(2)`.
@@ -74,12 +78,18 @@ opcodes! {
     UNLINKAT = 36,
     /// `mkdirat(2)`.
     MKDIRAT = 37,
+    /// `symlinkat(2)`.
+    SYMLINKAT = 38,
+    /// `linkat(2)`.
+    LINKAT = 39,
     /// Posts a completion on another ring.
     MSG_RING = 40,
     /// `socket(2)`.
     SOCKET = 45,
     /// Zero-copy `send(2)`.
     SEND_ZC = 47,
+    /// `ftruncate(2)` (Linux 6.9).
+    FTRUNCATE = 55,
 }
 
 impl Opcode {

@@ -96,7 +96,7 @@ impl File {
         Self::creation().open_on(lane, path).await
     }
 
-    fn creation() -> OpenOptions {
+    pub(super) fn creation() -> OpenOptions {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
         options

@@ -14,14 +14,36 @@
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) when its shard has as many operations in flight
 //! as it may, and with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe) when the runtime shuts down.
 
+mod copy;
+mod cursor;
 mod file;
+mod file_type;
+mod manage;
+mod metadata;
+mod on;
 mod options;
+mod path;
 mod read;
+mod read_dir;
+mod vectored;
+mod whole;
 mod write;
 
+pub use crate::op::PathError;
+pub use cursor::FileCursor;
 pub use file::File;
+pub use file_type::{DirEntryType, FileType};
+pub use manage::{Advice, Allocate, SyncRange};
+pub use metadata::{DirectAlignment, Metadata};
+pub use on::{Fs, on};
 pub use options::OpenOptions;
+pub use path::{
+    canonicalize, copy, create_dir, create_dir_all, exists, hard_link, metadata, read, read_dir,
+    read_link, read_to_string, remove_dir, remove_dir_all, remove_file, rename, rename_exchange,
+    rename_no_replace, set_permissions, symlink, symlink_metadata, write,
+};
 pub use read::ReadAt;
+pub use read_dir::{DirEntry, ReadDir};
 pub use write::WriteAt;
 
 /// The offset as the kernel takes it.

@@ -1,13 +1,12 @@
 //! How a file is opened.
 
-use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::fs::File;
 use crate::op::Op;
 use crate::op::file::OpenAt;
+use crate::op::path::c_path;
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
 
@@ -173,9 +172,13 @@ impl OpenOptions {
     }
 
     pub(super) fn recipe(&self, path: &Path) -> io::Result<Recipe> {
+        Ok(Recipe { open: self.open_at(path)?, blocking_writes: self.blocking_writes })
+    }
+
+    /// The operation, for what is no [`File`].
+    pub(super) fn open_at(&self, path: &Path) -> io::Result<OpenAt> {
         let (flags, mode) = (self.flags()?, self.mode);
-        let open = OpenAt { path: c_path(path)?, flags, mode };
-        Ok(Recipe { open, blocking_writes: self.blocking_writes })
+        Ok(OpenAt { path: c_path(path)?, flags, mode })
     }
 
     fn flags(&self) -> io::Result<i32> {
@@ -245,13 +248,4 @@ impl Recipe {
 
 fn invalid(what: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("invalid options to open a file: {what}"))
-}
-
-fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|nul| {
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("the path {path:?} has a NUL byte at position {}", nul.nul_position()),
-        )
-    })
 }

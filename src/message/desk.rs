@@ -25,8 +25,6 @@ pub(crate) struct Desk {
     inbox: RefCell<Inbox>,
     /// Direct messages whose entry failed and for which their lane had no room.
     owed: RefCell<Vec<(ShardId, Parcel)>>,
-    /// Kept for its capacity.
-    wakers: RefCell<Vec<Waker>>,
 }
 
 /// What is to be done for a direct message.
@@ -46,7 +44,7 @@ impl Desk {
     pub(crate) fn new(hub: Arc<Hub>, me: ShardId) -> Self {
         let inbox = RefCell::new(Inbox::new(&hub));
         let out = RefCell::new(Outbox::new(me));
-        Self { hub, me, out, inbox, owed: RefCell::default(), wakers: RefCell::default() }
+        Self { hub, me, out, inbox, owed: RefCell::default() }
     }
 
     /// What the shards share.
@@ -180,35 +178,32 @@ impl Desk {
 
     /// Takes a bounded number of messages, answers who waits for receipts, and wakes who waits for
     /// messages.
+    #[inline]
     pub(crate) fn take(&self, wake: impl FnMut(Waker)) {
         let door = self.door();
-        let mut wakers = self.wakers.take();
         {
             let mut inbox = self.inbox.borrow_mut();
-            let took = inbox.take(&self.hub, door, &mut wakers);
+            let took = inbox.take(&self.hub, door);
             if took.messages > 0 {
                 door.own.received.add(took.messages);
                 door.own.hot.add(took.hot);
             }
             if door.take_asked() {
-                inbox.answer(&mut wakers);
+                inbox.answer();
             }
-            inbox.wake_counting(&self.hub, door, false, &mut wakers);
+            inbox.wake_counting(&self.hub, door, false);
         }
-        self.wake(wakers, wake);
+        self.wake(wake);
     }
 
     /// Nothing else is to be done: wakes who waits for a count below the threshold. Whether
     /// somebody was.
     #[inline]
     pub(crate) fn wake_counting(&self, wake: impl FnMut(Waker)) -> bool {
-        if !self.inbox.borrow().is_counting() {
-            return false;
+        let any = self.inbox.borrow_mut().wake_counting(&self.hub, self.door(), true);
+        if any {
+            self.wake(wake);
         }
-        let mut wakers = self.wakers.take();
-        self.inbox.borrow_mut().wake_counting(&self.hub, self.door(), true, &mut wakers);
-        let any = !wakers.is_empty();
-        self.wake(wakers, wake);
         any
     }
 
@@ -273,9 +268,8 @@ impl Desk {
 
     /// Takes no more. What lies here unread goes with the shard, and tickets resolve.
     pub(crate) fn close(&self, wake: impl FnMut(Waker)) {
-        let mut wakers = self.wakers.take();
-        self.inbox.borrow_mut().close(self.door(), &mut wakers);
-        self.wake(wakers, wake);
+        self.inbox.borrow_mut().close(self.door());
+        self.wake(wake);
     }
 
     fn door(&self) -> &Door {
@@ -298,13 +292,14 @@ impl Desk {
         self.inbox.borrow_mut().take_back_count(index, key)
     }
 
-    fn wake(&self, mut wakers: Vec<Waker>, wake: impl FnMut(Waker)) {
-        if wakers.is_empty() {
-            self.wakers.replace(wakers);
-            return;
+    /// Wakes who was noted. Nothing is borrowed meanwhile: a waker may be anybody's code.
+    #[inline]
+    fn wake(&self, mut wake: impl FnMut(Waker)) {
+        loop {
+            let woken = self.inbox.borrow_mut().pop_woken();
+            let Some(waker) = woken else { return };
+            wake(waker);
         }
-        wakers.drain(..).for_each(wake);
-        self.wakers.replace(wakers);
     }
 }
 

@@ -197,12 +197,12 @@ impl Landing {
     }
 
     /// Looks who waits for receipts; those who hear of theirs go to `wakers`.
-    pub(super) fn answer(&mut self, wakers: &mut Vec<Waker>) {
+    pub(super) fn answer(&mut self, wakers: &mut impl Extend<Waker>) {
         self.is_awaited = self.receipts.claim(wakers) == Left::Somebody;
     }
 
     /// As [`answer`](Self::answer), if somebody was left when it was called last.
-    pub(super) fn answer_awaited(&mut self, wakers: &mut Vec<Waker>) {
+    pub(super) fn answer_awaited(&mut self, wakers: &mut impl Extend<Waker>) {
         if self.is_awaited {
             self.answer(wakers);
         }

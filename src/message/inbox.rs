@@ -23,6 +23,8 @@ pub(super) struct Inbox {
     lanes: Vec<Lane>,
     /// Which lane is looked at first next time.
     first: usize,
+    /// The most messages that one look takes from one lane.
+    each: usize,
     landings: Vec<Landing>,
     plain: Events,
     hot: Events,
@@ -32,6 +34,8 @@ pub(super) struct Inbox {
     /// Turns in which a count that somebody waits for was below the threshold.
     turns: u32,
     next_key: u64,
+    /// Who is to be woken once nothing is borrowed, in this order.
+    woken: VecDeque<Waker>,
 }
 
 #[derive(Debug)]
@@ -67,6 +71,7 @@ impl Inbox {
         Self {
             lanes: Vec::new(),
             first: 0,
+            each: MOST_AT_ONCE,
             landings: Vec::new(),
             plain: Events::new(hub.capacity()),
             hot: Events::new(hub.capacity()),
@@ -74,6 +79,7 @@ impl Inbox {
             counting: 0,
             turns: 0,
             next_key: 0,
+            woken: VecDeque::new(),
         }
     }
 
@@ -88,9 +94,18 @@ impl Inbox {
                 Opened::Direct(from, receipts) => self.landings.push(Landing::new(from, receipts)),
             }
         }
+        let lanes = self.lanes.len().max(1);
+        self.each = (MOST_AT_ONCE / lanes).max(FEWEST_OF_EACH);
+    }
+
+    /// Who is to be woken next.
+    #[inline]
+    pub(super) fn pop_woken(&mut self) -> Option<Waker> {
+        self.woken.pop_front()
     }
 
     /// Whether there is something to take and room for it, or a count that somebody waits for.
+    #[inline]
     pub(super) fn has_signal(&self, hub: &Hub, door: &Door) -> bool {
         let arrives = |lane: &Lane| !lane.receiver.is_empty() && self.room(lane.kind) > 0;
         let lands = |landing: &Landing| {
@@ -103,45 +118,47 @@ impl Inbox {
             || self.counting > 0 && self.counts.iter().enumerate().any(counts)
     }
 
-    /// Takes a bounded number of messages. Who is to be woken goes to `wakers`.
-    pub(super) fn take(&mut self, hub: &Hub, door: &Door, wakers: &mut Vec<Waker>) -> Took {
+    /// Takes a bounded number of messages, and notes who is to be woken.
+    #[inline]
+    pub(super) fn take(&mut self, hub: &Hub, door: &Door) -> Took {
         if door.has_opened() {
             self.adopt(door);
         }
         let before = (self.plain.events.len(), self.hot.events.len());
+        // No remainders: a division costs more than a message.
         let lanes = self.lanes.len();
-        let mut took = Took::default();
-        if let Some(each) = MOST_AT_ONCE.checked_div(lanes) {
-            let each = each.max(FEWEST_OF_EACH);
-            for turn in 0..lanes {
-                self.take_from((self.first + turn) % lanes, each, wakers);
-            }
-            self.first = (self.first + 1) % lanes;
+        let mut at = self.first;
+        for _ in 0..lanes {
+            self.take_from(at);
+            at += 1;
+            at = if at == lanes { 0 } else { at };
         }
-        self.take_direct(hub, wakers);
+        self.first = if self.first + 1 < lanes { self.first + 1 } else { 0 };
+        self.take_direct(hub);
         let plain = self.plain.events.len() - before.0;
         let hot = self.hot.events.len() - before.1;
-        self.plain.waiters.wake(plain, wakers);
-        self.hot.waiters.wake(hot, wakers);
-        took.messages = (plain + hot) as u64;
-        took.hot = hot as u64;
-        took
+        self.plain.waiters.wake(plain, &mut self.woken);
+        self.hot.waiters.wake(hot, &mut self.woken);
+        Took { messages: (plain + hot) as u64, hot: hot as u64 }
     }
 
-    fn take_from(&mut self, at: usize, most: usize, wakers: &mut Vec<Waker>) {
-        let kind = self.lanes[at].kind;
-        let most = most.min(self.room(kind));
+    #[inline]
+    fn take_from(&mut self, at: usize) {
         let lane = &mut self.lanes[at];
-        let before = lane.receiver.taken();
-        let events = match kind {
-            Kind::Plain => &mut self.plain.events,
-            Kind::Hot => &mut self.hot.events,
+        if lane.receiver.is_empty() {
+            return;
+        }
+        let events = match lane.kind {
+            Kind::Plain => &mut self.plain,
+            Kind::Hot => &mut self.hot,
         };
+        let most = self.each.min(events.room());
+        let before = lane.receiver.taken();
         for _ in 0..most {
             let Some(parcel) = lane.receiver.pop() else { break };
             let Parcel { tag, val, number } = parcel;
             match number {
-                None => events.push_back(Event::RingMsg { from: lane.from, tag, val }),
+                None => events.events.push_back(Event::RingMsg { from: lane.from, tag, val }),
                 Some(number) => {
                     let from = lane.from;
                     land(&mut self.landings, from, number.into(), Parcel::NUMBER_BITS, (tag, val));
@@ -154,12 +171,12 @@ impl Inbox {
         let receipts = lane.receiver.receipts();
         receipts.publish(lane.receiver.taken());
         if lane.is_awaited {
-            lane.is_awaited = receipts.claim(wakers) == Left::Somebody;
+            lane.is_awaited = receipts.claim(&mut self.woken) == Left::Somebody;
         }
     }
 
     /// Takes direct messages that are next in their order.
-    fn take_direct(&mut self, hub: &Hub, wakers: &mut Vec<Waker>) {
+    fn take_direct(&mut self, hub: &Hub) {
         for landing in &mut self.landings {
             let before = landing.taken();
             while let Some((tag, val)) = landing.peek() {
@@ -175,7 +192,7 @@ impl Inbox {
             }
             if landing.taken() != before {
                 landing.receipts().publish(landing.taken());
-                landing.answer_awaited(wakers);
+                landing.answer_awaited(&mut self.woken);
             }
         }
     }
@@ -196,31 +213,22 @@ impl Inbox {
     }
 
     /// Looks who waits for receipts.
-    pub(super) fn answer(&mut self, wakers: &mut Vec<Waker>) {
+    pub(super) fn answer(&mut self) {
         for lane in &mut self.lanes {
-            lane.is_awaited = lane.receiver.receipts().claim(wakers) == Left::Somebody;
+            lane.is_awaited = lane.receiver.receipts().claim(&mut self.woken) == Left::Somebody;
         }
-        self.landings.iter_mut().for_each(|landing| landing.answer(wakers));
-    }
-
-    /// Whether somebody waits for a count.
-    #[inline]
-    pub(super) fn is_counting(&self) -> bool {
-        self.counting > 0
+        self.landings.iter_mut().for_each(|landing| landing.answer(&mut self.woken));
     }
 
     /// Wakes who waits for a count that has reached the threshold; with `all`, or when that took
-    /// too long, for any count.
-    pub(super) fn wake_counting(
-        &mut self,
-        hub: &Hub,
-        door: &Door,
-        all: bool,
-        wakers: &mut Vec<Waker>,
-    ) {
-        if self.counting == 0 {
-            return;
-        }
+    /// too long, for any count. Whether somebody was.
+    #[inline]
+    pub(super) fn wake_counting(&mut self, hub: &Hub, door: &Door, all: bool) -> bool {
+        self.counting > 0 && self.look_at_counts(hub, door, all)
+    }
+
+    fn look_at_counts(&mut self, hub: &Hub, door: &Door, all: bool) -> bool {
+        let waited = self.counting;
         let any = all || self.turns >= PATIENCE;
         let mut is_low = false;
         for (index, waiters) in self.counts.iter_mut().enumerate() {
@@ -230,12 +238,13 @@ impl Inbox {
             }
             if any || count >= hub.threshold() {
                 self.counting -= waiters.0.len();
-                waiters.wake(usize::MAX, wakers);
+                waiters.wake(usize::MAX, &mut self.woken);
             } else {
                 is_low = true;
             }
         }
         self.turns = if is_low { self.turns + 1 } else { 0 };
+        self.counting < waited
     }
 
     /// The next event, if one is here.
@@ -280,8 +289,9 @@ impl Inbox {
         waker
     }
 
-    /// Takes no more: receipts say so, and who waits for them goes to `wakers`.
-    pub(super) fn close(&mut self, door: &Door, wakers: &mut Vec<Waker>) {
+    /// Takes no more: receipts say so, and who waits for them is to be woken.
+    pub(super) fn close(&mut self, door: &Door) {
+        let wakers = &mut self.woken;
         for opened in door.close() {
             match opened {
                 Opened::Lane(_, _, receiver) => receiver.receipts().close(wakers),
@@ -345,11 +355,17 @@ impl Events {
 }
 
 impl Waiters {
-    fn wake(&mut self, most: usize, wakers: &mut Vec<Waker>) {
-        let count = most.min(self.0.len());
-        wakers.extend(self.0.drain(..count).map(|(_, waker)| waker));
+    /// The first ones, `most` at most, are to be woken. One after the other, because it is one as a
+    /// rule.
+    #[inline]
+    fn wake(&mut self, most: usize, woken: &mut VecDeque<Waker>) {
+        for _ in 0..most {
+            let Some((_, waker)) = self.0.pop_front() else { return };
+            woken.push_back(waker);
+        }
     }
 
+    #[inline]
     fn remove(&mut self, key: u64) -> Option<Waker> {
         let at = self.0.iter().position(|(has, _)| *has == key)?;
         self.0.remove(at).map(|(_, waker)| waker)

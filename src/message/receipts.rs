@@ -120,7 +120,7 @@ impl Receipts {
     }
 
     /// Moves the wakers of those whose messages were taken to `wakers`. For the target alone.
-    pub(super) fn claim(&self, wakers: &mut Vec<Waker>) -> Left {
+    pub(super) fn claim(&self, wakers: &mut impl Extend<Waker>) -> Left {
         let taken = self.taken.load(Ordering::Relaxed);
         let mut waiting = lock(&self.waiting);
         let due = waiting.wakers.extract_if(.., |waiter| waiter.position <= taken);
@@ -129,7 +129,7 @@ impl Receipts {
     }
 
     /// The target takes no more. Moves all wakers to `wakers`.
-    pub(super) fn close(&self, wakers: &mut Vec<Waker>) {
+    pub(super) fn close(&self, wakers: &mut impl Extend<Waker>) {
         let mut waiting = lock(&self.waiting);
         waiting.closed = true;
         self.is_closed.store(true, Ordering::Relaxed);

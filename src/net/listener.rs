@@ -14,6 +14,7 @@ use crate::net::backlog::{Backlog, Ticket};
 use crate::net::family::Family;
 use crate::net::options::default_accept_ahead;
 use crate::net::stream::Stream;
+use crate::net::unix_path::BoundPath;
 use crate::op::Fd;
 use crate::port::{self, Lane, Port, ToLane};
 use crate::primitive::Arc;
@@ -39,6 +40,8 @@ pub struct Listener<F: Family> {
 }
 
 struct Shared {
+    // Field order is drop order: nobody finds the path once the socket is closed.
+    path: Option<BoundPath>,
     fd: Fd,
     backlog: Closing,
 }
@@ -54,9 +57,16 @@ impl Drop for Closing {
 
 impl<F: Family> Listener<F> {
     /// A listener on a socket that listens and has its options.
-    pub(super) fn new(fd: OwnedFd, lane: Arc<dyn Lane>, accept_ahead: usize) -> Self {
+    ///
+    /// `path` is the one that it has made.
+    pub(super) fn new(
+        fd: OwnedFd,
+        lane: Arc<dyn Lane>,
+        accept_ahead: usize,
+        path: Option<BoundPath>,
+    ) -> Self {
         let backlog = Backlog::new(Arc::clone(&lane), accept_ahead);
-        let shared = Shared { fd: Fd::new(fd, lane), backlog: Closing(backlog) };
+        let shared = Shared { path, fd: Fd::new(fd, lane), backlog: Closing(backlog) };
         Self { shared: Arc::new(shared), family: PhantomData }
     }
 
@@ -84,8 +94,8 @@ impl<F: Family> Listener<F> {
         let fd: OwnedFd = listener.into();
         let socket = SockRef::from(&fd);
         socket.set_nonblocking(true)?;
-        F::prepare(&socket)?;
-        Ok(Self::new(fd, lane, default_accept_ahead()))
+        F::prepare_stream(&socket)?;
+        Ok(Self::new(fd, lane, default_accept_ahead(), None))
     }
 
     /// The next connection, and the address of its other end.
@@ -125,9 +135,10 @@ impl<F: Family> Listener<F> {
     ///
     /// When the future is dropped the listener closes all the same.
     pub async fn close(self) {
-        let Ok(Shared { fd, backlog }) = Arc::try_unwrap(self.shared) else {
+        let Ok(Shared { path, fd, backlog }) = Arc::try_unwrap(self.shared) else {
             return;
         };
+        drop(path);
         backlog.0.close();
         poll_fn(|cx| backlog.0.poll_closed(cx)).await;
         // A direct call, because the close through the ring would come later.

@@ -1,8 +1,14 @@
-//! Sockets: streams and listeners whose operations run on the ring of the shard that polls them.
+//! Sockets: streams, listeners and datagrams, whose operations run on the ring of the shard that
+//! polls them.
 //!
-//! [`TcpListener`] accepts [`TcpStream`]s, and [`TcpStream::connect`] makes them. Both are `Clone`,
-//! `Send` and `Sync`, and all their methods take `&self`: a task that was stolen goes on using its
-//! sockets, and its next operation goes to the ring of the shard that polls it then.
+//! | | streams | listeners | datagrams |
+//! |---|---|---|---|
+//! | over [`Ip`] | [`TcpStream`] | [`TcpListener`] | [`UdpSocket`] |
+//! | on this machine: [`Unix`] | [`UnixStream`] | [`UnixListener`] | [`UnixDatagram`] |
+//!
+//! Each column is one type: [`Stream`], [`Listener`], [`Datagram`]. All are `Clone`, `Send` and
+//! `Sync`, and all their methods take `&self`: a task that was stolen goes on using its sockets,
+//! and its next operation goes to the ring of the shard that polls it then.
 //!
 //! # Buffers
 //!
@@ -12,8 +18,8 @@
 //! # Dropped futures
 //!
 //! Every future of this module may be dropped at any moment. Each method says what that means for
-//! the bytes and connections it was about to deliver; [`Stream::read`] and [`Listener::accept`]
-//! lose none.
+//! the bytes and connections it was about to deliver; [`Stream::read`], [`Listener::accept`] and
+//! [`Datagram::recv`] lose none.
 //!
 //! # Where it works
 //!
@@ -44,20 +50,32 @@
 
 mod address;
 mod backlog;
+mod control;
+mod credentials;
+mod datagram;
+mod envelope;
 mod family;
 mod hint;
 mod listener;
 mod lookup;
+mod message;
 mod options;
 mod socket;
+mod sockopt;
 mod stash;
 mod stream;
 mod tcp;
 mod transfer;
+mod udp;
+mod unix;
+mod unix_path;
 mod unsent;
 
 pub use address::ToAddrs;
-pub use family::{Family, Tcp};
+pub use credentials::Credentials;
+pub use datagram::Datagram;
+pub use envelope::{Envelope, Received};
+pub use family::{Family, Ip, Target, Unix};
 pub use listener::{Accept, Listener};
 pub use lookup::lookup_host;
 pub use options::ListenOptions;
@@ -65,7 +83,19 @@ pub use stream::Stream;
 pub use transfer::{Read, Write};
 
 /// A TCP connection.
-pub type TcpStream = Stream<Tcp>;
+pub type TcpStream = Stream<Ip>;
 
 /// A TCP socket that waits for connections.
-pub type TcpListener = Listener<Tcp>;
+pub type TcpListener = Listener<Ip>;
+
+/// A socket for UDP datagrams.
+pub type UdpSocket = Datagram<Ip>;
+
+/// A connection on this machine.
+pub type UnixStream = Stream<Unix>;
+
+/// A socket that waits for connections on this machine.
+pub type UnixListener = Listener<Unix>;
+
+/// A socket for datagrams on this machine.
+pub type UnixDatagram = Datagram<Unix>;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::net::address::ToAddrs;
-use crate::net::family::{Family, Tcp};
+use crate::net::family::{Family, Ip};
 use crate::net::listener::Listener;
 use crate::net::lookup::addresses;
 use crate::net::tcp::naming;
@@ -100,7 +100,7 @@ impl ListenOptions {
     /// # Cancel safety
     ///
     /// When the future is dropped there is no listener.
-    pub async fn bind(self, addr: impl ToAddrs) -> io::Result<Listener<Tcp>> {
+    pub async fn bind(self, addr: impl ToAddrs) -> io::Result<Listener<Ip>> {
         let lane = port::ambient_lane("ListenOptions::bind_on")?;
         self.bind_lane(lane, addr).await
     }
@@ -110,11 +110,7 @@ impl ListenOptions {
     /// # Errors
     ///
     /// As there.
-    pub async fn bind_on(
-        self,
-        lane: &impl ToLane,
-        addr: impl ToAddrs,
-    ) -> io::Result<Listener<Tcp>> {
+    pub async fn bind_on(self, lane: &impl ToLane, addr: impl ToAddrs) -> io::Result<Listener<Ip>> {
         let lane = lane.to_lane().0;
         self.bind_lane(lane, addr).await
     }
@@ -123,7 +119,7 @@ impl ListenOptions {
         self,
         lane: Arc<dyn Lane>,
         addr: impl ToAddrs,
-    ) -> io::Result<Listener<Tcp>> {
+    ) -> io::Result<Listener<Ip>> {
         if self.accept_ahead == 0 {
             let text = "accept_ahead is 0, the least is 1";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
@@ -132,7 +128,9 @@ impl ListenOptions {
         let mut failure = None;
         for addr in addresses(wanted).await? {
             match self.listen(addr) {
-                Ok(socket) => return Ok(Listener::new(socket.into(), lane, self.accept_ahead)),
+                Ok(socket) => {
+                    return Ok(Listener::new(socket.into(), lane, self.accept_ahead, None));
+                }
                 Err(error) => failure = Some(naming("cannot listen on", addr, error)),
             }
         }
@@ -150,7 +148,7 @@ impl ListenOptions {
         if let (Some(only_v6), SocketAddr::V6(_)) = (self.only_v6, addr) {
             socket.set_only_v6(only_v6)?;
         }
-        Tcp::prepare(&SockRef::from(&socket))?;
+        Ip::prepare_stream(&SockRef::from(&socket))?;
         socket.bind(&SockAddr::from(addr))?;
         socket.listen(i32::try_from(self.backlog).unwrap_or(i32::MAX))?;
         Ok(socket)
@@ -161,6 +159,11 @@ impl Default for ListenOptions {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The backlog of a listener that was not made by options.
+pub(super) const fn default_backlog() -> u32 {
+    BACKLOG
 }
 
 /// The limit of a listener that was not made by options.

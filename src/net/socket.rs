@@ -10,6 +10,7 @@ use crate::buf::{IoBuf, IoBufMut, transfer_len};
 use crate::driver::{Sqe, cqe_flags, ioprio};
 use crate::id::ShardId;
 use crate::net::hint::{RecvHint, SendHint};
+use crate::net::message::{ReceivedMsg, RecvMsg, SendMsg, SentMsg};
 use crate::net::stash::Stash;
 use crate::net::unsent::{Sending, Unsent};
 use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
@@ -62,22 +63,58 @@ impl Socket {
 
     /// Learns from a receive.
     pub(super) fn note_received<B>(&self, received: &Received<B>) {
-        if received.tried_in_vain {
+        let Received { inline, tried_in_vain, more_waits, .. } = *received;
+        self.note_receive(inline, tried_in_vain, received.result.is_ok(), more_waits);
+    }
+
+    fn note_receive(&self, inline: Inline, tried_in_vain: bool, is_ok: bool, more_waits: bool) {
+        if tried_in_vain {
             self.recv_hint.found_nothing();
-        } else if received.inline == Inline::Try && received.result.is_ok() {
+        } else if inline == Inline::Try && is_ok {
             self.recv_hint.found_some();
         }
-        if received.more_waits {
+        if more_waits {
             self.recv_hint.more_waits();
         }
     }
 
+    /// Receives a message, and so many bytes of control data. A receive that has not started.
+    pub(super) fn recv_msg<B: IoBufMut>(&self, buf: B, control: usize) -> RecvMsg<B> {
+        RecvMsg::new(self.fd.clone(), buf, self.recv_hint.predict(), control)
+    }
+
+    /// Learns from receiving a message.
+    pub(super) fn note_received_msg<B>(&self, received: &ReceivedMsg<B>) {
+        let ReceivedMsg { inline, tried_in_vain, more_waits, .. } = *received;
+        self.note_receive(inline, tried_in_vain, received.result.is_ok(), more_waits);
+    }
+
+    /// A message to an address, or to the one that the socket is connected to.
+    pub(super) fn message<B: IoBuf>(&self, buf: B, to: Option<SockAddr>) -> SendMsg<B> {
+        SendMsg::new(self.fd.clone(), buf, to, self.send_hint.predict())
+    }
+
+    /// Sends a message, after those sends that were given up have ended.
+    pub(super) fn send_msg<B: IoBuf>(&self, message: SendMsg<B>) -> Sending<'_, SendMsg<B>> {
+        Sending::new(&self.unsent, self.lane(), message)
+    }
+
+    /// Learns from sending a message.
+    pub(super) fn note_sent_msg<B>(&self, sent: &SentMsg<B>) {
+        self.send_hint.note(sent.blocked);
+    }
+
     /// Sends the buffer from byte `from` on, after those sends that were given up have ended. With
     /// `whole`, the ring goes on until everything is sent.
-    pub(super) fn send<B: IoBuf>(&self, buf: B, from: usize, whole: bool) -> Sending<'_, B> {
+    pub(super) fn send<B: IoBuf>(
+        &self,
+        buf: B,
+        from: usize,
+        whole: bool,
+    ) -> Sending<'_, SendOp<B>> {
         let inline = if whole { Inline::Never } else { self.send_hint.predict() };
         let send = SendOp { fd: self.fd.clone(), buf, from, inline, whole, entries: 0 };
-        Sending::new(self, Op::new(send, self.lane()))
+        Sending::new(&self.unsent, self.lane(), send)
     }
 
     /// Whether the last send had to wait for room.

@@ -14,16 +14,16 @@ use crate::op::{self, Claim, Complete, Unfinished};
 use crate::port::Lane;
 use crate::primitive::{Arc, AtomicBool, Mutex, Ordering, lock};
 
-/// The receives that were given up, in the order of their bytes.
+/// The receives that were given up, in the order of their bytes: of streams, unless something else
+/// is said.
 ///
 /// One reader at a time leaves one receive at most; several concurrent readers leave one each.
-#[derive(Default)]
-pub(super) struct Stash {
+pub(super) struct Stash<G: ?Sized = dyn Given> {
     is_filled: AtomicBool,
-    given: Mutex<VecDeque<Box<dyn Given>>>,
+    given: Mutex<VecDeque<Box<G>>>,
 }
 
-impl Stash {
+impl<G: ?Sized> Stash<G> {
     /// Whether there is a receive; all that a read costs when there is none.
     pub(super) fn is_filled(&self) -> bool {
         // Acquire pairs with the Release of whoever put one there: a reader that was told of the
@@ -32,34 +32,42 @@ impl Stash {
     }
 
     /// Puts a receive behind the others.
-    pub(super) fn give(&self, given: Box<dyn Given>) {
+    pub(super) fn give(&self, given: Box<G>) {
         let mut all = lock(&self.given);
         all.push_back(given);
         self.is_filled.store(true, Ordering::Release);
     }
 
     /// Puts a receive that was taken back before the others.
-    pub(super) fn give_back(&self, given: Box<dyn Given>) {
+    pub(super) fn give_back(&self, given: Box<G>) {
         let mut all = lock(&self.given);
         all.push_front(given);
         self.is_filled.store(true, Ordering::Release);
     }
 
     /// Takes the first receive.
-    pub(super) fn take(&self) -> Option<Box<dyn Given>> {
+    pub(super) fn take(&self) -> Option<Box<G>> {
         let mut all = lock(&self.given);
         let first = all.pop_front();
         self.is_filled.store(!all.is_empty(), Ordering::Release);
         first
     }
+}
 
+impl Stash {
     /// Keeps a receive in flight.
     pub(super) fn give_claim<B: IoBufMut>(&self, claim: Claim<RecvOp<B>>, lane: &Arc<dyn Lane>) {
         self.give(Box::new(GivenRecv { state: State::InFlight(claim), lane: Arc::clone(lane) }));
     }
 }
 
-impl fmt::Debug for Stash {
+impl<G: ?Sized> Default for Stash<G> {
+    fn default() -> Self {
+        Self { is_filled: AtomicBool::new(false), given: Mutex::new(VecDeque::new()) }
+    }
+}
+
+impl<G: ?Sized> fmt::Debug for Stash<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stash").field("is_filled", &self.is_filled()).finish_non_exhaustive()
     }

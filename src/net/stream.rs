@@ -93,7 +93,7 @@ impl<F: Family> Stream<F> {
         let fd: OwnedFd = stream.into();
         let socket = SockRef::from(&fd);
         socket.set_nonblocking(true)?;
-        F::prepare(&socket)?;
+        F::prepare_stream(&socket)?;
         Ok(Self::from_fd(fd, lane))
     }
 

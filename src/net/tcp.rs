@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, SockAddr, SockRef, Socket as StdSocket, Type};
 
 use crate::net::address::ToAddrs;
-use crate::net::family::{Family, Tcp};
+use crate::net::family::{Family, Ip};
 use crate::net::listener::Listener;
 use crate::net::lookup::addresses;
 use crate::net::options::ListenOptions;
@@ -17,7 +17,7 @@ use crate::op::Op;
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
 
-impl Listener<Tcp> {
+impl Listener<Ip> {
     /// Listens on an address, or on the first of several that can be had. Port 0 asks the system
     /// for a free one; [`local_addr`](Self::local_addr) tells which.
     ///
@@ -65,7 +65,7 @@ impl Listener<Tcp> {
     }
 }
 
-impl Stream<Tcp> {
+impl Stream<Ip> {
     /// Connects to an address, or to the first of several that answers; they are tried in order.
     ///
     /// The stream sends small writes at once (`TCP_NODELAY`), as accepted ones do; see
@@ -161,7 +161,7 @@ impl Stream<Tcp> {
 async fn connect_one(lane: &Arc<dyn Lane>, addr: SocketAddr) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = StdSocket::new_raw(Domain::for_address(addr), kind, None)?;
-    Tcp::prepare(&SockRef::from(&socket))?;
+    Ip::prepare_stream(&SockRef::from(&socket))?;
     let socket = Socket::new(socket.into(), Arc::clone(lane));
     Op::new(Connect::new(socket.fd().clone(), SockAddr::from(addr)), lane).await?;
     Ok(socket)

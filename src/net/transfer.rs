@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::net::socket::{RecvOp, Socket};
+use crate::net::socket::{RecvOp, SendOp, Socket};
 use crate::net::stash::{Given, Left};
 use crate::net::unsent::Sending;
 use crate::op::Op;
@@ -142,7 +142,7 @@ pub struct Write<'s, B: IoBuf> {
 }
 
 enum WriteState<'s, B: IoBuf> {
-    Sending(Sending<'s, B>),
+    Sending(Sending<'s, SendOp<B>>),
     Empty(B),
     Done,
 }

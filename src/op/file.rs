@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use crate::buf::{BufResult, IoBuf, IoBufMut, transfer_len};
 use crate::driver::Sqe;
 use crate::id::ShardId;
+use crate::op::path_error::{PathError, as_path};
 use crate::op::predict::Predictor;
 use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
 use crate::port::Lane;
@@ -105,7 +106,8 @@ impl Complete for OpenAt {
     type Output = io::Result<OwnedFd>;
 
     fn finish(self, outcome: io::Result<Outcome>) -> io::Result<OwnedFd> {
-        outcome.map(opened)
+        let named = |error| PathError::wrap("open", as_path(&self.path), error);
+        outcome.map(opened).map_err(named)
     }
 
     fn finish_lost(home: ShardId) -> io::Result<OwnedFd> {

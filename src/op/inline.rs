@@ -12,6 +12,9 @@ pub(crate) enum Inline {
     Never,
     /// It probably finishes without blocking.
     Try,
+    /// As `Try`, and the ring would hand it to a worker thread, so that even a batch gains nothing
+    /// there.
+    TryFirst,
 }
 
 /// So many operations made by the running poll and not yet started are a batch.
@@ -23,6 +26,10 @@ impl Inline {
     /// Whether to try the direct call, while `made` other operations of the same poll are about to
     /// start and `queued` entries wait for the next submission.
     pub(crate) fn is_worth_it(self, made: u32, queued: usize) -> bool {
-        self == Self::Try && made < BATCH_MADE && queued < BATCH_QUEUED
+        match self {
+            Self::Never => false,
+            Self::Try => made < BATCH_MADE && queued < BATCH_QUEUED,
+            Self::TryFirst => true,
+        }
     }
 }

@@ -11,14 +11,22 @@ use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
+pub(crate) mod dirents;
+pub(crate) mod extent;
 mod fd;
 pub(crate) mod file;
 mod inline;
+pub(crate) mod offload;
+pub(crate) mod path;
+mod path_error;
 mod predict;
+pub(crate) mod statx;
+pub(crate) mod vectored;
 
 pub(crate) use crate::inflight::{Claim, Operation, Outcome, Unfinished};
 pub(crate) use fd::{Fd, close};
 pub(crate) use inline::Inline;
+pub use path_error::PathError;
 
 /// An operation whose completion has a meaning.
 pub(crate) trait Complete: Operation {
@@ -216,14 +224,20 @@ impl<T: Complete> Future for Op<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::InFlight(claim) => match claim.poll(cx.waker()) {
-                Ok((operation, outcome)) => Poll::Ready(operation.finish(outcome.check())),
-                Err(Unfinished::Pending(claim)) => {
-                    self.state = State::InFlight(claim);
-                    Poll::Pending
+            State::InFlight(claim) => {
+                let home = claim.home();
+                match claim.poll(cx.waker()) {
+                    Ok((operation, outcome)) => {
+                        note_home(home, self.lane);
+                        Poll::Ready(operation.finish(outcome.check()))
+                    }
+                    Err(Unfinished::Pending(claim)) => {
+                        self.state = State::InFlight(claim);
+                        Poll::Pending
+                    }
+                    Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
                 }
-                Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
-            },
+            }
             State::Idle(operation) => {
                 self.state = State::Idle(operation);
                 self.start(cx.waker())
@@ -238,6 +252,15 @@ impl<T: Complete> Drop for Op<'_, T> {
         let Some(claim) = self.take_claim() else { return };
         cancel(claim, self.lane);
     }
+}
+
+/// The result of an operation of the shard `home` was taken here.
+fn note_home(home: ShardId, lane: &Arc<dyn Lane>) {
+    port::with(|port| {
+        if let Some(port) = port.filter(|port| port.runtime() == lane.runtime()) {
+            port.finished(home);
+        }
+    });
 }
 
 /// Gives an operation in flight up, and sees to it that its shard cancels it.

@@ -1,4 +1,5 @@
-//! Whether a read of this file will probably be finished by a direct call: a guess from the last.
+//! Whether the next operation of a kind will probably be finished by a direct call: a guess from
+//! the last.
 
 use crate::op::Inline;
 use crate::primitive::{AtomicU16, Ordering};
@@ -24,6 +25,11 @@ const LONGEST_REST: u8 = 248;
 pub(crate) struct Predictor(AtomicU16);
 
 impl Predictor {
+    /// Nothing is known yet, so the first is tried.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU16::new(0))
+    }
+
     /// How the read that starts now should be done. To be asked once for each.
     pub(crate) fn next(&self) -> Inline {
         let [misses, rest] = self.load();

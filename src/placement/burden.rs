@@ -5,6 +5,9 @@ use super::Load;
 /// How many operations in flight count as much as one waiting task: a task wants the thread now,
 /// an operation will want it later.
 const OPERATIONS_PER_TASK: u128 = 8;
+/// How many waiting tasks a long poll counts as much as: one that has lasted 100 us may be expected
+/// to last that long again, in which a shard gets through so many tasks of a microsecond.
+const TASKS_PER_LONG_POLL: u128 = 100;
 
 /// How much a shard has to do: one that would start at once comes first, then the lower number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,9 +18,11 @@ impl Burden {
     pub(super) const NOTHING: Self = Self(false, 0);
 
     pub(super) fn of(load: Load) -> Self {
-        let waits = load.running || load.queued > 0;
+        let waits = load.running || load.long_poll || load.queued > 0;
         // In 128 bits nothing overflows, so loads of any size keep their order.
-        Self(waits, load.queued as u128 * OPERATIONS_PER_TASK + load.in_flight as u128)
+        let long_poll = if load.long_poll { TASKS_PER_LONG_POLL } else { 0 };
+        let tasks = load.queued as u128 + long_poll;
+        Self(waits, tasks * OPERATIONS_PER_TASK + load.in_flight as u128)
     }
 }
 

@@ -8,10 +8,11 @@ use crate::id::ShardId;
 /// The shard with the least load.
 ///
 /// - [`Wish::Any`]: a parked shard with nothing queued, if there is one; otherwise the shard with
-///   the lowest load, where one queued task weighs as much as 8 operations in flight. Among equal
-///   loads each shard in turn.
+///   the lowest load, where one queued task weighs as much as 8 operations in flight, and a long
+///   poll as much as 100 queued tasks. Among equal loads each shard in turn.
 /// - [`Wish::Near`]: that shard, unless it is running and has over 8 tasks more queued than the
-///   least loaded shard; then the latter. If the runtime has no shard of that number, as for `Any`.
+///   least loaded shard; then the latter. A long poll alone is no reason, because what waits behind
+///   it can be stolen. If the runtime has no shard of that number, as for `Any`.
 /// - [`Wish::Key`]: by a fixed hash of the key modulo the number of shards, whatever the loads.
 /// - [`Wish::Spread`]: each shard in turn, whatever the loads.
 ///

@@ -55,18 +55,28 @@ pub enum Wish {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Load {
-    /// Runnable tasks that wait: stealable, pinned and in the mailbox.
+    /// Runnable tasks that wait, stealable and pinned, and letters in the mailbox. The one that the
+    /// shard runs just now is not among them.
     pub queued: usize,
     /// Operations that the kernel works on.
     pub in_flight: usize,
     /// The shard is running, not parked.
     pub running: bool,
+    /// The shard has been in one and the same poll of a task for over 100 us, as far as those know
+    /// who ask for loads: at least three of them must have asked during the poll. Nobody knows how
+    /// long it still lasts.
+    pub long_poll: bool,
 }
 
 impl Load {
     /// A load of these numbers.
     pub const fn new(queued: usize, in_flight: usize, running: bool) -> Self {
-        Self { queued, in_flight, running }
+        Self { queued, in_flight, running, long_poll: false }
+    }
+
+    /// The load with [`long_poll`](Self::long_poll) set so.
+    pub const fn with_long_poll(self, long_poll: bool) -> Self {
+        Self { long_poll, ..self }
     }
 }
 

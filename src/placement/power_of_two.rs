@@ -19,8 +19,8 @@ use crate::primitive::{AtomicU64, Ordering};
 /// same shard. With two shards the choice is between both.
 ///
 /// - [`Wish::Any`]: two different shards at random; of these a parked one with nothing queued, else
-///   the one with the lower load, where one queued task weighs as much as 8 operations in flight.
-///   Among equals either.
+///   the one with the lower load, where one queued task weighs as much as 8 operations in flight,
+///   and a long poll as much as 100 queued tasks. Among equals either.
 /// - [`Wish::Near`]: that shard, unless it is running and has over 8 tasks more queued than one
 ///   other shard chosen at random; then the latter. If the runtime has no shard of that number, as
 ///   for `Any`.

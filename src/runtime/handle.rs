@@ -82,9 +82,13 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         let shards = self.core.shards.iter().enumerate().map(|(index, public)| {
             let mut stats = public.counters.snapshot();
             stats.polls = public.polls();
+            stats.blocking_jobs = public.blocking_jobs.get();
             stats.doorbells_coalesced = public.coalesced.get();
             stats.doorbells_sent += public.rung_from_outside.get();
             stats.spawned = public.registry.spawned();
+            stats.spawned_pinned = public.registry.spawned_pinned();
+            stats.spawns_refused = public.refused.get() + public.registry.refused();
+            stats.called_for_help = public.called.get();
             stats.live_tasks = public.registry.len() as u64;
             let (own, others) = self.core.hub.tallies(ShardId::from_index(index));
             stats.ring_msgs_submitted = own.sent.get() + others.sent.get();
@@ -93,13 +97,17 @@ impl<A: Assembly> RuntimeHandleOf<A> {
             stats.ring_msgs_hot = own.hot.get();
             stats.ring_msgs_failed = own.failed.get();
             stats.ring_msgs_backpressure = own.refused.get() + others.refused.get();
-            stats.queued = self.core.load(ShardId::from_index(index)).queued as u64;
+            stats.queued = self.core.queued(ShardId::from_index(index)) as u64;
             if index == 0 {
                 stats.misplaced = self.core.misplaced();
             }
             stats
         });
-        RuntimeStats { shards: shards.collect() }
+        RuntimeStats {
+            shards: shards.collect(),
+            steal: self.core.options.steal,
+            poll_histograms: self.core.options.poll_histograms,
+        }
     }
 
     pub(super) fn core(&self) -> &Core<A> {

@@ -177,7 +177,12 @@ impl<A: Assembly> RuntimeHandleOf<A> {
     fn home(&self, placement: TaskPlacement, here: Option<ShardId>) -> Result<Home, RuntimeError> {
         let (shard, pinned) = match placement {
             TaskPlacement::Pinned(shard) => (self.check(shard)?, true),
-            TaskPlacement::StealablePreferred(shard) => (self.check(shard)?, false),
+            TaskPlacement::StealablePreferred(shard) => {
+                let shard = self.check(shard)?;
+                // What a shard leaves to itself costs no look at loads; others take it if it waits.
+                let is_here = here == Some(shard);
+                (if is_here { shard } else { self.core().place(Wish::Near(shard)) }, false)
+            }
             TaskPlacement::RoundRobin => (self.core().place(Wish::Spread), true),
             TaskPlacement::Sticky(key) => (self.core().place(Wish::Key(key)), true),
             TaskPlacement::Stealable => {

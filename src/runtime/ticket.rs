@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::message::{Closed, Look, Pending, SendError};
-use crate::port::Lane;
+use crate::port::{self, Lane, Port};
 use crate::primitive::Arc;
 
 /// The receipt for messages: ready with `Ok` when the target has taken them into its events, with
@@ -26,17 +26,19 @@ pub struct SendTicket {
     /// The one of a single message, which needs no list.
     one: Option<Pending>,
     result: Result<(), SendError>,
+    /// That it was ready took its part of the budget of a poll.
+    counted: bool,
 }
 
 impl SendTicket {
     /// For one message; `None` if it was taken.
     pub(super) fn for_one(lane: Arc<dyn Lane>, one: Option<Pending>) -> Self {
-        Self { lane, pending: Vec::new(), one, result: Ok(()) }
+        Self { lane, pending: Vec::new(), one, result: Ok(()), counted: false }
     }
 
     /// For the messages of several lanes.
     pub(super) fn for_all(lane: Arc<dyn Lane>, pending: Vec<Pending>) -> Self {
-        Self { lane, pending, one: None, result: Ok(()) }
+        Self { lane, pending, one: None, result: Ok(()), counted: false }
     }
 }
 
@@ -44,7 +46,7 @@ impl Future for SendTicket {
     type Output = Result<(), SendError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { lane, pending, one, result } = self.get_mut();
+        let Self { lane, pending, one, result, counted } = self.get_mut();
         let mut waits = |pending: &mut Pending| match pending.poll(cx.waker()) {
             Look::Over(over) => {
                 if over == Err(Closed) {
@@ -63,7 +65,15 @@ impl Future for SendTicket {
             *one = None;
         }
         pending.retain_mut(waits);
-        if one.is_none() && pending.is_empty() { Poll::Ready(*result) } else { Poll::Pending }
+        if one.is_some() || !pending.is_empty() {
+            return Poll::Pending;
+        }
+        if !*counted && !port::with(|port| port.is_none_or(Port::consume_budget)) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        *counted = true;
+        Poll::Ready(*result)
     }
 }
 

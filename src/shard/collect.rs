@@ -13,7 +13,7 @@ use crate::shard::Shard;
 
 impl<A: Assembly> Shard<A> {
     /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
-    pub(super) fn collect(&self) {
+    pub(crate) fn collect(&self) {
         let mut batch = self.batch.take();
         self.driver.borrow_mut().drain(|cqe| batch.push(cqe));
         self.public().counters.cqes.add(batch.len() as u64);
@@ -73,7 +73,14 @@ impl<A: Assembly> Shard<A> {
         };
         let counters = &self.public().counters;
         match answer {
-            Ok(Answer::Heard) => counters.doorbells_heard.add(1),
+            Ok(Answer::Heard) => {
+                counters.doorbells_heard.add(1);
+                counters.doorbells_spurious.add(u64::from(!self.waking.get()));
+            }
+            // No doorbell of ours made it.
+            Ok(Answer::Failed { target, .. }) if target.index() >= self.core.shards.len() => {
+                self.table.borrow_mut().refuse();
+            }
             Ok(Answer::Failed { target, .. }) => {
                 counters.doorbells_failed.add(1);
                 // The work is published; only the sleeper does not know. A target that cannot be
@@ -113,6 +120,7 @@ impl<A: Assembly> Shard<A> {
         };
         self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
         self.note_in_flight();
+        self.counters.ops_submitted.add(1);
         self.arm(sqe);
         Ok(())
     }
@@ -120,6 +128,7 @@ impl<A: Assembly> Shard<A> {
     /// As [`submit_here`](Self::submit_here), for a future that is polled elsewhere: it learns of a
     /// refusal as the outcome.
     pub(super) fn submit_posted(&self, charge: Charge) {
+        self.counters.ops_posted.add(1);
         if let Err((error, charge)) = self.submit_here(charge)
             && let Finished::Wake(waker) = charge.finish(error.outcome())
         {
@@ -155,7 +164,7 @@ impl<A: Assembly> Shard<A> {
 
     /// Moves waiting entries to the submission queue as far as it has room, and arms a doorbell
     /// that found none.
-    pub(super) fn refill(&self) {
+    pub(crate) fn refill(&self) {
         loop {
             let Some(sqe) = self.overflow.borrow_mut().pop_front() else { break };
             if let Err(SqFull(sqe)) = self.push_now(sqe) {

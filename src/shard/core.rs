@@ -21,6 +21,7 @@ use crate::queue::{SharedQueue, StealQueue};
 use crate::shard::mailbox::Mailbox;
 use crate::shard::outpost::Outpost;
 use crate::shard::quiet::Quiet;
+use crate::shard::sighting::Sighting;
 use crate::stats::{Counter, Counters};
 use crate::task::{Arrivals, Registry, Runnable, RuntimeId};
 use crate::timer::TimerKey;
@@ -72,11 +73,20 @@ pub(crate) struct Public<A: Assembly> {
     /// Set once, when the shard has opened its doorbell.
     pub(crate) ringer: OnceLock<RingerOf<A>>,
     pub(crate) registry: Registry,
-    pub(crate) counters: CachePadded<Counters>,
+    /// What the shard's thread counts, which has a share of its own.
+    pub(crate) counters: Arc<CachePadded<Counters>>,
+    /// What those who place tasks saw of its polls.
+    sighting: CachePadded<Sighting>,
     /// Doorbells coalesced, by whoever did.
     pub(crate) coalesced: Counter,
     /// Doorbells rung by threads outside of the runtime.
     pub(crate) rung_from_outside: Counter,
+    /// Operations done by the blocking pool, by whoever asked for them.
+    pub(crate) blocking_jobs: Counter,
+    /// Spawns refused because too many tasks wait, by whoever was refused.
+    pub(crate) refused: Counter,
+    /// Times this shard was called for help, by whoever called.
+    pub(crate) called: Counter,
 }
 
 impl<A: Assembly> Public<A> {
@@ -85,9 +95,15 @@ impl<A: Assembly> Public<A> {
         self.poll_count.load(Ordering::Relaxed).div_ceil(2)
     }
 
-    /// How much waits for the shard. A hint.
-    fn waiting(&self) -> usize {
+    /// How much others have left for the shard, and it has not got to. A hint.
+    fn left_by_others(&self) -> usize {
         self.queue.len_hint() + self.arrivals.len() + self.mailbox.len()
+    }
+
+    /// How much waits for the shard altogether. A hint.
+    fn waiting(&self) -> usize {
+        let next = usize::from(!self.lifo.load(Ordering::Relaxed).is_null());
+        self.left_by_others() + self.counters.pinned_waiting() + next
     }
 }
 
@@ -109,6 +125,8 @@ pub(crate) struct Core<A: Assembly> {
     /// Tasks that were told to end at the end.
     pub(crate) dropped: StdAtomicUsize,
     misplaced: Counter,
+    /// What stamps of tasks and sightings count from.
+    epoch: Instant,
     outposts: OnceLock<StdWeak<[Arc<Outpost<A>>]>>,
     deadline: Mutex<Option<Instant>>,
 }
@@ -132,9 +150,13 @@ impl<A: Assembly> Core<A> {
                 cpu: AtomicU32::new(u32::MAX),
                 ringer: OnceLock::new(),
                 registry: Registry::new(options.max_tasks),
-                counters: CachePadded::new(Counters::default()),
+                counters: Arc::new(CachePadded::new(Counters::default())),
+                sighting: CachePadded::new(Sighting::default()),
                 coalesced: Counter::default(),
                 rung_from_outside: Counter::default(),
+                blocking_jobs: Counter::default(),
+                refused: Counter::default(),
+                called: Counter::default(),
             });
         }
         let core = Self {
@@ -149,6 +171,7 @@ impl<A: Assembly> Core<A> {
             cancelled: StdAtomicUsize::new(0),
             dropped: StdAtomicUsize::new(0),
             misplaced: Counter::default(),
+            epoch: Instant::now(),
             outposts: OnceLock::new(),
             deadline: Mutex::new(None),
         };
@@ -218,7 +241,8 @@ impl<A: Assembly> Core<A> {
         }
         let public = self.public(shard);
         let limit = self.options.stealable_queue_capacity;
-        if public.waiting() >= limit {
+        if public.left_by_others() >= limit {
+            public.refused.add_shared(1);
             return Err(RuntimeError::Overloaded { what: "tasks waiting on the shard", limit });
         }
         Ok(())
@@ -247,11 +271,24 @@ impl<A: Assembly> Core<A> {
         self.shards.iter().map(|public| public.registry.len()).sum()
     }
 
+    /// The time as stamps of tasks and sightings count it, in nanoseconds.
+    pub(crate) fn since_epoch(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.epoch).as_nanos();
+        u64::try_from(since).unwrap_or(u64::MAX)
+    }
+
     /// How busy a shard looks.
     pub(crate) fn load(&self, shard: ShardId) -> Load {
         let public = self.public(shard);
         let in_flight = public.counters.in_flight.get() as usize;
-        Load::new(public.waiting(), in_flight, !public.gate.is_parked())
+        let poll = public.poll_count.load(Ordering::Relaxed);
+        let long_poll = public.sighting.is_long(poll, || self.since_epoch(Instant::now()));
+        Load::new(public.waiting(), in_flight, !public.gate.is_parked()).with_long_poll(long_poll)
+    }
+
+    /// How much waits for a shard, as the statistics show it.
+    pub(crate) fn queued(&self, shard: ShardId) -> usize {
+        self.public(shard).waiting()
     }
 
     /// Asks the placement, and sees to it that the answer is a shard.

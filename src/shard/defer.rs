@@ -77,7 +77,7 @@ impl<A: Assembly> Shard<A> {
 
     /// Nothing can run here: looks at the receives that wait, the oldest first, up to one that
     /// found data. If none did, arms them all. Whether there is something to do now.
-    pub(super) fn look_again(&self) -> bool {
+    pub(crate) fn look_again(&self) -> bool {
         let waiting = self.deferred.borrow().entries.len();
         for _ in 0..waiting {
             let Some(sqe) = self.deferred.borrow_mut().entries.pop_front() else { break };

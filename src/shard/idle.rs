@@ -42,6 +42,7 @@ impl<A: Assembly> Shard<A> {
         let may_spin = !self.spin.borrow().window().is_zero();
         if may_spin && self.glance() {
             self.spin.borrow_mut().hit();
+            self.counters.spin_hits.add(1);
             return;
         }
         let window = self.spin_window();
@@ -66,6 +67,7 @@ impl<A: Assembly> Shard<A> {
         }
         self.end_backoff();
         let began = self.now();
+        self.mark(began, false);
         let end = began + window;
         let timer = self.next_timer();
         let (found, now) = loop {
@@ -84,6 +86,7 @@ impl<A: Assembly> Shard<A> {
                 break (false, now);
             }
         };
+        self.mark(now, false);
         let counters = &self.public().counters;
         counters.spin_nanos.add(u64::try_from((now - began).as_nanos()).unwrap_or(u64::MAX));
         if found {
@@ -141,7 +144,12 @@ impl<A: Assembly> Shard<A> {
     fn wait_out_timer(&self) -> bool {
         let lead = self.lead.borrow().get();
         let Some(deadline) = self.next_timer() else { return false };
-        if lead.is_zero() || deadline > self.now() + lead {
+        if lead.is_zero() {
+            return false;
+        }
+        let now = self.now();
+        self.mark(now, false);
+        if deadline > now + lead {
             return false;
         }
         while !self.has_signal() && self.now() < deadline {
@@ -213,6 +221,7 @@ impl<A: Assembly> Shard<A> {
         // What a shard in a poll has just queued may not be seen yet.
         self.watch_if(others == Others::AreBusy);
         let began = self.now();
+        self.mark(began, false);
         let lead = self.lead.borrow().get();
         let mut until = self.next_timer().map(|timer| timer.checked_sub(lead).unwrap_or(timer));
         if self.sentinel.get() {
@@ -225,6 +234,7 @@ impl<A: Assembly> Shard<A> {
             self.bells_owed.set(false);
             self.note_enter(result);
             let now = self.now();
+            self.mark(now, false);
             if let Some(until) = until
                 && now >= until
             {
@@ -253,7 +263,9 @@ impl<A: Assembly> Shard<A> {
         let watched = self.sentinel.replace(false);
         // Nobody may rely on a sentinel that is awake: what it runs next may take long.
         let wanted = if watched { self.core.idle.resign_sentinel() } else { None };
+        self.waking.set(rung);
         self.collect();
+        self.waking.set(false);
         if claimed || watched {
             if !claimed {
                 self.core.idle.begin_search();

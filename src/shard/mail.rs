@@ -24,11 +24,12 @@ impl<A: Assembly> Shard<A> {
         let before = pinned.len();
         pinned.extend(arrived.by_ref().take(LETTERS_PER_TURN));
         let count = pinned.len() - before;
-        self.public().counters.mail_received.add(count as u64);
+        self.counters.mail_received.add(count as u64);
+        self.counters.pinned_queued.add(count as u64);
     }
 
     /// Does what letters ask for.
-    pub(super) fn read_letters(&self) {
+    pub(crate) fn read_letters(&self) {
         if self.public().mailbox.is_empty() && self.inbox.borrow().is_empty() {
             return;
         }

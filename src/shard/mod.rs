@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use crossbeam_utils::CachePadded;
+
 use crate::assembly::Assembly;
 use crate::contain::wake;
 use crate::doorbell::Doorbell;
@@ -20,6 +22,7 @@ use crate::options::LEAVES_PER_POLL;
 use crate::port::{self, Lane};
 use crate::primitive::{Arc, Ordering};
 use crate::queue::LocalQueue;
+use crate::stats::Counters;
 use crate::task::{self, Chain, Runnable};
 use crate::timer::Wheel;
 
@@ -31,24 +34,30 @@ mod idle;
 mod lead;
 mod mail;
 mod mailbox;
+mod measure;
 mod outpost;
 mod pace;
 mod pack;
 mod post;
 mod quiet;
 mod seam;
+mod service;
+mod sighting;
 mod spin;
 mod spread;
 mod steal;
 mod watch;
 
 pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
+#[cfg(any(test, fuzzing))]
+pub(crate) use mailbox::Mailbox;
 pub(crate) use outpost::Outpost;
 
 use self::core::{Public, runnable_from};
 use defer::Deferred;
 use idle::Next;
 use lead::Lead;
+use measure::Mark;
 use pace::Pace;
 use pack::Pack;
 use spin::Spin;
@@ -69,6 +78,10 @@ pub(crate) struct Shard<A: Assembly> {
     core: Arc<Core<A>>,
     me: ShardId,
     lane: Arc<dyn Lane>,
+    /// What this shard counts; those who read it have a share.
+    counters: Arc<CachePadded<Counters>>,
+    /// Every poll is timed, and every task stamped when it is queued.
+    exact: bool,
     // Field order is drop order: what the kernel may still touch outlives the driver, and `exit`
     // leaks both if it must.
     driver: RefCell<A::Driver>,
@@ -103,6 +116,8 @@ pub(crate) struct Shard<A: Assembly> {
     lead: RefCell<Lead>,
     pack: RefCell<Pack>,
     pace: RefCell<Pace>,
+    /// The last look at the clock while no poll was going on.
+    mark: Cell<Mark>,
     watch: RefCell<Watch>,
     /// A task is being polled.
     polling: Cell<bool>,
@@ -112,8 +127,12 @@ pub(crate) struct Shard<A: Assembly> {
     closing: Cell<usize>,
     /// Doorbells are queued that sleeping shards wait for.
     bells_owed: Cell<bool>,
-    /// Ready leaves that the present poll may still have.
-    leaves: Cell<u32>,
+    /// Ready leaves that the present poll may still have; below 0 when one was refused.
+    leaves: Cell<i64>,
+    /// Searches for other shards' work in a row that were in vain.
+    searches_in_vain: Cell<u64>,
+    /// What is collected may have ended a sleep of this shard.
+    waking: Cell<bool>,
     /// Operations that the present poll has made and not started.
     made: Cell<u32>,
     lifo_streak: Cell<u32>,
@@ -147,10 +166,13 @@ impl<A: Assembly> Shard<A> {
         assert!(!already, "a shard is opened once");
         let options = &core.options;
         let shards = core.shards.len();
+        let epoch = driver.now();
         let shard = Self {
             me,
             lane,
-            epoch: driver.now(),
+            counters: Arc::clone(&core.public(me).counters),
+            exact: options.poll_histograms,
+            epoch,
             looked: Cell::new(None),
             lanes: RefCell::default(),
             driver: RefCell::new(driver),
@@ -172,12 +194,15 @@ impl<A: Assembly> Shard<A> {
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             pace: RefCell::new(Pace::new()),
+            mark: Cell::new(Mark::new(epoch)),
             watch: RefCell::new(Watch::default()),
             polling: Cell::new(false),
             unheard: Cell::new(None),
             closing: Cell::new(0),
             bells_owed: Cell::new(false),
             leaves: Cell::new(LEAVES_PER_POLL),
+            searches_in_vain: Cell::new(0),
+            waking: Cell::new(false),
             made: Cell::new(0),
             lifo_streak: Cell::new(0),
             tick: Cell::new(0),
@@ -277,6 +302,7 @@ impl<A: Assembly> Shard<A> {
         }
         let now = self.now();
         self.looked.set(Some(now));
+        self.mark(now, false);
         let now = self.nanos(now);
         let mut due = self.due.take();
         self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
@@ -298,8 +324,16 @@ impl<A: Assembly> Shard<A> {
             if self.bells_owed.get() {
                 self.send_bells();
             }
-            lap.poll(|| self.now());
-            self.poll(runnable);
+            lap.poll(|| {
+                let now = self.now();
+                self.mark(now, false);
+                now
+            });
+            if self.exact {
+                self.poll_exactly(runnable);
+            } else {
+                self.poll(runnable);
+            }
             if lap.is_look_due() {
                 if self.driver.borrow().pending() {
                     self.flush_ring();
@@ -307,16 +341,22 @@ impl<A: Assembly> Shard<A> {
                     // What was woken waits behind the next poll.
                     self.offer_backlog(Next::Queued);
                 }
-                if lap.elapsed(self.now()) > options.time_budget {
+                let now = self.now();
+                self.mark(now, lap.is_measured());
+                if lap.elapsed(now) > options.time_budget {
                     break;
                 }
             }
         }
-        self.pace.borrow_mut().end(&lap, || self.now());
+        let ended = self.pace.borrow_mut().end(&lap, || self.now());
+        if let Some(now) = ended {
+            self.mark(now, true);
+        }
     }
 
     fn next_task(&self) -> Option<Runnable> {
         if let Some(stolen) = self.next.take() {
+            self.counters.stolen_polls.add(1);
             return Some(stolen);
         }
         let tick = self.tick.get().wrapping_add(1);
@@ -330,7 +370,6 @@ impl<A: Assembly> Shard<A> {
             && let Some(runnable) = self.take_lifo()
         {
             self.lifo_streak.set(self.lifo_streak.get() + 1);
-            self.public().counters.lifo_polls.add(1);
             return Some(runnable);
         }
         self.lifo_streak.set(0);
@@ -344,7 +383,16 @@ impl<A: Assembly> Shard<A> {
     }
 
     fn pop_pinned(&self) -> Option<Runnable> {
-        self.pinned.borrow_mut().pop_front()
+        let next = self.pinned.borrow_mut().pop_front();
+        if next.is_some() {
+            self.counters.pinned_polls.add(1);
+        }
+        next
+    }
+
+    fn push_pinned(&self, runnable: Runnable) {
+        self.pinned.borrow_mut().push_back(runnable);
+        self.counters.pinned_queued.add(1);
     }
 
     fn take_lifo(&self) -> Option<Runnable> {
@@ -354,7 +402,9 @@ impl<A: Assembly> Shard<A> {
         }
         // Acquire pairs with the Release of whoever put it there, which is this thread. Release
         // pairs with L3: who finds the slot empty sees what was queued before.
-        runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::AcqRel))
+        let next = runnable_from(lifo.swap(std::ptr::null_mut(), Ordering::AcqRel));
+        self.counters.lifo_polls.add(u64::from(next.is_some()));
+        next
     }
 
     fn poll(&self, runnable: Runnable) {
@@ -377,11 +427,14 @@ impl<A: Assembly> Shard<A> {
 
     /// Queues a task of this runtime that was woken on this thread.
     fn enqueue(&self, runnable: Runnable) {
+        if self.exact {
+            self.stamp(&runnable);
+        }
         let meta = runnable.metadata();
         if meta.is_pinned() {
             let home = meta.home();
             if home == self.me {
-                self.pinned.borrow_mut().push_back(runnable);
+                self.push_pinned(runnable);
             } else {
                 self.send_home(home, runnable);
             }
@@ -405,53 +458,16 @@ impl<A: Assembly> Shard<A> {
     /// it has been offered before; the task itself is, if it may not be the next one.
     #[inline]
     fn enqueue_last(&self, runnable: Runnable) {
+        if self.exact {
+            self.stamp(&runnable);
+        }
         if runnable.metadata().is_pinned() {
-            self.pinned.borrow_mut().push_back(runnable);
+            self.push_pinned(runnable);
         } else {
             self.queue.borrow_mut().push(runnable);
             if !self.pinned.borrow().is_empty() {
                 self.offer_backlog(Next::Queued);
             }
-        }
-    }
-
-    /// Flushes doorbells at once.
-    fn send_bells(&self) {
-        self.flush_ring();
-        if self.driver.borrow().pending() {
-            self.collect();
-            // A task is in hand, and what was woken waits behind its poll.
-            self.offer_backlog(Next::InHand);
-        }
-    }
-
-    /// Submits what is queued and collects what is ready, with one system call at most.
-    fn serve_ring(&self) {
-        self.refill();
-        let busy = {
-            let driver = self.driver.borrow();
-            driver.queued() > 0 || driver.pending()
-        };
-        if busy {
-            self.flush_ring();
-            self.collect();
-        }
-    }
-
-    fn flush_ring(&self) {
-        let result = self.driver.borrow_mut().flush();
-        self.bells_owed.set(false);
-        self.note_enter(result.map(drop));
-    }
-
-    fn note_enter(&self, result: io::Result<()>) {
-        self.public().counters.enters.set(self.driver.borrow().enters());
-        self.note_driver(result);
-    }
-
-    fn note_driver(&self, result: io::Result<()>) {
-        if let Err(error) = result {
-            self.failure.borrow_mut().get_or_insert(error);
         }
     }
 }

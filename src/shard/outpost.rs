@@ -39,12 +39,14 @@ impl<A: Assembly> Outpost<A> {
 
     /// Gives the shard a stealable task, at the shared end of its queue.
     pub(crate) fn inject(&self, runnable: Runnable) {
+        self.core.stamp(&runnable);
         self.core.inject(self.shard, runnable);
         self.core.call_help_for(self.shard);
     }
 
     /// Sends a task to the shard that it is pinned to.
     fn send_home(&self, runnable: Runnable) {
+        self.core.stamp(&runnable);
         let home = runnable.metadata().home();
         // One that comes back can run no more: dropping it resolves its handle.
         if self.core.public(home).arrivals.push(runnable).is_ok() {
@@ -187,6 +189,7 @@ impl<A: Assembly> Core<A> {
     /// Wakes one sleeping shard as a searcher, if none is searching.
     pub(crate) fn call_for_help(&self, need: Need) {
         if let Help::Claimed(helper) = self.idle.call_for_help(need) {
+            self.public(helper).called.add_shared(1);
             self.wake_from_anywhere(helper);
         }
     }
@@ -270,6 +273,10 @@ impl<A: Assembly> Lane for Outpost<A> {
 
     fn wake_shard(&self, target: ShardId) {
         self.core.wake_from_anywhere(target);
+    }
+
+    fn note_blocking_job(&self) {
+        self.core.public(self.shard).blocking_jobs.add_shared(1);
     }
 
     fn admit(&self) -> Result<(), RuntimeError> {

@@ -44,6 +44,11 @@ impl Pace {
         self.poll_nanos
     }
 
+    /// The next turn is timed from its first poll on.
+    pub(super) fn time_next_turn(&mut self) {
+        self.untimed = 0;
+    }
+
     /// The polls of a turn begin.
     pub(super) fn begin(&self) -> Lap {
         let most = u64::from(STRIDE);
@@ -53,23 +58,31 @@ impl Pace {
         Lap { polls: 0, stride, left: stride, is_timed, start: None }
     }
 
-    /// The polls of a turn are over. Reads the clock if anything is to be learned.
-    pub(super) fn end(&mut self, lap: &Lap, now: impl FnOnce() -> Instant) {
+    /// The polls of a turn are over. Reads the clock, and says what it showed, if anything is to be
+    /// learned.
+    pub(super) fn end(&mut self, lap: &Lap, now: impl FnOnce() -> Instant) -> Option<Instant> {
         if lap.polls == 0 {
-            return;
+            return None;
         }
         self.untimed = self.untimed.checked_sub(1).unwrap_or(TIMED - 1);
-        let Some((start, before)) = lap.start else { return };
+        let (start, before) = lap.start?;
         if lap.polls == before {
-            return;
+            return None;
         }
-        let each = nanos(now() - start) / u64::from(lap.polls - before);
+        let now = now();
+        let each = nanos(now - start) / u64::from(lap.polls - before);
         // An average that gives the last lap a weight of an eighth.
         self.poll_nanos = self.poll_nanos.saturating_mul(7).saturating_add(each) / 8;
+        Some(now)
     }
 }
 
 impl Lap {
+    /// Whether the clock was read since the turn began.
+    pub(super) fn is_measured(&self) -> bool {
+        self.start.is_some()
+    }
+
     /// How many polls there were.
     pub(super) fn polls(&self) -> u32 {
         self.polls

@@ -34,6 +34,10 @@ impl<A: Assembly> LocalScheduler for Shard<A> {
     fn schedule(&self, runnable: Runnable) {
         self.enqueue(runnable);
     }
+
+    fn consume_budget(&self) -> bool {
+        Port::consume_budget(self)
+    }
 }
 
 impl<A: Assembly> Port for Shard<A> {
@@ -75,13 +79,23 @@ impl<A: Assembly> Port for Shard<A> {
     }
 
     fn consume_budget(&self) -> bool {
-        let left = self.leaves.get();
-        if left == 0 {
-            self.public().counters.budget_yields.add(1);
-            return false;
+        let left = self.leaves.get() - 1;
+        self.leaves.set(left);
+        if left == -1 {
+            // The first that is refused in this poll.
+            self.counters.budget_yields.add(1);
         }
-        self.leaves.set(left - 1);
-        true
+        left >= 0
+    }
+
+    fn set_budget(&self, leaves: i64) -> i64 {
+        self.leaves.replace(leaves)
+    }
+
+    fn finished(&self, home: ShardId) {
+        if home != self.me {
+            self.counters.foreign_completions.add(1);
+        }
     }
 
     fn operation_made(&self) {

@@ -98,15 +98,26 @@ impl<A: Assembly> Shard<A> {
         if self.core.shards.len() == 1 {
             return false;
         }
+        let tried = self.counters.steal_attempts.get();
         let round = self.victims.borrow_mut().round();
-        for victim in round {
-            if let Some(runnable) = self.steal_queued(victim).or_else(|| self.steal_lifo(victim)) {
-                self.next.set(Some(runnable));
-                self.end_backoff();
-                return true;
-            }
+        let stolen = round
+            .into_iter()
+            .find_map(|victim| self.steal_queued(victim).or_else(|| self.steal_lifo(victim)));
+        self.note_search(self.counters.steal_attempts.get() != tried, stolen.is_some());
+        let found = stolen.is_some();
+        if found {
+            self.next.set(stolen);
+            self.end_backoff();
         }
-        false
+        found
+    }
+
+    /// A search is over. Whether it found a shard to try, and took anything.
+    fn note_search(&self, tried: bool, found: bool) {
+        self.counters.steal_scans.add(u64::from(tried));
+        let in_vain = if found { 0 } else { self.searches_in_vain.get() + 1 };
+        self.searches_in_vain.set(in_vain);
+        self.counters.steal_failed_streak_max.raise(in_vain);
     }
 
     /// As [`steal`](Self::steal), again and again while the shard spins: looks at others when the
@@ -172,10 +183,11 @@ impl<A: Assembly> Shard<A> {
         let options = &self.core.options.steal;
         let queue = &self.core.public(victim).queue;
         let waiting = queue.len_hint();
+        let counters = &self.counters;
         if waiting <= options.locality_margin {
+            counters.steal_skipped_locality.add(u64::from(waiting > 0));
             return None;
         }
-        let counters = &self.public().counters;
         // Half, rounded up: a lone task behind a long poll is taken too.
         let spare = waiting - options.locality_margin;
         let most = waiting.div_ceil(2).min(options.batch_size).min(spare);

@@ -12,6 +12,7 @@ use crate::error::JoinError;
 use crate::id::TaskId;
 use crate::task::raw::Header;
 use crate::task::state::{Joining, Left, Seen};
+use crate::task::thread::with_here;
 use crate::task::waker::{abort, free, release_reference};
 
 /// Awaits the output of a task.
@@ -187,6 +188,11 @@ impl<T> JoinHandle<T> {
     }
 }
 
+/// Takes one of the ready operations that a poll may have, if this thread is a shard.
+fn consume_budget() -> bool {
+    with_here(|here| here.is_none_or(|here| here.scheduler().consume_budget()))
+}
+
 /// Drops the waker in the slot.
 ///
 /// # Safety
@@ -220,6 +226,10 @@ impl<T> Future for JoinHandle<T> {
             if waiting == Joining::Done {
                 return Poll::Pending;
             }
+        } else if !seen.has_join_waker() && !consume_budget() {
+            // It has waited for nobody yet: it may be one of many that need not wait.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         self.task = None;
         // SAFETY:

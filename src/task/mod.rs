@@ -17,10 +17,12 @@ mod arrivals;
 mod ids;
 mod join;
 mod list;
+mod meta;
 mod raw;
 mod registry;
 mod runnable;
 mod state;
+mod tally;
 mod thread;
 mod waker;
 
@@ -67,6 +69,11 @@ pub(crate) trait LocalScheduler {
 
     /// Queues a task of this runtime, on this shard or, if it is pinned elsewhere, on its home.
     fn schedule(&self, runnable: Runnable);
+
+    /// Takes one of the ready leaves that the running poll may have. Whether there was one.
+    fn consume_budget(&self) -> bool {
+        true
+    }
 }
 
 /// What a task is spawned through: the scheduler, or something that can be asked for a share of it.

@@ -1,7 +1,6 @@
 //! One task's memory: a head that everybody knows, and behind it the future or its output.
 
 use std::any::Any;
-use std::fmt;
 use std::future::Future;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +9,10 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
 use crate::error::JoinError;
-use crate::id::{ShardId, TaskId};
 use crate::pool;
 use crate::primitive::{Arc, AtomicPtr, UnsafeCell};
-use crate::task::list::{Links, Place};
+use crate::task::list::Links;
+use crate::task::meta::Meta;
 use crate::task::registry::Registry;
 use crate::task::state::State;
 use crate::task::thread::{ThreadToken, with_here};
@@ -40,99 +39,6 @@ pub(crate) struct Header {
     pub(super) links: UnsafeCell<Links>,
     /// The join handle's, and filled, while [`State`] says so.
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
-}
-
-/// What a task knows about itself.
-pub(crate) struct Meta {
-    /// Set by the registry before anybody else knows the task.
-    named: UnsafeCell<(TaskId, Place)>,
-    home: Home,
-    /// That of `owner`, read once.
-    runtime: RuntimeId,
-    /// That of `owner`, which keeps it.
-    registry: NonNull<Registry>,
-    owner: Arc<dyn Scheduler>,
-}
-
-impl Meta {
-    /// The task's identity.
-    #[inline]
-    pub(crate) fn id(&self) -> TaskId {
-        self.named().0
-    }
-
-    /// Which list of the registry the task is in.
-    pub(super) fn place(&self) -> Place {
-        self.named().1
-    }
-
-    fn named(&self) -> (TaskId, Place) {
-        self.named.with(|named| {
-            // SAFETY:
-            // - it is written once, before the task has a `Runnable` or a handle to ask through.
-            unsafe { *named }
-        })
-    }
-
-    /// Where a pinned task runs; where a stealable one was spawned.
-    #[inline]
-    pub(crate) fn home(&self) -> ShardId {
-        self.home.shard
-    }
-
-    /// Whether the task may run on its home only.
-    #[inline]
-    pub(crate) fn is_pinned(&self) -> bool {
-        self.home.pinned
-    }
-
-    /// Whether the future is not `Send`: it runs on its home only, and after its first poll it is
-    /// not even dropped elsewhere.
-    #[cfg(test)]
-    #[inline]
-    pub(crate) fn is_confined(&self) -> bool {
-        self.home.confined
-    }
-
-    /// Which runtime the task belongs to.
-    #[inline]
-    pub(crate) fn runtime(&self) -> RuntimeId {
-        self.runtime
-    }
-
-    /// The way to the runtime.
-    #[inline]
-    pub(super) fn owner(&self) -> &Arc<dyn Scheduler> {
-        &self.owner
-    }
-
-    /// The list that the task is in.
-    #[inline]
-    pub(super) fn registry(&self) -> &Registry {
-        // SAFETY:
-        // - `owner` lives as long as `self`, and keeps its registry where it is (obligation 1 of
-        //   `Scheduler`).
-        unsafe { self.registry.as_ref() }
-    }
-
-    /// Names the task and its list.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else knows the task yet.
-    pub(super) unsafe fn name(&self, id: TaskId, place: Place) {
-        self.named.with_mut(|named| {
-            // SAFETY:
-            // - passed on to the caller.
-            unsafe { *named = (id, place) }
-        });
-    }
-}
-
-impl fmt::Debug for Meta {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Meta").field("id", &self.id()).field("home", &self.home).finish()
-    }
 }
 
 impl Header {
@@ -165,7 +71,7 @@ impl Header {
     /// The caller holds the `Runnable`.
     #[inline]
     pub(super) unsafe fn bind(&self) -> bool {
-        if !self.meta.home.confined {
+        if !self.meta.is_confined() {
             return true;
         }
         let here = ThreadToken::current();
@@ -254,13 +160,7 @@ pub(super) unsafe fn allocate<F: Future>(
     home: Home,
     future: F,
 ) -> NonNull<Header> {
-    let meta = Meta {
-        named: UnsafeCell::new((TaskId::new(0), Place::Shared)),
-        home,
-        runtime,
-        registry,
-        owner,
-    };
+    let meta = Meta::new(home, runtime, registry, owner);
     let header = Header {
         state: if home.local { State::new_private() } else { State::new() },
         next: AtomicPtr::new(std::ptr::null_mut()),

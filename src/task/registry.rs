@@ -41,6 +41,7 @@ use crate::task::ids::Ids;
 use crate::task::list::{List, Place};
 use crate::task::raw::Header;
 use crate::task::state::Left;
+use crate::task::tally::{Tally, add};
 use crate::task::thread::with_here;
 use crate::task::waker::{abort, free, release_reference};
 
@@ -78,10 +79,12 @@ pub(crate) struct Registry {
     owned: AtomicBool,
     own: UnsafeCell<Own>,
     /// Of the own list; written by the owner.
-    own_spawned: AtomicUsize,
+    own_spawned: Tally,
     own_ended: AtomicUsize,
     /// How many tasks others have spawned; written under the lock.
-    others_spawned: AtomicUsize,
+    others_spawned: Tally,
+    /// How many tasks were refused at the limit.
+    refused: AtomicUsize,
     /// How many tasks have ended elsewhere than on the owner's thread, or were spawned there.
     others_ended: AtomicUsize,
     /// Places taken from the limit: live tasks, and what the owner keeps.
@@ -133,9 +136,10 @@ impl Registry {
             end: End { closed: AtomicBool::new(false), ending: AtomicBool::new(false) },
             owned: AtomicBool::new(false),
             own: UnsafeCell::new(own),
-            own_spawned: AtomicUsize::new(0),
+            own_spawned: Tally::new(),
             own_ended: AtomicUsize::new(0),
-            others_spawned: AtomicUsize::new(0),
+            others_spawned: Tally::new(),
+            refused: AtomicUsize::new(0),
             others_ended: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
             ended: AtomicPtr::new(std::ptr::null_mut()),
@@ -149,15 +153,23 @@ impl Registry {
         // have been spawned.
         let own = self.own_ended.load(Ordering::Acquire);
         let ended = own.wrapping_add(self.others_ended.load(Ordering::Acquire));
-        let own = self.own_spawned.load(Ordering::Relaxed);
-        let spawned = own.wrapping_add(self.others_spawned.load(Ordering::Relaxed));
+        let spawned = self.own_spawned.all().wrapping_add(self.others_spawned.all());
         spawned.wrapping_sub(ended)
     }
 
     /// How many tasks were ever taken.
     pub(crate) fn spawned(&self) -> u64 {
-        let own = self.own_spawned.load(Ordering::Relaxed);
-        own.wrapping_add(self.others_spawned.load(Ordering::Relaxed)) as u64
+        self.own_spawned.all().wrapping_add(self.others_spawned.all()) as u64
+    }
+
+    /// How many of them may run on their home only.
+    pub(crate) fn spawned_pinned(&self) -> u64 {
+        self.own_spawned.pinned().wrapping_add(self.others_spawned.pinned()) as u64
+    }
+
+    /// How many tasks were refused at the limit.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed) as u64
     }
 
     /// Takes no more tasks from now on.
@@ -254,7 +266,7 @@ impl Registry {
             return Err(Refusal::Closed);
         }
         if self.take_places(1) == 0 {
-            return Err(Refusal::Full { limit: self.limit });
+            return Err(self.refuse());
         }
         let name = shared.ids.next();
         // SAFETY:
@@ -263,7 +275,7 @@ impl Registry {
         // SAFETY:
         // - the same.
         unsafe { meta.name(name, Place::Shared) };
-        add(&self.others_spawned, 1);
+        self.others_spawned.count(meta.is_pinned());
         // SAFETY:
         // - the list is locked, and the task in none.
         unsafe { shared.list.insert(task) };
@@ -280,7 +292,7 @@ impl Registry {
             own.spare = self.take_places(self.few.max(1));
         }
         let Some(spare) = own.spare.checked_sub(1) else {
-            return Err(Refusal::Full { limit: self.limit });
+            return Err(self.refuse());
         };
         own.spare = spare;
         let name = own.ids.next();
@@ -290,11 +302,17 @@ impl Registry {
         // SAFETY:
         // - the same.
         unsafe { meta.name(name, Place::Own) };
-        add(&self.own_spawned, 1);
+        self.own_spawned.count(meta.is_pinned());
         // SAFETY:
         // - this is the owner's list, and the task in none.
         unsafe { own.list.insert(task) };
         Ok(())
+    }
+
+    #[cold]
+    fn refuse(&self) -> Refusal {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Refusal::Full { limit: self.limit }
     }
 
     /// The future of a task is gone: counts it out, and unlinks it if this thread may.
@@ -464,14 +482,6 @@ fn retained(task: NonNull<Header>) -> NonNull<Header> {
     // - the task is listed, which keeps it.
     unsafe { task.as_ref() }.state.retain();
     task
-}
-
-/// Counts on, in a counter that this thread alone writes at this time.
-#[inline]
-fn add(counter: &AtomicUsize, count: usize) {
-    let now = counter.load(Ordering::Relaxed).wrapping_add(count);
-    // Release pairs with `len`, for what has ended.
-    counter.store(now, Ordering::Release);
 }
 
 impl fmt::Debug for Registry {

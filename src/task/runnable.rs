@@ -8,7 +8,8 @@ use std::task::{Context, Waker};
 
 use crate::contain::wake;
 use crate::primitive::Arc;
-use crate::task::raw::{Cause, Header, Meta};
+use crate::task::meta::Meta;
+use crate::task::raw::{Cause, Header};
 use crate::task::registry::Leave;
 use crate::task::state::{Left, Rest, Start};
 use crate::task::thread::{Polling, with_here};

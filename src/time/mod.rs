@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::port;
 
+mod budget;
 mod off_shard;
 mod sleep;
 mod timeout;
@@ -20,6 +21,7 @@ mod yielding;
 #[cfg(test)]
 mod tests;
 
+pub use budget::{ConsumeBudget, Unconstrained, consume_budget, unconstrained};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Timeout, TimeoutError, timeout, timeout_at};
 pub use yielding::{YieldNow, yield_now};

@@ -13,6 +13,12 @@ use std::time::{Duration, Instant};
 use spargio::Runtime;
 use spargio::fs::{File, OpenOptions};
 
+mod cancel;
+mod cursor;
+mod directories;
+mod manage;
+mod metadata;
+mod paths;
 mod transfer;
 
 /// Where the tests are compiled to, most often a file system on a device; and one in memory.

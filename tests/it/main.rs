@@ -5,6 +5,7 @@
 mod support;
 
 mod auto_traits;
+mod budget;
 mod builder;
 mod custody;
 mod ends;

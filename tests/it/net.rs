@@ -1,17 +1,23 @@
-//! TCP on real rings: nothing is lost when futures are dropped, and everything ends promptly.
+//! Sockets on real rings: nothing is lost when futures are dropped, and everything ends promptly.
 
 mod accepts;
 mod addresses;
+mod datagrams;
 mod ends;
 mod reads;
 mod strangers;
+mod streams;
+mod udp;
+mod unix;
 mod writes;
 
 use std::future::{Future, poll_fn};
 use std::net::{self, Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -126,6 +132,13 @@ async fn read_total(stream: &TcpStream, len: usize) -> Vec<u8> {
         all.extend(some);
     }
     all
+}
+
+/// A path that nobody else uses, short enough for a socket.
+fn temp_path() -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("spargio-it-{}-{number}", std::process::id()))
 }
 
 fn pattern(len: usize) -> Vec<u8> {

@@ -300,9 +300,11 @@ fn a_theft_moves_no_more_than_its_batch<M: Make>(watch: &Watch) {
             assert_eq!(elsewhere(task).unwrap(), ShardId::new(1));
         }
         let after = runtime.stats_snapshot().shards[1];
-        assert_eq!(after.stolen - before.stolen, TASKS);
+        // The placement sees the long poll, and sends some of them elsewhere by itself.
+        let stolen = after.stolen - before.stolen;
+        assert!((1..=TASKS).contains(&stolen), "{stolen} stolen");
         let thefts = after.steal_success - before.steal_success;
-        assert!(thefts >= TASKS.div_ceil(batch_size as u64), "{thefts} thefts of {batch_size}");
+        assert!(thefts >= stolen.div_ceil(batch_size as u64), "{thefts} thefts of {batch_size}");
     }
 }
 

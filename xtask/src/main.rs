@@ -1,5 +1,6 @@
-//! Checks and chores of the spargio repository: `cargo xtask tidy`, `cargo xtask perf-guard`.
+//! Checks and chores of the spargio repository: `cargo xtask tidy`, `perf-guard` and `fuzz`.
 
+mod fuzz;
 mod perf_guard;
 mod tidy;
 
@@ -9,13 +10,16 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask tidy [ROOT]
        cargo xtask perf-guard [--update] [--only NAME]
        cargo xtask perf-guard --ratios [--only NAME]
+       cargo xtask fuzz [--seconds N] [--only NAME] [--address]
 
   tidy        check the layer rule, module docs, SAFETY comments, file lengths and a few habits
               of this repository, or of another working tree of it
   perf-guard  count the instructions of fixed kernels and compare them with the baseline; with
               --update the counts become the baseline; with --only the kernels whose names
               contain NAME
-    --ratios  measure the workloads beside tokio and compare the ratios with their limits";
+    --ratios  measure the workloads beside tokio and compare the ratios with their limits
+  fuzz        build and run the fuzz targets, each for N seconds (60); what reaches new code goes
+              into fuzz/corpus; with --address under AddressSanitizer, which needs nightly";
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
@@ -24,6 +28,7 @@ fn main() -> ExitCode {
         ["tidy"] => run_tidy(root),
         ["tidy", root] => run_tidy(Path::new(root)),
         ["perf-guard", ref rest @ ..] => run_perf_guard(root, rest),
+        ["fuzz", ref rest @ ..] => run_fuzz(root, rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -48,6 +53,24 @@ fn run_perf_guard(root: &Path, arguments: &[&str]) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("perf-guard: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_fuzz(root: &Path, arguments: &[&str]) -> ExitCode {
+    let wish = match fuzz::Wish::parse(arguments) {
+        Ok(wish) => wish,
+        Err(message) => {
+            eprintln!("fuzz: {message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match fuzz::run(root, &wish) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("fuzz: {error}");
             ExitCode::from(2)
         }
     }

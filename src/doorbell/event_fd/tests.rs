@@ -69,6 +69,13 @@ fn o4_a_ring_that_cannot_be_written_says_that_it_failed() {
 }
 
 #[test]
+fn o4_a_ring_that_failed_with_a_number_that_is_no_error_has_failed() {
+    let token = Token::new(Class::BellSent, 0, 7);
+    let answer = super::answer(Cqe { token, result: i32::MIN, flags: 0 });
+    assert!(matches!(answer, Answer::Failed { target, .. } if target == ShardId::new(7)));
+}
+
+#[test]
 fn o4_a_watch_that_fails_is_an_error_and_is_not_armed_for_ever() {
     let mut house = House::<EventFd>::open();
     house.driver.flush().unwrap();

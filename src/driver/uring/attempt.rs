@@ -36,6 +36,12 @@ pub(super) unsafe fn attempt(sqe: &Sqe) -> Option<i32> {
         Opcode::RECV => unsafe { recv(sqe) },
         // SAFETY: the caller's promise.
         Opcode::SEND => unsafe { send(sqe) },
+        // SAFETY: the caller's promise.
+        Opcode::STATX => unsafe { statx::statx(sqe) },
+        // SAFETY: the caller's promise.
+        Opcode::RECVMSG => unsafe { recv_msg(sqe) },
+        // SAFETY: the caller's promise.
+        Opcode::SENDMSG => unsafe { send_msg(sqe) },
         _ => None,
     }
 }
@@ -107,6 +113,35 @@ unsafe fn send(sqe: &Sqe) -> Option<i32> {
     outcome(count as c_long)
 }
 
+/// # Safety
+///
+/// As [`attempt`].
+unsafe fn recv_msg(sqe: &Sqe) -> Option<i32> {
+    let flags = sqe.op_flags as i32;
+    if flags & !RECV_FLAGS != 0 || sqe.off != 0 || sqe.len != 1 {
+        return None;
+    }
+    let header = address(sqe).cast_mut().cast::<libc::msghdr>();
+    // SAFETY: the caller's promise. A call that finds nothing leaves the header as it is.
+    let count = unsafe { libc::recvmsg(sqe.fd, header, flags | libc::MSG_DONTWAIT) };
+    outcome(count as c_long)
+}
+
+/// # Safety
+///
+/// As [`attempt`].
+unsafe fn send_msg(sqe: &Sqe) -> Option<i32> {
+    let flags = sqe.op_flags as i32;
+    if flags & !SEND_FLAGS != 0 || sqe.off != 0 || sqe.len != 1 {
+        return None;
+    }
+    let header = address(sqe).cast::<libc::msghdr>();
+    let flags = flags | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the caller's promise.
+    let count = unsafe { libc::sendmsg(sqe.fd, header, flags) };
+    outcome(count as c_long)
+}
+
 fn address(sqe: &Sqe) -> *const libc::c_void {
     ptr::with_exposed_provenance(sqe.addr as usize)
 }
@@ -123,6 +158,8 @@ fn outcome(count: c_long) -> Option<i32> {
         other => Some(-other),
     }
 }
+
+mod statx;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,128 @@
+//! Futures dropped at every await: nothing is left open, and nothing is used after it was freed.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use spargio::fs::{self, Allocate, File, OpenOptions};
+
+use super::{Scratch, on_a_shard, until};
+use crate::support::yield_now;
+
+/// Polls a future so many times, each time when it was woken or a while later, and drops it then.
+/// Whether it had ended.
+async fn drop_after<F: Future>(polls: usize, future: F) -> bool {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let once = std::future::poll_fn(|cx: &mut Context<'_>| {
+            Poll::Ready(future.as_mut().poll(cx).is_ready())
+        });
+        if once.await {
+            return true;
+        }
+        yield_now().await;
+        spargio::sleep(Duration::from_micros(300)).await;
+    }
+    false
+}
+
+/// Descriptors of this process that lead into the directory.
+fn open_below(root: &Path) -> Vec<PathBuf> {
+    let root = root.canonicalize().unwrap();
+    let links = std::fs::read_dir("/proc/self/fd").unwrap();
+    // A descriptor may be closed between being listed and being looked at.
+    let targets = links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
+    targets.filter(|target| target.starts_with(&root)).collect()
+}
+
+/// Drops the futures that `make` makes after 0, 1, 2 .. polls, until one has ended; then nothing
+/// below the directory is open.
+async fn at_every_await<F: Future>(root: &Path, what: &str, mut make: impl FnMut() -> F) {
+    for polls in 0..200 {
+        if drop_after(polls, make()).await {
+            until(what, || open_below(root).is_empty()).await;
+            return;
+        }
+    }
+    panic!("{what} does not end");
+}
+
+#[test]
+fn operations_on_paths_may_be_dropped_at_every_await() {
+    let scratch = Scratch::new();
+    let root = scratch.0.clone();
+    on_a_shard(async move {
+        let at = |name: &str| root.join(name);
+        std::fs::write(at("file"), vec![3; 200_000]).unwrap();
+        std::fs::create_dir(at("dir")).unwrap();
+        at_every_await(&root, "metadata", || fs::metadata(at("file"))).await;
+        at_every_await(&root, "exists", || fs::exists(at("none"))).await;
+        at_every_await(&root, "create_dir_all", || fs::create_dir_all(at("a/b/c"))).await;
+        assert!(at("a/b/c").is_dir());
+        at_every_await(&root, "rename", || fs::rename(at("a"), at("b"))).await;
+        at_every_await(&root, "remove_dir_all", || fs::remove_dir_all(at("b"))).await;
+        at_every_await(&root, "hard_link", || fs::hard_link(at("file"), at("second"))).await;
+        at_every_await(&root, "symlink", || fs::symlink("file", at("link"))).await;
+        at_every_await(&root, "canonicalize", || fs::canonicalize(at("link"))).await;
+        at_every_await(&root, "read", || fs::read(at("file"))).await;
+        at_every_await(&root, "write", || fs::write(at("new"), vec![1; 300_000])).await;
+        assert_eq!(at("new").metadata().unwrap().len(), 300_000);
+        at_every_await(&root, "copy", || fs::copy(at("file"), at("copy"))).await;
+        at_every_await(&root, "remove_file", || fs::remove_file(at("copy"))).await;
+        at_every_await(&root, "read_dir", || async {
+            let mut entries = fs::read_dir(&root).await.unwrap();
+            while entries.next_entry().await.unwrap().is_some() {}
+        })
+        .await;
+    });
+}
+
+#[test]
+fn operations_on_files_may_be_dropped_at_every_await() {
+    let scratch = Scratch::new();
+    let root = scratch.0.clone();
+    on_a_shard(async move {
+        let path = root.join("file");
+        at_every_await(&root, "a life of a file", || async {
+            let mut options = OpenOptions::new();
+            let file = options.read(true).write(true).create(true).open(&path).await.unwrap();
+            file.allocate(Allocate::Extend, 0, 65_536).await.unwrap();
+            file.set_len(10_000).await.unwrap();
+            file.write_vectored_at(vec![vec![1; 5000]; 2], 0).await.0.unwrap();
+            file.sync_data().await.unwrap();
+            file.metadata().await.unwrap();
+            let (read, _) = file.read_vectored_at(vec![vec![1; 5000]; 2], 0).await;
+            assert_eq!(read.unwrap(), 10_000);
+            let (read, _) = file.read_to_end_at(Vec::new(), 5000).await;
+            assert_eq!(read.unwrap(), 5000);
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            file.set_permissions(permissions).await.unwrap();
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_runtime_may_end_with_operations_on_paths_in_flight() {
+    let scratch = Scratch::new();
+    let root = scratch.0.clone();
+    for round in 0..20 {
+        let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+        let at = root.join(format!("dir {round}"));
+        let task = runtime.spawn_on(0, async move {
+            let mut first = Box::pin(fs::create_dir(&at));
+            let mut second = Box::pin(fs::canonicalize(&at));
+            let mut third = Box::pin(File::create(at.join("file")));
+            assert!(super::poll_once(&mut first).is_pending());
+            // A thread of the pool may be faster than the poll.
+            drop(super::poll_once(&mut second));
+            assert!(super::poll_once(&mut third).is_pending());
+        });
+        runtime.block_on(task.unwrap()).unwrap();
+        drop(runtime);
+    }
+    let root = scratch.0.clone();
+    on_a_shard(async move { until("nothing is open", || open_below(&root).is_empty()).await });
+}

@@ -1,0 +1,61 @@
+//! Files with a cursor.
+
+use std::io::{ErrorKind, SeekFrom, Write};
+
+use spargio::fs::{File, OpenOptions};
+
+use super::{Scratch, on_a_shard, pipe};
+
+#[test]
+fn reads_and_writes_follow_each_other() {
+    let scratch = Scratch::new();
+    let path = scratch.file("file");
+    on_a_shard(async move {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).open(&path).await.unwrap();
+        let other = file.clone().cursor();
+        let mut cursor = file.cursor();
+        for word in ["one ", "two ", "three "] {
+            cursor.write_all(word).await.0.unwrap();
+        }
+        assert_eq!(cursor.position(), 14);
+        assert_eq!(other.position(), 0, "each has its own");
+        assert_eq!(cursor.seek(SeekFrom::Start(4)).await.unwrap(), 4);
+        let (read, word) = cursor.read(vec![0; 3]).await;
+        assert_eq!((read.unwrap(), &word[..]), (3, &b"two"[..]));
+        assert_eq!(cursor.seek(SeekFrom::Current(-7)).await.unwrap(), 0);
+        let (read, word) = cursor.read_exact(vec![0; 4]).await;
+        read.unwrap();
+        assert_eq!(word, b"one ");
+        assert_eq!(cursor.seek(SeekFrom::End(-6)).await.unwrap(), 8);
+        assert_eq!(cursor.read_to_string().await.unwrap(), "three ");
+        assert_eq!(cursor.position(), 14);
+        let (read, kept) = cursor.read_to_end(b"kept".to_vec()).await;
+        assert_eq!((read.unwrap(), &kept[..]), (0, &b"kept"[..]));
+
+        let error = cursor.seek(SeekFrom::Current(-15)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("-15"), "{error}");
+        assert_eq!(cursor.position(), 14, "it stays");
+        cursor.seek(SeekFrom::Start(10)).await.unwrap();
+        let (read, _) = cursor.read_exact(vec![0; 5]).await;
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(cursor.position(), 10, "it stays");
+        cursor.into_inner().close().await.unwrap_err();
+        drop(other);
+    });
+}
+
+#[test]
+fn files_without_offsets_are_read_on() {
+    on_a_shard(async move {
+        let (reader, mut writer) = pipe();
+        writer.write_all(b"through the pipe").unwrap();
+        drop(writer);
+        let mut cursor = File::from_std(reader).unwrap().cursor();
+        let (read, word) = cursor.read(vec![0; 7]).await;
+        assert_eq!((read.unwrap(), &word[..]), (7, &b"through"[..]));
+        assert_eq!(cursor.read_to_string().await.unwrap(), " the pipe");
+        assert_eq!(cursor.position(), 16);
+    });
+}
