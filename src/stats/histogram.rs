@@ -52,7 +52,7 @@ impl Distribution {
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let runtime = spargio::Runtime::builder().shards(1).poll_histograms(true).build()?;
-/// runtime.block_on(spargio::spawn(async {})?)?;
+/// runtime.block_on(runtime.handle().spawn_stealable(async {})?)?;
 /// # Ok(())
 /// # }
 /// ```

@@ -12,7 +12,7 @@ use crate::stats::ShardStats;
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let runtime = spargio::Runtime::builder().shards(2).build()?;
-/// runtime.block_on(async { spargio::spawn(async {})?.await })?;
+/// runtime.block_on(runtime.handle().spawn_stealable(async {})?)?;
 /// let stats = runtime.stats_snapshot();
 /// assert_eq!(stats.shards.len(), 2);
 /// assert_eq!(stats.total().spawned, 1);
