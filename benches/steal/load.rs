@@ -1,5 +1,5 @@
-//! What the measurements of runtimes have in common: work of a known length, runtimes of a queue,
-//! and CPU time.
+//! What the measurements of stealing have in common: work of a known length, runtimes of a queue,
+//! and how numbers are shown.
 
 use std::hint::black_box;
 use std::sync::OnceLock;
@@ -27,13 +27,15 @@ pub(crate) fn runtime<Q: StealQueue>(shards: usize) -> RuntimeOf<Made<Q>> {
     builder::<Q>(shards).build().expect("io_uring is available")
 }
 
-/// Computes for about so long, on a CPU of its own: by counted steps, so that it takes longer on one
-/// that it shares.
+/// Computes for about so long, on a CPU of its own: by counted steps, so that it takes longer on
+/// one that it shares.
 pub(crate) fn compute(length: Duration) {
     let steps = steps_per_us() * length.as_nanos() as u64 / 1_000;
     black_box(steps_of(steps));
 }
 
+// Compiled once, so that it takes as long here as there.
+#[inline(never)]
 fn steps_of(steps: u64) -> u64 {
     (0..steps).fold(1, |state: u64, _| black_box(state.wrapping_mul(6_364_136_223_846_793_005)))
 }
@@ -50,12 +52,6 @@ fn steps_per_us() -> u64 {
         // The fastest: others may use the machine.
         STEPS * 1_000 / (0..50).map(one).min().unwrap_or(1).max(1)
     })
-}
-
-/// CPU time that this process has used.
-pub(crate) fn cpu_time() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// A median with half of the middle half, in percent.

@@ -1,16 +1,13 @@
-//! Stealing: the queues by themselves and in a runtime, what its knobs are worth, and a load that
-//! comes and goes.
+//! The steal queues against each other, as one criterion group, `steal`: by themselves, and as the
+//! part of a runtime that has as many shards as CPUs and more.
 //!
-//! `cargo bench --bench steal -- [--write] [raw] [shards] [promises] [knobs] [steps]`: prints the
-//! tables of the book's chapter, all or those named, and with `--write` puts them there. All of it
-//! takes about two minutes.
+//! `cargo bench --bench steal -- [FILTER]` takes half a minute and prints a table as well; with
+//! `WRITE_BOOK=1` in the environment a run of everything puts it into the book's chapter.
 
-mod knobs;
 mod load;
-mod promises;
 mod raw;
-mod shards;
-mod steps;
+mod runtime;
+mod samples;
 mod table;
 
 #[expect(dead_code, reason = "the comparison uses more of it")]
@@ -20,50 +17,68 @@ mod report;
 #[path = "../workloads/mod.rs"]
 mod workloads;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion};
 
 use crate::report::machine;
+use crate::samples::shown_of;
 use crate::table::Table;
 
-/// What is measured, under the name of its place in the chapter.
-const PARTS: [(&str, fn() -> Vec<Table>); 5] = [
-    ("raw", raw::tables),
-    ("shards", shards::tables),
-    ("promises", promises::tables),
-    ("knobs", knobs::tables),
-    ("steps", steps::tables),
-];
+/// Does its job so many times. How long that took.
+type Session = Box<dyn FnMut(u64) -> Duration>;
+
+/// One job, on each queue.
+struct Case {
+    name: String,
+    open: [fn(usize) -> Session; 3],
+    /// How many threads or shards take part.
+    size: usize,
+}
+
+const QUEUES: [&str; 3] = ["ChaseLev", "MutexQueue", "BlockQueue"];
 
 fn main() -> ExitCode {
-    let mut write = false;
-    let mut wanted = Vec::new();
-    for argument in std::env::args().skip(1) {
-        match argument.as_str() {
-            "--write" => write = true,
-            // Cargo says it to every benchmark.
-            "--bench" => {}
-            name if PARTS.iter().any(|(part, _)| *part == name) => wanted.push(name.to_owned()),
-            other => {
-                eprintln!("{other} is none of {:?}", PARTS.map(|(part, _)| part));
-                return ExitCode::from(2);
-            }
+    let output = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../criterion");
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(100))
+        .measurement_time(Duration::from_millis(500))
+        .sample_size(20)
+        .output_directory(&output)
+        .configure_from_args();
+    let head = machine::describe();
+    let cases: Vec<Case> = raw::cases().into_iter().chain(runtime::cases()).collect();
+    let mut group = criterion.benchmark_group("steal");
+    for case in &cases {
+        for (queue, open) in QUEUES.into_iter().zip(case.open) {
+            group.bench_function(BenchmarkId::new(&case.name, queue), |bencher| {
+                // Opened when its benchmark is run, and closed before the next one.
+                let mut session = open(case.size);
+                bencher.iter_custom(|times| session(times));
+            });
         }
     }
-    for (name, measure) in PARTS {
-        if !wanted.is_empty() && !wanted.iter().any(|part| part == name) {
-            continue;
-        }
-        let began = Instant::now();
-        let head = machine::describe();
-        let mut text = format!("```text\n{head}\n```\n\n");
-        measure().iter().for_each(|table| text.push_str(&table.markdown()));
-        println!("{text}");
-        eprintln!("{name} took {:.1?}", began.elapsed());
-        if write && let Err(error) = table::write(name, &text) {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+    group.finish();
+    criterion.final_summary();
+
+    let heads = ["median per item, half of the middle half", QUEUES[0], QUEUES[1], QUEUES[2]];
+    let mut table = Table::new("The queues", heads);
+    for case in &cases {
+        let cells = QUEUES.map(|queue| {
+            let place = output.join("steal").join(&case.name).join(queue).join("new/sample.json");
+            shown_of(&place).unwrap_or_else(|error| error.to_string())
+        });
+        table.line(&case.name, cells);
+    }
+    let text = format!("```text\n{head}\n```\n\n{}", table.markdown());
+    println!("{text}");
+    if std::env::var_os("WRITE_BOOK").is_some()
+        && let Err(error) = table::write("queues", &text)
+    {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

@@ -1,171 +1,183 @@
-//! The queues by themselves: what owner and thief pay for an item.
+//! The queues by themselves: what owner and thieves pay for an item.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use spargio::queue::{
     BlockQueue, ChaseLev, LocalQueue, MutexQueue, QueueOptions, SharedQueue, StealQueue, Stolen,
 };
 
-use crate::load::shown;
-use crate::report::measure::Spread;
-use crate::table::Table;
+use crate::{Case, Session};
 
-const SAMPLES: usize = 7;
-const LENGTH: Duration = Duration::from_millis(30);
+/// Items of one round.
+const BURST: u64 = 256;
+/// The most that one theft takes, as by default in a runtime.
+const MOST: usize = 32;
 
-/// Nanoseconds per item, on average over a sample.
-type Measure = fn() -> f64;
-
-pub(crate) fn tables() -> Vec<Table> {
-    let heads = ["per item", "`ChaseLev`", "`MutexQueue`", "`BlockQueue`"];
-    let mut table = Table::new("The queues by themselves", heads);
-    let mut row = |name: &str, measures: [Measure; 3]| {
-        let mut samples = [const { Vec::new() }; 3];
-        for round in 0..SAMPLES {
-            for place in 0..3 {
-                let turn = (round + place) % 3;
-                samples[turn].push(measures[turn]());
-            }
-        }
-        table.line(name, samples.map(|samples| shown(Spread::of(samples))));
-    };
-    row(
-        "owner: push and pop, 64 at a time",
-        [alone::<ChaseLev, 64>, alone::<MutexQueue, 64>, alone::<BlockQueue, 64>],
-    );
-    row(
-        "owner: push and pop, 4,096 at a time",
-        [alone::<ChaseLev, 4_096>, alone::<MutexQueue, 4_096>, alone::<BlockQueue, 4_096>],
-    );
-    row(
-        "owner: push and pop, while a thief takes 32 each us",
-        [robbed::<ChaseLev>, robbed::<MutexQueue>, robbed::<BlockQueue>],
-    );
-    row(
-        "owner: push and pop, while another looks at the length",
-        [watched::<ChaseLev>, watched::<MutexQueue>, watched::<BlockQueue>],
-    );
-    row(
-        "push, steal by 32, pop, on one thread",
-        [stolen::<ChaseLev, 32>, stolen::<MutexQueue, 32>, stolen::<BlockQueue, 32>],
-    );
-    row(
-        "push, steal by 1, on one thread",
-        [stolen::<ChaseLev, 1>, stolen::<MutexQueue, 1>, stolen::<BlockQueue, 1>],
-    );
-    row(
-        "inject and pop, on one thread",
-        [injected::<ChaseLev>, injected::<MutexQueue>, injected::<BlockQueue>],
-    );
-    vec![table]
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = vec![
+        Case {
+            name: "owner alone, push and pop".to_owned(),
+            open: [alone::<ChaseLev>, alone::<MutexQueue>, alone::<BlockQueue>],
+            size: 1,
+        },
+        Case {
+            name: "owner beside a thief, push and pop".to_owned(),
+            open: [robbed::<ChaseLev>, robbed::<MutexQueue>, robbed::<BlockQueue>],
+            size: 1,
+        },
+        Case {
+            name: "push and steal by 32, one thread".to_owned(),
+            open: [stolen::<ChaseLev>, stolen::<MutexQueue>, stolen::<BlockQueue>],
+            size: 1,
+        },
+    ];
+    for thieves in [1, 3, 7, 15] {
+        cases.push(Case {
+            name: format!("burst of 256 taken by {thieves}"),
+            open: [burst::<ChaseLev>, burst::<MutexQueue>, burst::<BlockQueue>],
+            size: thieves,
+        });
+    }
+    cases
 }
 
 fn pair<Q: StealQueue>() -> (Q::Local<u64>, Q::Shared<u64>) {
     Q::pair(&QueueOptions::default())
 }
 
-/// Repeats a round of so many items until a sample is over.
-fn sample(mut round: impl FnMut() -> u64) -> f64 {
-    round();
-    let (start, mut items) = (Instant::now(), 0);
-    while start.elapsed() < LENGTH {
-        items += round();
-    }
-    start.elapsed().as_nanos() as f64 / items as f64
+/// So many items in rounds of [`BURST`]: the time of as many as were asked for.
+fn rounds(times: u64, mut round: impl FnMut()) -> Duration {
+    let rounds = times.div_ceil(BURST);
+    let start = Instant::now();
+    (0..rounds).for_each(|_| round());
+    start.elapsed().mul_f64(times as f64 / (rounds * BURST) as f64)
 }
 
-fn alone<Q: StealQueue, const BATCH: u64>() -> f64 {
-    let (mut owner, _shared) = pair::<Q>();
-    sample(|| {
-        (0..BATCH).for_each(|item| owner.push(item));
-        while let Some(item) = owner.pop() {
-            black_box(item);
-        }
-        BATCH
-    })
-}
-
-/// Keeps 256 items, while `other` does something to the queue on another thread.
-fn beside<Q: StealQueue>(other: impl FnOnce(Q::Shared<u64>, &AtomicBool) + Send + 'static) -> f64 {
+fn alone<Q: StealQueue>(_: usize) -> Session {
     let (mut owner, shared) = pair::<Q>();
-    let end = Arc::new(AtomicBool::new(false));
-    let other = {
-        let end = Arc::clone(&end);
-        thread::spawn(move || other(shared, &end))
-    };
-    // The other is there before the first item is counted.
-    thread::sleep(Duration::from_millis(1));
-    let nanos = sample(|| {
-        let mut pushed = 0;
-        while owner.len() < 256 {
-            owner.push(pushed);
-            pushed += 1;
-        }
-        for _ in 0..64 {
-            black_box(owner.pop());
-        }
-        (pushed + 64) / 2
-    });
-    end.store(true, Ordering::Relaxed);
-    other.join().expect("it returns");
-    nanos
-}
-
-fn robbed<Q: StealQueue>() -> f64 {
-    beside::<Q>(|shared, end| {
-        let (mut thief, _own) = pair::<Q>();
-        while !end.load(Ordering::Relaxed) {
-            if let Stolen::Took { first, .. } = thief.steal_from(&shared, 32) {
-                black_box(first);
-                while let Some(item) = thief.pop() {
-                    black_box(item);
-                }
-            }
-            let start = Instant::now();
-            while start.elapsed() < Duration::from_micros(1) {
-                spin_loop();
-            }
-        }
-    })
-}
-
-fn watched<Q: StealQueue>() -> f64 {
-    beside::<Q>(|shared, end| {
-        while !end.load(Ordering::Relaxed) {
-            black_box(shared.len_hint());
-            spin_loop();
-        }
-    })
-}
-
-fn stolen<Q: StealQueue, const MOST: usize>() -> f64 {
-    const BATCH: u64 = 256;
-    let (mut owner, shared) = pair::<Q>();
-    let (mut thief, _own) = pair::<Q>();
-    sample(|| {
-        (0..BATCH).for_each(|item| owner.push(item));
-        while let Stolen::Took { first, .. } = thief.steal_from(&shared, MOST) {
-            black_box(first);
-            while let Some(item) = thief.pop() {
+    Box::new(move |times| {
+        let _whole = &shared;
+        rounds(times, || {
+            (0..BURST).for_each(|item| owner.push(item));
+            while let Some(item) = owner.pop() {
                 black_box(item);
             }
-        }
-        BATCH
+        })
     })
 }
 
-fn injected<Q: StealQueue>() -> f64 {
-    const BATCH: u64 = 64;
+fn stolen<Q: StealQueue>(_: usize) -> Session {
     let (mut owner, shared) = pair::<Q>();
-    sample(|| {
-        (0..BATCH).for_each(|item| shared.inject(item));
-        while let Some(item) = owner.pop().or_else(|| owner.pop_injected()) {
-            black_box(item);
+    let (mut thief, _own) = pair::<Q>();
+    Box::new(move |times| {
+        rounds(times, || {
+            (0..BURST).for_each(|item| owner.push(item));
+            while steal::<Q>(&mut thief, &shared) > 0 {}
+        })
+    })
+}
+
+/// One theft, as a shard does it, and all that came of it. How many items.
+fn steal<Q: StealQueue>(thief: &mut Q::Local<u64>, from: &Q::Shared<u64>) -> u64 {
+    let most = from.len_hint().div_ceil(2).min(MOST);
+    let Stolen::Took { first, .. } = thief.steal_from(from, most) else { return 0 };
+    black_box(first);
+    let mut items = 1;
+    while let Some(item) = thief.pop() {
+        black_box(item);
+        items += 1;
+    }
+    items
+}
+
+/// Threads that steal from one queue until this is dropped.
+struct Thieves {
+    taken: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Thieves {
+    /// `after` runs after each theft, with the number of items that it gave.
+    fn new<Q: StealQueue>(count: usize, shared: Q::Shared<u64>, after: fn(u64)) -> Self {
+        let shared = Arc::new(shared);
+        let (taken, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let thread = |_| {
+            let (shared, taken, end) = (Arc::clone(&shared), Arc::clone(&taken), Arc::clone(&end));
+            thread::spawn(move || {
+                let (mut thief, _own) = pair::<Q>();
+                while !end.load(Ordering::Relaxed) {
+                    let items = steal::<Q>(&mut thief, &shared);
+                    if items > 0 {
+                        taken.fetch_add(items, Ordering::Relaxed);
+                    }
+                    after(items);
+                }
+            })
+        };
+        let threads = (0..count).map(thread).collect();
+        Self { taken, end, threads }
+    }
+}
+
+impl Drop for Thieves {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            thread.join().expect("a thief returns");
         }
-        BATCH
+    }
+}
+
+/// The owner keeps between 192 and 256 items, while a thief takes some each microsecond.
+fn robbed<Q: StealQueue>(_: usize) -> Session {
+    let (mut owner, shared) = pair::<Q>();
+    let thief = Thieves::new::<Q>(1, shared, |_| {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_micros(1) {
+            spin_loop();
+        }
+    });
+    Box::new(move |times| {
+        let _thief = &thief;
+        let (start, mut pushed, mut moves) = (Instant::now(), 0, 0);
+        // A push and a pop are two moves; the thief takes what is pushed and not popped.
+        while moves < 2 * times {
+            while owner.len() < 256 {
+                owner.push(pushed);
+                pushed += 1;
+                moves += 1;
+            }
+            for _ in 0..64 {
+                black_box(owner.pop());
+            }
+            moves += 64;
+        }
+        start.elapsed().mul_f64(2.0 * times as f64 / moves as f64)
+    })
+}
+
+/// The owner pushes 256 items, and waits until the thieves have taken all of them.
+fn burst<Q: StealQueue>(thieves: usize) -> Session {
+    let (mut owner, shared) = pair::<Q>();
+    let thieves = Thieves::new::<Q>(thieves, shared, |items| {
+        // There are more thieves than CPUs.
+        if items == 0 {
+            thread::yield_now();
+        }
+    });
+    let mut pushed = 0;
+    Box::new(move |times| {
+        rounds(times, || {
+            (0..BURST).for_each(|item| owner.push(item));
+            pushed += BURST;
+            while thieves.taken.load(Ordering::Relaxed) < pushed {
+                thread::yield_now();
+            }
+        })
     })
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use spargio::queue::ChaseLev;
 use spargio::{StealOptions, yield_now};
 
+use crate::fan_out::{cell, on};
 use crate::load::builder;
 use crate::load::shown;
 use crate::report::measure::Spread;
-use crate::shards::{cell, on};
 use crate::table::Table;
 
 const SAMPLES: usize = 5;

@@ -1,16 +1,14 @@
-//! A load that one shard makes, in runtimes of more and more shards.
+//! A load that one shard makes, with the CPU time that it takes.
 
 use std::time::{Duration, Instant};
 
-use spargio::queue::{BlockQueue, ChaseLev, MutexQueue, StealQueue};
 use spargio::{Assembly, RuntimeOf};
 
-use crate::load::{compute, cpu_time, runtime, shown};
+use crate::cpu::cpu_time;
+use crate::load::{compute, shown};
 use crate::report::measure::Spread;
 use crate::report::table::time;
-use crate::table::Table;
 
-const SAMPLES: usize = 5;
 const LENGTH: Duration = Duration::from_millis(60);
 /// Tasks of one round.
 const TASKS: u64 = 256;
@@ -18,41 +16,11 @@ const TASKS: u64 = 256;
 /// Wall and CPU time per task.
 pub(crate) type Pair = (f64, f64);
 
-pub(crate) fn tables() -> Vec<Table> {
-    [(Duration::from_micros(2), "2 us"), (Duration::ZERO, "no")].map(|(length, name)| {
-        let title = format!(
-            "One task spawns 256 of {name} work each and waits for all: wall time per task (CPU time)"
-        );
-        let heads = ["shards", "`ChaseLev`", "`MutexQueue`", "`BlockQueue`"];
-        let mut table = Table::new(&title, heads);
-        for shards in [2, 4, 8, 16] {
-            let mut samples = [const { Vec::new() }; 3];
-            for round in 0..SAMPLES {
-                for place in 0..3 {
-                    let turn = (round + place) % 3;
-                    samples[turn].push(match turn {
-                        0 => sample::<ChaseLev>(shards, length),
-                        1 => sample::<MutexQueue>(shards, length),
-                        _ => sample::<BlockQueue>(shards, length),
-                    });
-                }
-            }
-            table.line(&shards.to_string(), samples.map(|samples| cell(&samples)));
-        }
-        table
-    })
-    .into()
-}
-
 /// The medians of some samples.
 pub(crate) fn cell(samples: &[Pair]) -> String {
     let wall = Spread::of(samples.iter().map(|sample| sample.0));
     let cpu = Spread::of(samples.iter().map(|sample| sample.1)).median;
     format!("{} ({})", shown(wall), time(cpu))
-}
-
-fn sample<Q: StealQueue>(shards: usize, length: Duration) -> Pair {
-    on(&runtime::<Q>(shards), length)
 }
 
 /// Rounds on this runtime, from a task of shard 0.
