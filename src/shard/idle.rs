@@ -279,7 +279,11 @@ impl<A: Assembly> Shard<A> {
             if found || claimed || wanted == Some(Need::Backlog) {
                 self.watch.borrow_mut().start_over();
             } else {
-                self.watch.borrow_mut().in_vain(self.others_hold_a_task());
+                let mut watch = self.watch.borrow_mut();
+                if wanted.is_some() {
+                    watch.stay_near();
+                }
+                watch.in_vain(self.others_go_on_holding());
             }
             // A shard that was called comes back by itself for a while, so that a call for help
             // need not ring each time; when nobody wants it any more it sleeps on.
