@@ -113,6 +113,8 @@ pub(crate) struct Shard<A: Assembly> {
     victims: RefCell<Victims>,
     spin: RefCell<Spin>,
     spread: RefCell<Spread>,
+    /// The same, for moves before a sleep.
+    spread_asleep: RefCell<Spread>,
     lead: RefCell<Lead>,
     pack: RefCell<Pack>,
     pace: RefCell<Pace>,
@@ -191,6 +193,7 @@ impl<A: Assembly> Shard<A> {
             victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
             spread: RefCell::new(Spread::new()),
+            spread_asleep: RefCell::new(Spread::new()),
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             pace: RefCell::new(Pace::new()),
