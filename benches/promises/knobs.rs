@@ -48,7 +48,7 @@ const CHANGES: [Change; 16] = [
     ("`fail_cost` 3", |options| options.fail_cost = 3),
 ];
 
-pub(crate) fn tables() -> Vec<Table> {
+pub(crate) fn table() -> Table {
     let heads =
         ["changed", "2 shards, 256 x 2 us", "8 shards, 256 x 2 us", "yields beside a search"];
     let mut table =
@@ -68,7 +68,7 @@ pub(crate) fn tables() -> Vec<Table> {
         let yields = shown(Spread::of(yields));
         table.line(name, [cell(&two), cell(&eight), yields]);
     }
-    vec![table]
+    table
 }
 
 fn fan_out(shards: usize, options: StealOptions) -> (f64, f64) {

@@ -2,9 +2,9 @@
 //! task that has run is taken like a new one, a load that comes and goes is spread and gathered in
 //! time; and what each knob of stealing is worth.
 //!
-//! `cargo bench --bench promises -- [--write] [spread] [stuck] [steps] [knobs]`: prints the tables
-//! of the book's chapter, all or those named, and with `--write` puts them there. All of it takes
-//! about two minutes, and wants a machine that does nothing else.
+//! `cargo bench --bench promises -- [--write] [PART..]`: prints the tables of the book's chapter,
+//! all or those named, and with `--write` puts them there. All of it takes about two minutes, and
+//! wants a machine that does nothing else.
 
 mod cpu;
 mod fan_out;
@@ -12,6 +12,7 @@ mod knobs;
 mod spread;
 mod steps;
 mod stuck;
+mod watch;
 
 #[path = "../steal/load.rs"]
 mod load;
@@ -31,12 +32,18 @@ use crate::report::machine;
 use crate::table::Table;
 
 /// What is measured, under the name of its place in the chapter.
-const PARTS: [(&str, fn() -> Vec<Table>); 4] = [
-    ("spread", spread::tables),
-    ("stuck", stuck::tables),
-    ("steps", steps::tables),
-    ("knobs", knobs::tables),
+const PARTS: [(&str, Measure); 8] = [
+    ("spread", spread::table),
+    ("outside", stuck::from_outside),
+    ("inside", stuck::from_inside),
+    ("slot", stuck::in_the_slot),
+    ("each-queue", stuck::each_queue),
+    ("watch", watch::table),
+    ("steps", steps::table),
+    ("knobs", knobs::table),
 ];
+
+type Measure = fn() -> Table;
 
 fn main() -> ExitCode {
     let mut write = false;
@@ -60,7 +67,7 @@ fn main() -> ExitCode {
         let began = Instant::now();
         let head = machine::describe();
         let mut text = format!("```text\n{head}\n```\n\n");
-        measure().iter().for_each(|table| text.push_str(&table.markdown()));
+        text.push_str(&measure().markdown());
         println!("{text}");
         eprintln!("{name} took {:.1?}", began.elapsed());
         if write && let Err(error) = table::write(name, &text) {

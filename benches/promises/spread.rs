@@ -13,7 +13,7 @@ const TASKS: usize = 60;
 const LENGTH: Duration = Duration::from_millis(10);
 const TRIES: usize = 5;
 
-pub(crate) fn tables() -> Vec<Table> {
+pub(crate) fn table() -> Table {
     let title = "60 tasks of 10 ms each, all given to one of two shards: best, median, worst";
     let heads = ["spawned", "`ChaseLev`", "`MutexQueue`", "`BlockQueue`"];
     let mut table = Table::new(title, heads);
@@ -21,7 +21,7 @@ pub(crate) fn tables() -> Vec<Table> {
     table.line("by a task of that shard", runs.map(|run| shown(|| run(true))));
     table.line("from outside", runs.map(|run| shown(|| run(false))));
     table.line("nowhere: two threads do 30 each", [shown(by_hand)]);
-    vec![table]
+    table
 }
 
 fn shown(mut run: impl FnMut() -> Duration) -> String {

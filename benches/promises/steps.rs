@@ -22,16 +22,16 @@ const LOADS: [f64; 3] = [0.05, 1.9, 0.05];
 /// What one shard needs, beyond the length of the phase, to get through two cores' worth of work.
 const BACKLOG: Duration = Duration::from_millis(1_000);
 
-/// How the clients are spread.
+/// How the clients are spread. `packing` is on; with pinned clients it has nothing to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Config {
     /// Stealable tasks on two shards, as by default.
     Default,
-    /// As by default, and shards never hand over the one task that they are woken for.
-    Unpacked,
-    /// Half of the clients pinned to each shard.
+    /// The same, each shard bound to a CPU of its own, so that the kernel has no say.
+    Bound,
+    /// Half of the clients pinned to each shard, bound.
     Spread,
-    /// One shard.
+    /// One shard, bound.
     Packed,
 }
 
@@ -44,12 +44,12 @@ struct Phase {
     cpu: f64,
 }
 
-pub(crate) fn tables() -> Vec<Table> {
+pub(crate) fn table() -> Table {
     const CONFIGS: [(&str, Config); 4] = [
         ("default, 2 shards", Config::Default),
-        ("`packing(false)`, 2 shards", Config::Unpacked),
-        ("always spread: 2 shards, half of the clients pinned to each", Config::Spread),
-        ("always packed: 1 shard", Config::Packed),
+        ("default, 2 shards, bound", Config::Bound),
+        ("always spread: 2 shards, bound, half of the clients pinned to each", Config::Spread),
+        ("always packed: 1 shard, bound", Config::Packed),
     ];
     let mut samples = CONFIGS.map(|_| Vec::new());
     for round in 0..ROUNDS {
@@ -79,7 +79,7 @@ pub(crate) fn tables() -> Vec<Table> {
         });
         table.line(name, cells);
     }
-    vec![table]
+    table
 }
 
 /// When each phase begins, and when the last one is over.
@@ -101,7 +101,8 @@ fn schedule(client: u32, config: Config) -> impl Iterator<Item = (usize, Duratio
 fn run(config: Config) -> [Phase; 3] {
     compute(WORK);
     let shards = if config == Config::Packed { 1 } else { 2 };
-    let builder = Runtime::builder().shards(shards).packing(config == Config::Default);
+    let builder = Runtime::builder().shards(shards);
+    let builder = if config == Config::Default { builder } else { builder.thread_affinity([0, 1]) };
     let runtime = builder.build().expect("io_uring is available");
     let handle = runtime.handle();
     let start = Instant::now() + Duration::from_millis(20);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use spargio::queue::{BlockQueue, ChaseLev, MutexQueue, StealQueue};
 use spargio::{JoinHandle, RuntimeHandleOf, yield_now};
 
-use crate::load::{Made, compute, runtime};
+use crate::load::{Made, builder, compute};
 use crate::report::table::time;
 use crate::table::Table;
 
@@ -43,45 +43,59 @@ struct How {
     has_run: bool,
     /// Shard 0 polls short tasks before, or else it sleeps.
     busy_before: bool,
+    /// Each shard has a CPU of its own.
+    bound: bool,
     /// The poll has been stuck for so long at most when the task is queued.
     after: Duration,
 }
 
-pub(crate) fn tables() -> Vec<Table> {
-    let now = Duration::ZERO;
-    let later = Duration::from_millis(40);
-    let mut details = Table::new(
-        &format!("From queued to started elsewhere, `ChaseLev`, {TRIES} tries each"),
+/// Longer than the longest sleep between two looks of a shard that watches.
+const LATER: Duration = Duration::from_millis(40);
+
+pub(crate) fn from_outside() -> Table {
+    details(Place::Outside, "from another thread")
+}
+
+pub(crate) fn from_inside() -> Table {
+    details(Place::Queue, "by the stuck poll, which queues another after it")
+}
+
+pub(crate) fn in_the_slot() -> Table {
+    details(Place::Slot, "by the stuck poll, so that it waits in the LIFO slot")
+}
+
+fn details(place: Place, name: &str) -> Table {
+    let mut table = Table::new(
+        &format!("Queued {name}: until it starts elsewhere, {TRIES} tries each"),
         ["the task", "queued", "median", "90 %", "worst", "within 1 ms"],
     );
-    for (place, name) in [
-        (Place::Outside, "from outside"),
-        (Place::Queue, "by the stuck poll"),
-        (Place::Slot, "by the stuck poll, in the LIFO slot"),
+    let now = Duration::ZERO;
+    for (busy_before, after, bound, when) in [
+        (false, now, false, "when the poll begins"),
+        (false, now, true, "when the poll begins, `thread_affinity([0, 1])`"),
+        (false, LATER, false, "within 40 ms of its beginning"),
+        (true, now, false, "when the poll begins, after 30 ms of short polls"),
     ] {
-        for (busy_before, after, when) in [
-            (false, now, "at its beginning"),
-            (false, later, "up to 40 ms after its beginning"),
-            (true, now, "at its beginning, after 30 ms of short polls"),
-        ] {
-            for (has_run, task) in [(false, "new"), (true, "has run")] {
-                let how = How { place, has_run, busy_before, after };
-                let times = run::<ChaseLev>(how);
-                details.line(task, cells(&format!("{name}, {when}"), times));
-            }
+        for (has_run, task) in [(false, "new"), (true, "has run")] {
+            let times = run::<ChaseLev>(How { place, has_run, busy_before, bound, after });
+            table.line(task, cells(when, times));
         }
     }
-    let mut queues = Table::new(
-        "The same for each queue, a new task, up to 40 ms after the beginning",
+    table
+}
+
+pub(crate) fn each_queue() -> Table {
+    let mut table = Table::new(
+        &format!("A new task, within 40 ms of the beginning, on each queue, {TRIES} tries each"),
         ["queue", "queued", "median", "90 %", "worst", "within 1 ms"],
     );
-    for (place, name) in [(Place::Outside, "from outside"), (Place::Queue, "by the stuck poll")] {
-        let how = How { place, has_run: false, busy_before: false, after: later };
-        queues.line("`ChaseLev`", cells(name, run::<ChaseLev>(how)));
-        queues.line("`MutexQueue`", cells(name, run::<MutexQueue>(how)));
-        queues.line("`BlockQueue`", cells(name, run::<BlockQueue>(how)));
-    }
-    vec![details, queues]
+    let how =
+        How { place: Place::Queue, has_run: false, busy_before: false, bound: false, after: LATER };
+    let name = "by the stuck poll, which queues another after it";
+    table.line("`ChaseLev`", cells(name, run::<ChaseLev>(how)));
+    table.line("`MutexQueue`", cells(name, run::<MutexQueue>(how)));
+    table.line("`BlockQueue`", cells(name, run::<BlockQueue>(how)));
+    table
 }
 
 fn cells(name: &str, mut times: Vec<Duration>) -> [String; 5] {
@@ -113,7 +127,9 @@ impl Pauses {
 
 fn run<Q: StealQueue>(how: How) -> Vec<Duration> {
     compute(Duration::ZERO);
-    let runtime = runtime::<Q>(2);
+    let builder = builder::<Q>(2);
+    let builder = if how.bound { builder.thread_affinity([0, 1]) } else { builder };
+    let runtime = builder.build().expect("io_uring is available");
     let handle = runtime.handle();
     let mut pauses = Pauses(0x9e37_79b9_7f4a_7c15);
     let one = |_| {

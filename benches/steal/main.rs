@@ -55,8 +55,7 @@ fn main() -> ExitCode {
         for (queue, open) in QUEUES.into_iter().zip(case.open) {
             group.bench_function(BenchmarkId::new(&case.name, queue), |bencher| {
                 // Opened when its benchmark is run, and closed before the next one.
-                let mut session = open(case.size);
-                bencher.iter_custom(|times| session(times));
+                bencher.iter_custom(open(case.size));
             });
         }
     }
