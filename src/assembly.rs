@@ -10,20 +10,26 @@ use crate::queue::{ChaseLev, StealQueue};
 
 /// The four parts of a runtime, chosen at compile time.
 ///
-/// | part | what it decides | shipped parts |
+/// | part | what it decides | shipped parts, the default first |
 /// |---|---|---|
 /// | [`Driver`] | what a shard submits to and collects from | [`Uring`] |
 /// | [`Doorbell`] | how a shard that sleeps is woken | [`MsgRing`], [`EventFd`] |
-/// | [`StealQueue`] | where runnable tasks wait | [`ChaseLev`], [`MutexQueue`] |
-/// | [`Placement`] | which shard a submission goes to | [`LeastLoaded`], [`PowerOfTwo`] |
+/// | [`StealQueue`] | where runnable tasks wait | [`ChaseLev`], [`BlockQueue`], [`MutexQueue`] |
+/// | [`Placement`] | which shard a submission goes to | see below |
 ///
-/// Two more placements are [`RoundRobin`] and, for keys, [`StickyHash`].
+/// Of the queues `ChaseLev` is right on few CPUs, `BlockQueue` is worth a try where many shards
+/// steal from a few, and `MutexQueue` is the simplest, to compare against.
+///
+/// The placements are [`LeastLoaded`], the default; [`PowerOfTwo`], which looks at two shards
+/// however many there are; [`RoundRobin`], which looks at none; and [`StickyHash`], which keeps
+/// most keys where they are when the number of shards changes.
 ///
 /// The default, [`Native`], is `Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>`.
 /// [`RuntimeBuilder`](crate::RuntimeBuilder) puts an assembly together; few programs name this
 /// trait.
 ///
 /// [`EventFd`]: crate::doorbell::EventFd
+/// [`BlockQueue`]: crate::queue::BlockQueue
 /// [`MutexQueue`]: crate::queue::MutexQueue
 /// [`PowerOfTwo`]: crate::placement::PowerOfTwo
 /// [`RoundRobin`]: crate::placement::RoundRobin

@@ -25,7 +25,7 @@ pub(crate) struct Idle {
 #[repr(u8)]
 pub(crate) enum Need {
     /// Its next task waits in a LIFO slot, for others only if the present poll turns out long: it
-    /// is enough if any sentinel looks, however late.
+    /// is enough if a sentinel looks soon, and goes on looking.
     Slot = 1,
     /// Tasks are queued: it is enough if a sentinel looks soon.
     Backlog = 2,
@@ -124,8 +124,7 @@ impl Idle {
                 return Help::NotNeeded;
             }
             let is_left_to = match need {
-                Need::Slot => self.sentinel.load(Ordering::Relaxed) != VACANT,
-                Need::Backlog => self.sentinel.load(Ordering::Relaxed) == SOON,
+                Need::Slot | Need::Backlog => self.sentinel.load(Ordering::Relaxed) == SOON,
                 Need::Urgent => false,
             };
             if is_left_to {
@@ -196,7 +195,7 @@ impl Idle {
     }
 
     /// Makes the caller the sentinel if there is none. It is to sleep next, not for ever, and if it
-    /// comes back `soon`, also a backlog is left to it that is not urgent.
+    /// comes back `soon`, what is not urgent is left to it.
     pub(crate) fn become_sentinel(&self, soon: bool) -> bool {
         let office = if soon { SOON } else { LATE };
         self.sentinel.load(Ordering::Relaxed) == VACANT

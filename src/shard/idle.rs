@@ -29,6 +29,15 @@ pub(super) enum Next {
     InHand,
 }
 
+/// Which of the other shards have a claim on the CPU that they ran on last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wants {
+    /// Those that are awake.
+    Awake,
+    /// Those that sleep too.
+    Any,
+}
+
 impl<A: Assembly> Shard<A> {
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
@@ -53,6 +62,7 @@ impl<A: Assembly> Shard<A> {
             self.pass_on();
         }
         if !found {
+            self.settle();
             self.sleep();
         }
     }
@@ -106,32 +116,53 @@ impl<A: Assembly> Shard<A> {
         if window.is_zero() || self.core.shards.len() > MOST_COMPARED {
             return window;
         }
+        let cpu = self.note_cpu();
+        let is_alone = !self.is_wanted(cpu, Wants::Awake) || self.leave_cpu(Wants::Awake);
+        if is_alone { window } else { Duration::ZERO }
+    }
+
+    /// Before a sleep: gets away from the CPU of another shard, asleep or not. The kernel wakes a
+    /// thread where it slept if it can; of two that slept on one CPU the second would wait there,
+    /// while the first is stuck in a poll that it was to help with.
+    fn settle(&self) {
+        if self.core.shards.len() <= MOST_COMPARED && self.is_wanted(self.note_cpu(), Wants::Any) {
+            self.leave_cpu(Wants::Any);
+        }
+    }
+
+    /// The CPU that this shard is on, also for others to know.
+    fn note_cpu(&self) -> u32 {
         let cpu = cpu::current();
         let noted = &self.public().cpu;
         // Others read it as often as they run out of work.
         if noted.load(Ordering::Relaxed) != cpu {
             noted.store(cpu, Ordering::Relaxed);
         }
-        if !self.is_wanted(cpu) || self.leave_cpu() { window } else { Duration::ZERO }
+        cpu
     }
 
-    /// Whether another shard that is awake wants this CPU.
-    fn is_wanted(&self, cpu: u32) -> bool {
+    /// Whether another shard wants this CPU.
+    fn is_wanted(&self, cpu: u32, by: Wants) -> bool {
         self.core.shards.iter().enumerate().any(|(index, public)| {
             index != self.me.index()
                 && public.cpu.load(Ordering::Relaxed) == cpu
                 && cpu != u32::MAX
-                && !public.gate.is_parked()
+                && (by == Wants::Any || !public.gate.is_parked())
         })
     }
 
     /// Moves to a CPU that no other shard wants, if there is one. Whether that was done.
-    fn leave_cpu(&self) -> bool {
-        if !self.spread.borrow_mut().may_move(self.now()) {
+    fn leave_cpu(&self, wanted: Wants) -> bool {
+        let spread = match wanted {
+            Wants::Awake => &self.spread,
+            Wants::Any => &self.spread_asleep,
+        };
+        if !spread.borrow_mut().may_move(self.now()) {
             return false;
         }
         let Ok(allowed) = cpu::allowed() else { return false };
-        let is_free = |cpu: &usize| u32::try_from(*cpu).is_ok_and(|cpu| !self.is_wanted(cpu));
+        let is_free =
+            |cpu: &usize| u32::try_from(*cpu).is_ok_and(|cpu| !self.is_wanted(cpu, wanted));
         let Some(free) = allowed.iter().copied().find(is_free) else { return false };
         if cpu::visit(free, &allowed).is_err() {
             return false;
@@ -278,7 +309,11 @@ impl<A: Assembly> Shard<A> {
             if found || claimed || wanted == Some(Need::Backlog) {
                 self.watch.borrow_mut().start_over();
             } else {
-                self.watch.borrow_mut().in_vain(self.others_hold_a_task());
+                let mut watch = self.watch.borrow_mut();
+                if wanted.is_some() {
+                    watch.stay_near();
+                }
+                watch.in_vain(self.others_go_on_holding());
             }
             // A shard that was called comes back by itself for a while, so that a call for help
             // need not ring each time; when nobody wants it any more it sleeps on.

@@ -117,6 +117,8 @@ pub(crate) struct Shard<A: Assembly> {
     victims: RefCell<Victims>,
     spin: RefCell<Spin>,
     spread: RefCell<Spread>,
+    /// The same, for moves before a sleep.
+    spread_asleep: RefCell<Spread>,
     lead: RefCell<Lead>,
     pack: RefCell<Pack>,
     pace: RefCell<Pace>,

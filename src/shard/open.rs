@@ -69,6 +69,7 @@ impl<A: Assembly> Shard<A> {
             victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
             spread: RefCell::new(Spread::new()),
+            spread_asleep: RefCell::new(Spread::new()),
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),
             pack: RefCell::new(Pack::new(options.packing && shards > 1)),
             pace: RefCell::new(Pace::new()),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::assembly::Assembly;
 use crate::id::ShardId;
 use crate::options::StealOptions;
-use crate::primitive::Ordering;
+use crate::primitive::{Ordering, spin_loop};
 use crate::queue::{LocalQueue, SharedQueue, Stolen};
 use crate::shard::Shard;
 use crate::task::Runnable;
@@ -20,6 +20,8 @@ mod tests;
 
 /// A poll that lasts longer than this lets others take from the LIFO slot.
 const LONG_POLL: Duration = Duration::from_micros(100);
+/// Looks at a poll before it counts as one that may be long: some microseconds.
+const GLANCES: u32 = 128;
 /// How often a theft that collided with another is tried again at once.
 const RETRIES: usize = 4;
 
@@ -175,6 +177,22 @@ impl<A: Assembly> Shard<A> {
             index != self.me.index()
                 && !public.lifo.is_empty()
                 && public.poll_count.load(Ordering::Relaxed) % 2 == 1
+        })
+    }
+
+    /// As [`others_hold_a_task`](Self::others_hold_a_task), and the poll lasts while this looks
+    /// on: most polls are over sooner.
+    pub(super) fn others_go_on_holding(&self) -> bool {
+        let mut others = self.core.shards.iter().enumerate();
+        others.any(|(index, public)| {
+            let poll = public.poll_count.load(Ordering::Relaxed);
+            index != self.me.index()
+                && poll % 2 == 1
+                && !public.lifo.is_empty()
+                && (0..GLANCES).all(|_| {
+                    spin_loop();
+                    public.poll_count.load(Ordering::Relaxed) == poll
+                })
         })
     }
 

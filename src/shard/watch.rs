@@ -2,14 +2,19 @@
 //!
 //! A look in vain costs a wake-up, so the next one comes twice as late, up to a limit; one that led
 //! to something starts over. What waits in a LIFO slot can be taken only when two looks saw its
-//! owner in the same poll: so a late look that found such a task is followed by a soon one.
+//! owner in the same poll: so a look that found such a task is followed by one right after, and as
+//! long as slots are used the looks stay so close that both fit into a millisecond.
 
 use std::time::Duration;
 
-/// After the first sleep: two looks that far apart tell a long poll.
-const FIRST: Duration = Duration::from_micros(400);
-/// Sleeps double so many times: to 12.8 ms.
+/// After the first sleep.
+const FIRST: Duration = Duration::from_micros(350);
+/// To the second of two looks, which tell a long poll.
+const SECOND: Duration = Duration::from_micros(120);
+/// Sleeps double so many times: to 11.2 ms.
 const MOST: u32 = 5;
+/// After so many the sleep is still short enough for others to rely on.
+const NEAR: u32 = 1;
 
 /// The sleeps of a sentinel.
 #[derive(Debug, Default)]
@@ -22,12 +27,12 @@ pub(crate) struct Watch {
 impl Watch {
     /// How long to sleep.
     pub(crate) fn interval(&self) -> Duration {
-        if self.second { FIRST } else { FIRST * (1 << self.doublings) }
+        if self.second { SECOND } else { FIRST * (1 << self.doublings) }
     }
 
     /// Whether that is so short that others may rely on it.
     pub(crate) fn is_soon(&self) -> bool {
-        self.interval() == FIRST
+        self.second || self.doublings <= NEAR
     }
 
     /// There was something to do, or somebody wished for the look.
@@ -35,14 +40,19 @@ impl Watch {
         *self = Self::default();
     }
 
-    /// The look was in vain. `held`: a shard holds a task back.
+    /// Slots are used: the next sleep is one that others may rely on.
+    pub(crate) fn stay_near(&mut self) {
+        self.doublings = 0;
+    }
+
+    /// The look was in vain. `held`: a shard holds a task back, in a poll that is not a short one.
     pub(crate) fn in_vain(&mut self, held: bool) {
-        if held && !self.is_soon() {
+        if held && !self.second {
             self.second = true;
             return;
         }
         self.second = false;
-        self.doublings = MOST.min(self.doublings + 1);
+        self.doublings = if held { NEAR } else { MOST.min(self.doublings + 1) };
     }
 }
 
@@ -50,7 +60,7 @@ impl Watch {
 mod tests {
     use std::time::Duration;
 
-    use super::{FIRST, Watch};
+    use super::{FIRST, SECOND, Watch};
 
     /// The sum of so many sleeps in vain.
     fn sleeps(watch: &mut Watch, held: bool, count: u32) -> Duration {
@@ -68,37 +78,48 @@ mod tests {
         let mut watch = Watch::default();
         assert_eq!((watch.interval(), watch.is_soon()), (FIRST, true));
         watch.in_vain(false);
-        assert_eq!((watch.interval(), watch.is_soon()), (2 * FIRST, false));
+        assert_eq!((watch.interval(), watch.is_soon()), (2 * FIRST, true));
+        watch.in_vain(false);
+        assert_eq!((watch.interval(), watch.is_soon()), (4 * FIRST, false));
         sleeps(&mut watch, false, 100);
-        assert_eq!(watch.interval(), Duration::from_micros(12_800));
+        assert_eq!(watch.interval(), Duration::from_micros(11_200));
     }
 
     #[test]
-    fn while_a_task_is_held_back_no_two_looks_are_far_from_a_pair() {
+    fn while_tasks_are_held_back_two_looks_fit_into_a_millisecond() {
         let mut watch = Watch::default();
-        sleeps(&mut watch, true, 100);
-        // One late look and its second.
-        let pair = sleeps(&mut watch, true, 2);
-        assert_eq!(pair, Duration::from_micros(12_800 + 400));
-        let second = sleeps(&mut watch, true, 10_000);
-        let each = second / 10_000;
-        assert!(each > Duration::from_millis(6), "{each:?}");
+        sleeps(&mut watch, false, 100);
+        sleeps(&mut watch, true, 2);
+        for _ in 0..100 {
+            assert!(watch.is_soon());
+            assert!(sleeps(&mut watch, true, 2) < Duration::from_micros(900));
+        }
     }
 
     #[test]
-    fn a_task_held_back_after_a_quiet_time_is_looked_for_within_the_lower_limit() {
+    fn a_late_look_that_finds_a_task_held_back_is_followed_by_one_right_after() {
         let mut watch = Watch::default();
         sleeps(&mut watch, false, 100);
         watch.in_vain(true);
-        assert!(watch.is_soon());
-        watch.in_vain(true);
-        assert_eq!(watch.interval(), Duration::from_micros(12_800));
+        assert_eq!((watch.interval(), watch.is_soon()), (SECOND, true));
+        watch.in_vain(false);
+        assert!(!watch.is_soon(), "it was a passing one");
+    }
+
+    #[test]
+    fn while_slots_are_used_the_looks_stay_near() {
+        let mut watch = Watch::default();
+        for _ in 0..100 {
+            watch.stay_near();
+            watch.in_vain(false);
+            assert_eq!((watch.interval(), watch.is_soon()), (2 * FIRST, true));
+        }
     }
 
     #[test]
     fn a_look_that_led_to_something_starts_over() {
         let mut watch = Watch::default();
-        sleeps(&mut watch, true, 7);
+        sleeps(&mut watch, false, 7);
         watch.start_over();
         assert_eq!(watch.interval(), FIRST);
     }

@@ -138,18 +138,18 @@ fn without_a_sentinel_somebody_is_called_for_everything() {
 }
 
 #[test]
-fn a_late_sentinel_is_left_what_waits_in_a_slot_and_nothing_else() {
+fn a_late_sentinel_is_left_nothing() {
     let idle = Idle::new(4);
     idle.announce(shard(0));
     assert!(idle.become_sentinel(false));
     assert!(!idle.become_sentinel(true), "there is one already");
-    assert_eq!(idle.call_for_help(Need::Slot), Help::NotNeeded);
-    assert_eq!(idle.call_for_help(Need::Backlog), Help::Claimed(shard(0)));
+    assert_eq!(idle.call_for_help(Need::Slot), Help::Claimed(shard(0)));
     assert!(idle.withdraw(shard(0)));
-    assert_eq!(idle.resign_sentinel(), Some(Need::Slot));
+    assert_eq!(idle.resign_sentinel(), None, "nothing was left to it");
     assert!(idle.end_search());
     idle.announce(shard(0));
-    assert_eq!(idle.call_for_help(Need::Slot), Help::Claimed(shard(0)), "nobody looks");
+    assert!(idle.become_sentinel(false));
+    assert_eq!(idle.call_for_help(Need::Backlog), Help::Claimed(shard(0)));
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl<T> Owner<T> {
     /// Of an empty queue with room for so many items.
     pub(super) fn new(capacity: usize) -> Self {
         // One more, because the oldest item may lie in the middle of its block.
-        let blocks = capacity.div_ceil(SLOTS as usize).clamp(1, 1 << 20) + 1;
+        let blocks = capacity.div_ceil(SLOTS as usize).min(1 << 20) + 1;
         let core = Arc::new(Core::new(blocks.next_power_of_two()));
         let spare = (0..blocks).map(|_| (allocate(&core), 0)).collect();
         Self {
