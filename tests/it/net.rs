@@ -2,6 +2,7 @@
 
 mod accepts;
 mod addresses;
+mod async_fd;
 mod datagrams;
 mod ends;
 mod reads;
