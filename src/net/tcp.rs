@@ -1,4 +1,4 @@
-//! What only TCP has: listening and connecting by address, and its options.
+//! What only TCP has: listening and connecting by address.
 
 use std::fmt;
 use std::io;
@@ -69,7 +69,8 @@ impl Stream<Ip> {
     /// Connects to an address, or to the first of several that answers; they are tried in order.
     ///
     /// The stream sends small writes at once (`TCP_NODELAY`), as accepted ones do; see
-    /// [`set_nodelay`](Self::set_nodelay).
+    /// [`set_nodelay`](Self::set_nodelay). Options that must be set before connecting are those
+    /// of a [`TcpSocket`](super::TcpSocket).
     ///
     /// # Errors
     ///
@@ -119,49 +120,21 @@ impl Stream<Ip> {
         }
         Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
     }
-
-    /// Whether small writes are sent at once.
-    ///
-    /// # Errors
-    ///
-    /// What the system answers.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        SockRef::from(self).tcp_nodelay()
-    }
-
-    /// Whether small writes are sent at once (`TCP_NODELAY`, the default here) or gathered while
-    /// earlier ones are unacknowledged.
-    ///
-    /// # Errors
-    ///
-    /// What the system answers.
-    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        SockRef::from(self).set_tcp_nodelay(on)
-    }
-
-    /// How many hops packets may take, for IPv4.
-    ///
-    /// # Errors
-    ///
-    /// What the system answers.
-    pub fn ttl(&self) -> io::Result<u32> {
-        SockRef::from(self).ttl_v4()
-    }
-
-    /// Sets how many hops packets may take, for IPv4: 1 to 255.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` beyond these limits.
-    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        SockRef::from(self).set_ttl_v4(hops)
-    }
 }
 
 async fn connect_one(lane: &Arc<dyn Lane>, addr: SocketAddr) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = StdSocket::new_raw(Domain::for_address(addr), kind, None)?;
     Ip::prepare_stream(&SockRef::from(&socket))?;
+    connect_socket(socket, lane, addr).await
+}
+
+/// Connects a socket that has its options.
+pub(super) async fn connect_socket(
+    socket: StdSocket,
+    lane: &Arc<dyn Lane>,
+    addr: SocketAddr,
+) -> io::Result<Socket> {
     let socket = Socket::new(socket.into(), Arc::clone(lane));
     Op::new(Connect::new(socket.fd().clone(), SockAddr::from(addr)), lane).await?;
     Ok(socket)

@@ -8,6 +8,7 @@ mod ends;
 mod reads;
 mod strangers;
 mod streams;
+mod tcp_socket;
 mod udp;
 mod unix;
 mod writes;
