@@ -65,6 +65,7 @@ mod lookup;
 mod message;
 mod options;
 mod poll;
+mod race;
 mod ready;
 mod socket;
 mod socket_options;

@@ -3,6 +3,7 @@
 mod accepts;
 mod addresses;
 mod async_fd;
+mod connects;
 mod datagrams;
 mod ends;
 mod reads;
