@@ -7,6 +7,7 @@ mod connects;
 mod datagrams;
 mod ends;
 mod reads;
+mod sessions;
 mod strangers;
 mod streams;
 mod tcp_socket;
