@@ -14,6 +14,7 @@ use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Outcome};
 use crate::message::{Desk, Hub, Rider};
+use crate::placement::Load;
 use crate::primitive::Arc;
 use crate::task::{Owner, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
@@ -144,6 +145,16 @@ pub(crate) trait Lane: Scheduler {
 
     /// After something was published to a shard of the runtime: rings it if it sleeps.
     fn wake_shard(&self, target: ShardId);
+
+    /// How many shards the runtime has.
+    fn shards(&self) -> usize;
+
+    /// How busy a shard of the runtime looks.
+    fn load(&self, shard: ShardId) -> Load;
+
+    /// The way to another shard of the runtime. `None` if there is no such shard, or if nobody
+    /// holds the runtime any more.
+    fn sibling(&self, shard: ShardId) -> Option<Arc<dyn Lane>>;
 
     /// Counts a job that a thread of the blocking pool does for this shard; from any thread.
     fn note_blocking_job(&self);

@@ -10,9 +10,12 @@ use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 
+use crate::id::ShardId;
 use crate::net::backlog::{Backlog, Ticket};
 use crate::net::family::Family;
+use crate::net::incoming::Incoming;
 use crate::net::options::default_accept_ahead;
+use crate::net::session::{StreamSessionPolicy, Turns};
 use crate::net::stream::Stream;
 use crate::net::unix_path::BoundPath;
 use crate::op::Fd;
@@ -44,6 +47,8 @@ struct Shared {
     path: Option<BoundPath>,
     fd: Fd,
     backlog: Closing,
+    /// Of the shards, for connections that are placed.
+    turns: Turns,
 }
 
 /// Closes the backlog when it goes.
@@ -66,7 +71,8 @@ impl<F: Family> Listener<F> {
         path: Option<BoundPath>,
     ) -> Self {
         let backlog = Backlog::new(Arc::clone(&lane), accept_ahead);
-        let shared = Shared { path, fd: Fd::new(fd, lane), backlog: Closing(backlog) };
+        let (fd, backlog) = (Fd::new(fd, lane), Closing(backlog));
+        let shared = Shared { path, fd, backlog, turns: Turns::default() };
         Self { shared: Arc::new(shared), family: PhantomData }
     }
 
@@ -125,7 +131,63 @@ impl<F: Family> Listener<F> {
     /// # }).unwrap();
     /// ```
     pub fn accept(&self) -> Accept<'_, F> {
-        Accept { listener: self, ticket: None }
+        Accept { listener: self, ticket: None, policy: None }
+    }
+
+    /// As [`accept`](Self::accept), for a stream that belongs to the shard which the policy says,
+    /// whoever accepts it: see [`session_shard`](Stream::session_shard).
+    ///
+    /// # Errors
+    ///
+    /// As there, and `NotFound` for a policy that names a shard which the runtime does not have; no
+    /// connection is taken then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub fn accept_with_session_policy(&self, policy: StreamSessionPolicy) -> Accept<'_, F> {
+        self.accept().placed(policy)
+    }
+
+    /// As [`accept`](Self::accept), for streams that belong to each shard in turn:
+    /// [`StreamSessionPolicy::RoundRobin`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub fn accept_round_robin(&self) -> Accept<'_, F> {
+        self.accept_with_session_policy(StreamSessionPolicy::RoundRobin)
+    }
+
+    /// The connections, one after the other.
+    ///
+    /// ```
+    /// use spargio::net::{StreamSessionPolicy, TcpListener};
+    /// # let runtime = spargio::Runtime::builder().shards(2).build().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let addr = listener.local_addr()?;
+    /// # let clients = [std::net::TcpStream::connect(addr)?, std::net::TcpStream::connect(addr)?];
+    /// let mut incoming = listener.incoming().session_policy(StreamSessionPolicy::RoundRobin);
+    /// for _ in 0..2 {
+    ///     let (stream, peer) = incoming.next().await?;
+    ///     println!("{peer} is served on shard {}", stream.session_shard());
+    /// }
+    /// # drop(clients);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub fn incoming(&self) -> Incoming<'_, F> {
+        Incoming::new(self)
+    }
+
+    /// The shard that the listener belongs to: the one that it was made on or for.
+    pub fn session_shard(&self) -> ShardId {
+        self.shared.fd.lane().shard()
     }
 
     /// Closes the listener and waits until its address is free. If there are clones, the last of
@@ -135,7 +197,7 @@ impl<F: Family> Listener<F> {
     ///
     /// When the future is dropped the listener closes all the same.
     pub async fn close(self) {
-        let Ok(Shared { path, fd, backlog }) = Arc::try_unwrap(self.shared) else {
+        let Ok(Shared { path, fd, backlog, .. }) = Arc::try_unwrap(self.shared) else {
             return;
         };
         drop(path);
@@ -188,24 +250,40 @@ impl<F: Family> fmt::Debug for Listener<F> {
 pub struct Accept<'l, F: Family> {
     listener: &'l Listener<F>,
     ticket: Option<Ticket>,
+    /// Where the stream belongs, if that is not where the listener does.
+    policy: Option<StreamSessionPolicy>,
 }
 
 impl<F: Family> Accept<'_, F> {
+    /// Of streams that belong where the policy says.
+    pub(super) fn placed(mut self, policy: StreamSessionPolicy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
     fn connection(&self, fd: OwnedFd) -> io::Result<(Stream<F>, F::Addr)> {
         let addr = F::from_sock_addr(SockRef::from(&fd).peer_addr()?)?;
-        Ok((Stream::from_fd(fd, Arc::clone(self.listener.shared.fd.lane())), addr))
+        let Shared { fd: listening, turns, .. } = &*self.listener.shared;
+        let lane = match self.policy {
+            None => Arc::clone(listening.lane()),
+            Some(policy) => turns.choose(policy, listening.lane()),
+        };
+        Ok((Stream::from_fd(fd, lane), addr))
     }
-}
 
-impl<F: Family> Future for Accept<'_, F> {
-    type Output = io::Result<(Stream<F>, F::Addr)>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    /// Polls for a connection; after one is ready, for the next.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Stream<F>, F::Addr)>> {
         if !port::with(|port| port.is_none_or(Port::consume_budget)) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let shared = &self.listener.shared;
+        if let Some(policy) = self.policy {
+            policy.check(shared.fd.lane())?;
+        }
         loop {
             let fd = ready!(shared.backlog.0.poll_accept(&shared.fd, &mut self.ticket, cx))?;
             match self.connection(fd) {
@@ -213,6 +291,14 @@ impl<F: Family> Future for Accept<'_, F> {
                 connection => return Poll::Ready(connection),
             }
         }
+    }
+}
+
+impl<F: Family> Future for Accept<'_, F> {
+    type Output = io::Result<(Stream<F>, F::Addr)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_next(cx)
     }
 }
 

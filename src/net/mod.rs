@@ -6,6 +6,8 @@
 //! | over [`Ip`] | [`TcpStream`] | [`TcpListener`] | [`UdpSocket`] |
 //! | on this machine: [`Unix`] | [`UnixStream`] | [`UnixListener`] | [`UnixDatagram`] |
 //!
+//! Descriptors of others are waited for by [`AsyncFd`].
+//!
 //! Each column is one type: [`Stream`], [`Listener`], [`Datagram`]. All are `Clone`, `Send` and
 //! `Sync`, and all their methods take `&self`: a task that was stolen goes on using its sockets,
 //! and its next operation goes to the ring of the shard that polls it then.
@@ -49,6 +51,7 @@
 //! ```
 
 mod address;
+mod async_fd;
 mod backlog;
 mod control;
 mod credentials;
@@ -56,31 +59,47 @@ mod datagram;
 mod envelope;
 mod family;
 mod hint;
+mod incoming;
+mod keepalive;
 mod listener;
 mod lookup;
 mod message;
 mod options;
+mod poll;
+mod race;
+mod ready;
+mod session;
 mod socket;
+mod socket_options;
 mod sockopt;
 mod stash;
 mod stream;
 mod tcp;
+mod tcp_socket;
 mod transfer;
 mod udp;
 mod unix;
 mod unix_path;
 mod unsent;
+mod watch;
 
 pub use address::ToAddrs;
+pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdTryNewError, TryIoError};
 pub use credentials::Credentials;
 pub use datagram::Datagram;
 pub use envelope::{Envelope, Received};
 pub use family::{Family, Ip, Target, Unix};
+pub use incoming::Incoming;
+pub use keepalive::Keepalive;
 pub use listener::{Accept, Listener};
 pub use lookup::lookup_host;
 pub use options::ListenOptions;
+pub use ready::{Interest, Ready};
+pub use session::StreamSessionPolicy;
 pub use stream::Stream;
+pub use tcp_socket::TcpSocket;
 pub use transfer::{Read, Write};
+pub use watch::Watch;
 
 /// A TCP connection.
 pub type TcpStream = Stream<Ip>;

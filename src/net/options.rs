@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
+use crate::id::ShardId;
 use crate::net::address::ToAddrs;
 use crate::net::family::{Family, Ip};
 use crate::net::listener::Listener;
 use crate::net::lookup::addresses;
+use crate::net::session::sibling;
 use crate::net::tcp::naming;
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
@@ -113,6 +115,82 @@ impl ListenOptions {
     pub async fn bind_on(self, lane: &impl ToLane, addr: impl ToAddrs) -> io::Result<Listener<Ip>> {
         let lane = lane.to_lane().0;
         self.bind_lane(lane, addr).await
+    }
+
+    /// Listens with a socket for each shard, all on the same address (`SO_REUSEPORT`): the kernel
+    /// deals the connections out among them by a hash of the addresses, and no shard hands any to
+    /// another. In the order of the shards; each belongs to its shard
+    /// ([`session_shard`](Listener::session_shard)), where a pinned task should accept from it.
+    ///
+    /// When one of them closes, connections that the kernel has dealt to it and nobody accepted are
+    /// closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Self::bind).
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spargio::net::TcpListener;
+    /// # let runtime = spargio::Runtime::builder().shards(2).build().unwrap();
+    /// # let handle = runtime.handle();
+    /// # runtime.block_on(async {
+    /// let listeners = TcpListener::builder().bind_per_shard("127.0.0.1:0").await?;
+    /// assert_eq!(listeners.len(), 2);
+    /// for listener in listeners {
+    ///     handle.spawn_pinned(listener.session_shard(), async move {
+    ///         while let Ok((stream, _)) = listener.accept().await {
+    ///             // Serve it here.
+    /// #           drop(stream);
+    ///         }
+    ///     })?;
+    /// }
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn bind_per_shard(self, addr: impl ToAddrs) -> io::Result<Vec<Listener<Ip>>> {
+        let lane = port::ambient_lane("ListenOptions::bind_per_shard_on")?;
+        self.bind_lanes(lane, addr).await
+    }
+
+    /// As [`bind_per_shard`](Self::bind_per_shard), on any thread: listeners of this runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn bind_per_shard_on(
+        self,
+        lane: &impl ToLane,
+        addr: impl ToAddrs,
+    ) -> io::Result<Vec<Listener<Ip>>> {
+        let lane = lane.to_lane().0;
+        self.bind_lanes(lane, addr).await
+    }
+
+    async fn bind_lanes(
+        self,
+        lane: Arc<dyn Lane>,
+        addr: impl ToAddrs,
+    ) -> io::Result<Vec<Listener<Ip>>> {
+        let options = self.reuse_port(true);
+        let mut shards = (0..lane.shards()).map(ShardId::from_index);
+        let mut listeners = Vec::with_capacity(shards.len());
+        if let Some(first) = shards.next() {
+            let lane = sibling(&lane, first);
+            listeners.push(options.clone().bind_lane(lane, addr).await?);
+        }
+        for shard in shards {
+            // The first may have asked the system for a free port.
+            let addr = listeners[0].local_addr()?;
+            let lane = sibling(&lane, shard);
+            listeners.push(options.clone().bind_lane(lane, addr).await?);
+        }
+        Ok(listeners)
     }
 
     pub(super) async fn bind_lane(

@@ -55,6 +55,10 @@ impl<F: Family> Stream<F> {
         Self { socket: Arc::new(socket), family: PhantomData }
     }
 
+    pub(super) fn lane(&self) -> &Arc<dyn Lane> {
+        self.socket.lane()
+    }
+
     /// Takes a stream of the standard library over. It becomes non-blocking, and gets the options
     /// that a stream made here has (for TCP: no delay of small writes).
     ///

@@ -1,21 +1,25 @@
-//! What only TCP has: listening and connecting by address, and its options.
+//! What only TCP has: listening and connecting by address.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr, SockRef, Socket as StdSocket, Type};
 
 use crate::net::address::ToAddrs;
+use crate::net::address::sealed::Wanted;
 use crate::net::family::{Family, Ip};
 use crate::net::listener::Listener;
 use crate::net::lookup::addresses;
 use crate::net::options::ListenOptions;
+use crate::net::race::{ATTEMPT_DELAY, Attempt, Race};
 use crate::net::socket::{Connect, Socket};
 use crate::net::stream::Stream;
 use crate::op::Op;
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
+use crate::time::{Sleep, sleep, timeout_at};
 
 impl Listener<Ip> {
     /// Listens on an address, or on the first of several that can be had. Port 0 asks the system
@@ -66,20 +70,26 @@ impl Listener<Ip> {
 }
 
 impl Stream<Ip> {
-    /// Connects to an address, or to the first of several that answers; they are tried in order.
+    /// Connects to an address, or to the first of several that answers.
+    ///
+    /// Several addresses race each other (RFC 8305, happy eyeballs): IPv6 and IPv4 take turns,
+    /// beginning with that of the first; the next is tried when one fails, or has not answered
+    /// within 250 milliseconds. The first connection wins, and the other attempts are cancelled. At
+    /// most 16 run at the same time.
     ///
     /// The stream sends small writes at once (`TCP_NODELAY`), as accepted ones do; see
-    /// [`set_nodelay`](Self::set_nodelay).
+    /// [`set_nodelay`](Self::set_nodelay). Options that must be set before connecting are those
+    /// of a [`TcpSocket`](super::TcpSocket).
     ///
     /// # Errors
     ///
     /// On a thread without a runtime, see [`connect_on`](Self::connect_on). What the system answers
-    /// for the last address, with the address: `ConnectionRefused`, `TimedOut`,
-    /// `NetworkUnreachable`. What [`lookup_host`](super::lookup_host) answers.
+    /// for each address, with the address: `ConnectionRefused`, `TimedOut`, `NetworkUnreachable`;
+    /// the kind is that of the last. What [`lookup_host`](super::lookup_host) answers.
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped the attempt ends; a connection that was made is closed.
+    /// When the future is dropped the attempts end; a connection that was made is closed.
     ///
     /// # Examples
     ///
@@ -110,58 +120,117 @@ impl Stream<Ip> {
 
     async fn connect_lane(lane: Arc<dyn Lane>, addr: impl ToAddrs) -> io::Result<Self> {
         let wanted = addr.wanted();
-        let mut failure = None;
-        for addr in addresses(wanted).await? {
-            match connect_one(&lane, addr).await {
-                Ok(socket) => return Ok(Self::from_socket(socket)),
-                Err(error) => failure = Some(naming("cannot connect to", addr, error)),
-            }
+        let addrs = addresses(wanted).await?;
+        if let [addr] = addrs[..] {
+            let connected = connect_one(&lane, addr).await;
+            let socket = connected.map_err(|error| naming("cannot connect to", addr, error))?;
+            return Ok(Self::from_socket(socket));
         }
-        Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+        let mut race = race(lane, addrs);
+        match (&mut race).await {
+            Some(socket) => Ok(Self::from_socket(socket)),
+            None => Err(race.into_error(None)),
+        }
     }
 
-    /// Whether small writes are sent at once.
+    /// As [`connect`](Self::connect), and gives up after `limit`, in which the lookup of a name and
+    /// the attempts for all addresses must have come to their end.
     ///
     /// # Errors
     ///
-    /// What the system answers.
-    pub fn nodelay(&self) -> io::Result<bool> {
-        SockRef::from(self).tcp_nodelay()
+    /// As there; `TimedOut` when the time is up, with what became of each address until then.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use spargio::net::{TcpListener, TcpStream};
+    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+    /// # runtime.block_on(async {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let addr = listener.local_addr()?;
+    /// let stream = TcpStream::connect_timeout(addr, Duration::from_secs(5)).await?;
+    /// # drop(stream);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn connect_timeout(addr: impl ToAddrs, limit: Duration) -> io::Result<Self> {
+        let lane = port::ambient_lane("TcpStream::connect_timeout_on")?;
+        Self::connect_timeout_lane(lane, addr, limit).await
     }
 
-    /// Whether small writes are sent at once (`TCP_NODELAY`, the default here) or gathered while
-    /// earlier ones are unacknowledged.
+    /// As [`connect_timeout`](Self::connect_timeout), on any thread: a stream of this runtime.
     ///
     /// # Errors
     ///
-    /// What the system answers.
-    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        SockRef::from(self).set_tcp_nodelay(on)
+    /// As there.
+    pub async fn connect_timeout_on(
+        lane: &impl ToLane,
+        addr: impl ToAddrs,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let lane = lane.to_lane().0;
+        Self::connect_timeout_lane(lane, addr, limit).await
     }
 
-    /// How many hops packets may take, for IPv4.
-    ///
-    /// # Errors
-    ///
-    /// What the system answers.
-    pub fn ttl(&self) -> io::Result<u32> {
-        SockRef::from(self).ttl_v4()
+    async fn connect_timeout_lane(
+        lane: Arc<dyn Lane>,
+        addr: impl ToAddrs,
+        limit: Duration,
+    ) -> io::Result<Self> {
+        let deadline = sleep(limit).deadline();
+        let wanted = addr.wanted();
+        let name = match &wanted {
+            Ok(Wanted::Host(host, _)) => host.clone(),
+            _ => String::new(),
+        };
+        let addrs = timeout_at(deadline, addresses(wanted)).await.map_err(|_| {
+            let text = format!("cannot connect within {limit:?}: host {name:?} is not found yet");
+            io::Error::new(io::ErrorKind::TimedOut, text)
+        })??;
+        let mut race = race(lane, addrs);
+        match timeout_at(deadline, &mut race).await {
+            Ok(Some(socket)) => Ok(Self::from_socket(socket)),
+            Ok(None) => Err(race.into_error(None)),
+            Err(_) => Err(race.into_error(Some(limit))),
+        }
     }
+}
 
-    /// Sets how many hops packets may take, for IPv4: 1 to 255.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` beyond these limits.
-    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        SockRef::from(self).set_ttl_v4(hops)
-    }
+/// The race for these addresses.
+fn race(
+    lane: Arc<dyn Lane>,
+    addrs: Vec<SocketAddr>,
+) -> Race<
+    Socket,
+    impl FnMut(SocketAddr) -> Attempt<Socket> + Unpin + Send,
+    impl FnMut() -> Sleep + Unpin + Send,
+    Sleep,
+> {
+    let connect = move |addr| -> Attempt<Socket> {
+        let lane = Arc::clone(&lane);
+        Box::pin(async move { connect_one(&lane, addr).await })
+    };
+    Race::new(addrs, connect, || sleep(ATTEMPT_DELAY))
 }
 
 async fn connect_one(lane: &Arc<dyn Lane>, addr: SocketAddr) -> io::Result<Socket> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = StdSocket::new_raw(Domain::for_address(addr), kind, None)?;
     Ip::prepare_stream(&SockRef::from(&socket))?;
+    connect_socket(socket, lane, addr).await
+}
+
+/// Connects a socket that has its options.
+pub(super) async fn connect_socket(
+    socket: StdSocket,
+    lane: &Arc<dyn Lane>,
+    addr: SocketAddr,
+) -> io::Result<Socket> {
     let socket = Socket::new(socket.into(), Arc::clone(lane));
     Op::new(Connect::new(socket.fd().clone(), SockAddr::from(addr)), lane).await?;
     Ok(socket)

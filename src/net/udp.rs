@@ -111,24 +111,6 @@ impl Datagram<Ip> {
         SockRef::from(self).set_broadcast(on)
     }
 
-    /// How many hops packets may take, for IPv4.
-    ///
-    /// # Errors
-    ///
-    /// What the system answers.
-    pub fn ttl(&self) -> io::Result<u32> {
-        SockRef::from(self).ttl_v4()
-    }
-
-    /// Sets how many hops packets may take, for IPv4: 1 to 255.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidInput` beyond these limits.
-    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        SockRef::from(self).set_ttl_v4(hops)
-    }
-
     /// Joins a multicast group, on the interface with this address; `0.0.0.0` for the one that the
     /// system prefers.
     ///

@@ -13,6 +13,7 @@ use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Finished};
 use crate::message::Hub;
+use crate::placement::Load;
 use crate::port::{self, Lane, SubmitError};
 use crate::primitive::{Arc, pause};
 use crate::queue::{LocalQueue, SharedQueue, StealQueue, Stolen};
@@ -273,6 +274,20 @@ impl<A: Assembly> Lane for Outpost<A> {
 
     fn wake_shard(&self, target: ShardId) {
         self.core.wake_from_anywhere(target);
+    }
+
+    fn shards(&self) -> usize {
+        self.core.shards.len()
+    }
+
+    fn load(&self, shard: ShardId) -> Load {
+        self.core.load(shard)
+    }
+
+    fn sibling(&self, shard: ShardId) -> Option<Arc<dyn Lane>> {
+        let outposts = self.core.outposts()?;
+        let sibling = Arc::clone(outposts.get(shard.index())?);
+        Some(sibling)
     }
 
     fn note_blocking_job(&self) {

@@ -8,6 +8,7 @@ mod faults;
 mod faulty;
 mod limits;
 mod numbers;
+mod polls;
 
 use std::env;
 use std::future::{Future, poll_fn};

@@ -2,11 +2,15 @@
 
 mod accepts;
 mod addresses;
+mod async_fd;
+mod connects;
 mod datagrams;
 mod ends;
 mod reads;
+mod sessions;
 mod strangers;
 mod streams;
+mod tcp_socket;
 mod udp;
 mod unix;
 mod writes;
