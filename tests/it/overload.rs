@@ -1,7 +1,6 @@
 //! More tasks than a stuck shard takes: those at the limit come back with their futures, and what
 //! is kept is bounded.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,12 +26,8 @@ impl Cargo {
         Self { number, alive: Arc::clone(alive) }
     }
 
-    fn job(self) -> impl Future<Output = usize> + Send + 'static {
-        async move {
-            // All of it, not the number alone.
-            let cargo = self;
-            cargo.number
-        }
+    async fn job(self) -> usize {
+        self.number
     }
 }
 
