@@ -17,11 +17,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use spargio::{Runtime, ShardCtx};
+use spargio::{Runtime, RuntimeError, ShardCtx, TaskPlacement};
 
 /// Operations before the count begins: whatever grows has grown by then.
 const WARM_UP: u64 = 2_000;
@@ -376,6 +377,33 @@ fn a_spawn_from_outside_allocates_its_cell_at_most() {
     });
     let number = here.number + there.number;
     assert!(number <= COUNTED, "{COUNTED} spawns from outside made {number} requests");
+}
+
+/// What a stuck shard refuses is kept nowhere, so a flood of spawns takes no memory at the limit.
+#[test]
+fn a_spawn_that_is_refused_allocates_nothing() {
+    let runtime = Runtime::builder().shards(1).stealable_queue_capacity(1).build().unwrap();
+    let handle = runtime.handle();
+    let (release, released) = mpsc::channel::<()>();
+    let (begin, begun) = mpsc::channel();
+    let stuck = handle.spawn_pinned(0, async move {
+        begin.send(()).unwrap();
+        // An error is the release as well.
+        released.recv().unwrap_err();
+    });
+    begun.recv().unwrap();
+    let waits = handle.spawn_stealable(async {}).unwrap();
+    Requests::begin();
+    for _ in 0..COUNTED {
+        for placement in [TaskPlacement::Stealable, TaskPlacement::RoundRobin] {
+            let refused = handle.try_spawn_with_placement(placement, async { [0_u8; 256] });
+            assert!(matches!(refused.unwrap_err().error, RuntimeError::Overloaded { .. }));
+        }
+    }
+    Requests::end().assert_each(0, "refused spawn");
+    drop(release);
+    runtime.block_on(stuck.unwrap()).unwrap();
+    runtime.block_on(waits).unwrap();
 }
 
 /// Two pinned tasks of two shards wake each other by letter and, where the other one sleeps, by

@@ -16,6 +16,7 @@ mod idle;
 mod messages;
 mod neighbours;
 mod net;
+mod overload;
 mod parts;
 mod refused;
 mod shutdown;

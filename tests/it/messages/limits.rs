@@ -6,9 +6,13 @@ for_each_assembly! {
     a_lane_takes_as_many_as_it_says_and_reports_the_next,
     what_was_not_taken_is_left_with_the_sender,
     a_burst_to_a_stuck_shard_is_delivered_or_reported,
+    a_burst_of_many_at_a_time_to_a_stuck_shard_is_delivered_or_reported,
     events_that_nobody_reads_are_bounded_too,
     plain_events_that_nobody_reads_do_not_hold_up_hot_ones,
 }
+
+/// So many messages, most of which no lane has room for.
+const BURST: u32 = 20_000;
 
 /// The limit, how many of a call were taken, and the first that was not.
 fn backpressure(result: Result<(), SendError>) -> (u64, usize, (u16, u32)) {
@@ -71,7 +75,6 @@ fn what_was_not_taken_is_left_with_the_sender<M: Make>(watch: &Watch) {
 }
 
 fn a_burst_to_a_stuck_shard_is_delivered_or_reported<M: Make>(watch: &Watch) {
-    const BURST: u32 = 20_000;
     let runtime = watch.build(M::builder().shards(3).ring_entries(32));
     let handle = runtime.handle();
     let plug = Plug::new(&handle, 1);
@@ -117,6 +120,96 @@ fn a_burst_to_a_stuck_shard_is_delivered_or_reported<M: Make>(watch: &Watch) {
         next
     });
     assert_eq!(elsewhere(target).unwrap(), [0, plain, direct, external]);
+}
+
+/// Sends so many numbers in calls of up to 1,000 each. Who is refused a message drops that one and
+/// goes on with the next. The numbers that were taken.
+fn send_many(
+    tag: u16,
+    mut send: impl FnMut(&mut dyn Iterator<Item = (u16, u32)>) -> Result<(), SendError>,
+) -> Vec<u32> {
+    let mut taken = Vec::new();
+    let mut next = 0;
+    while next < BURST {
+        let end = BURST.min(next + 1_000);
+        let mut messages = (next..end).map(|val| (tag, val));
+        match send(&mut messages) {
+            Ok(()) => {
+                assert_eq!(messages.next(), None, "a call that took all leaves none");
+                taken.extend(next..end);
+                next = end;
+            }
+            Err(SendError::Backpressure { taken: count, refused, .. }) => {
+                let first = next + count as u32;
+                assert_eq!(refused, (tag, first), "the first that was not taken is named");
+                let rest = (messages.len() as u32, messages.next());
+                let left = (first + 1..end).map(|val| (tag, val)).next();
+                assert_eq!(rest, (end - first - 1, left), "the rest is left");
+                taken.extend(next..first);
+                next = first + 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    taken
+}
+
+fn a_burst_of_many_at_a_time_to_a_stuck_shard_is_delivered_or_reported<M: Make>(watch: &Watch) {
+    const CAPACITY: usize = 4_096;
+    let runtime = runtime::<M>(watch, 3, CAPACITY);
+    let handle = runtime.handle();
+    let plug = Plug::new(&handle, 1);
+    let raw = on(&handle, 0, |ctx| async move {
+        let plain = send_many(1, |messages| ctx.send_many_raw_nowait(1, messages));
+        let hot = send_many(5, |messages| ctx.send_many_raw_nowait(1, messages));
+        let direct = send_many(2, |messages| ctx.send_many_raw_direct_nowait(1, messages));
+        ctx.flush().map(drop).unwrap();
+        (plain, hot, direct)
+    });
+    let (plain, hot, direct) = elsewhere(raw).unwrap();
+    let typed = on(&handle, 2, |ctx| async move {
+        let jobs = |message: (u16, u32)| Job::Start(message.1);
+        send_many(1, |messages| ctx.send_many_nowait(1, messages.map(jobs)))
+    });
+    let typed = elsewhere(typed).unwrap();
+    let remote = handle.remote(1).unwrap();
+    let external = send_many(3, |messages| remote.send_many_raw_nowait(messages));
+    let external_hot = send_many(6, |messages| remote.send_many_raw_direct_nowait(messages));
+    for lane in [&plain, &hot, &typed, &external, &external_hot] {
+        assert_eq!(lane.len(), CAPACITY, "as many as a lane holds");
+    }
+    // What cannot go directly any more takes the lane, which is full.
+    assert!((100..=CAPACITY).contains(&direct.len()), "{}", direct.len());
+    let sent = [
+        ((ShardId::new(0), 1), plain),
+        ((ShardId::new(0), 2), direct),
+        ((ShardId::new(0), 5), hot),
+        ((ShardId::new(2), 1), typed),
+        ((ShardId::EXTERNAL, 3), external),
+        ((ShardId::EXTERNAL, 6), external_hot),
+    ];
+    let count = |is_hot: bool| {
+        let lanes = sent.iter().filter(|((_, tag), _)| HOT.contains(tag) == is_hot);
+        lanes.map(|(_, taken)| taken.len()).sum::<usize>()
+    };
+    let (plain, hot) = (count(false), count(true));
+    let refused = sent.len() * BURST as usize - plain - hot;
+    assert_eq!(handle.stats_snapshot().total().ring_msgs_backpressure, refused as u64);
+    drop(plug);
+    let target = on(&handle, 1, move |ctx| async move {
+        let mut got = receive(&ctx, plain).await;
+        for _ in 0..hot {
+            got.push(parts(ctx.next_hot_event().await));
+        }
+        let rest = [is_pending(ctx.next_event()).await, is_pending(ctx.next_hot_event()).await];
+        assert_eq!(rest, [true, true], "nothing comes that was refused");
+        got
+    });
+    let got = elsewhere(target).unwrap();
+    for (lane, taken) in sent {
+        let of_lane = got.iter().filter(|&&(from, tag, _)| (from, tag) == lane);
+        assert!(of_lane.map(|event| event.2).eq(taken), "not in order, or not once: {lane:?}");
+    }
 }
 
 fn events_that_nobody_reads_are_bounded_too<M: Make>(watch: &Watch) {
