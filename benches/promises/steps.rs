@@ -12,15 +12,15 @@ use crate::report::measure::Spread;
 use crate::report::table::time;
 use crate::table::Table;
 
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 /// Clients that each wait for their time, compute, and note how late they are done.
 const CLIENTS: u32 = 64;
 const WORK: Duration = Duration::from_micros(50);
-const PHASE: Duration = Duration::from_millis(800);
+const PHASE: Duration = Duration::from_millis(600);
 /// Cores' worth of work in each phase.
 const LOADS: [f64; 3] = [0.05, 1.9, 0.05];
 /// What one shard needs, beyond the length of the phase, to get through two cores' worth of work.
-const BACKLOG: Duration = Duration::from_millis(1_000);
+const BACKLOG: Duration = Duration::from_millis(750);
 
 /// How the clients are spread. `packing` is on; with pinned clients it has nothing to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +60,7 @@ pub(crate) fn table() -> Table {
     }
     let heads = ["", "5 %", "190 %", "5 % again"];
     let title =
-        "64 clients of 50 us each: p50 and p99 from due to done, and CPU time, per phase of 0.8 s";
+        "64 clients of 50 us each: p50 and p99 from due to done, and CPU time, per phase of 0.6 s";
     let mut table = Table::new(title, heads);
     for (samples, (name, _)) in samples.iter().zip(CONFIGS) {
         let cells = [0, 1, 2].map(|phase| {
