@@ -65,6 +65,7 @@ mod listener;
 mod lookup;
 mod message;
 mod options;
+mod passing;
 mod poll;
 mod race;
 mod ready;

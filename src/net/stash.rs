@@ -6,9 +6,11 @@ use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::os::fd::OwnedFd;
 use std::task::{Poll, Waker};
 
 use crate::buf::IoBufMut;
+use crate::net::message::Came;
 use crate::net::socket::{Received, RecvOp};
 use crate::op::{self, Claim, Complete, Unfinished};
 use crate::port::Lane;
@@ -81,6 +83,28 @@ pub(super) trait Given: Send {
     /// Moves as many of its bytes as there is room for, and says whether it has more. Only after
     /// it was polled ready.
     fn take(&mut self, room: &mut [MaybeUninit<u8>]) -> (io::Result<usize>, Left);
+
+    /// Takes the descriptors that came with its first byte. Who takes that byte without them has
+    /// them closed.
+    fn take_fds(&mut self) -> Brought {
+        Brought::default()
+    }
+}
+
+/// What came beside the bytes of a receive.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    pub(super) fds: Vec<OwnedFd>,
+    /// There was more than there is room for.
+    pub(super) is_cut: bool,
+}
+
+impl Brought {
+    /// How many bytes came, and what came beside them.
+    pub(super) fn of(came: Came) -> (usize, Self) {
+        let Came { len, fds, is_control_cut, .. } = came;
+        (len, Self { fds, is_cut: is_control_cut })
+    }
 }
 
 /// What a receive has left after its bytes were taken.

@@ -55,6 +55,10 @@ impl<F: Family> Stream<F> {
         Self { socket: Arc::new(socket), family: PhantomData }
     }
 
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     pub(super) fn lane(&self) -> &Arc<dyn Lane> {
         self.socket.lane()
     }
@@ -243,9 +247,17 @@ impl<F: Family> Stream<F> {
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
-    pub async fn write_all<B: IoBuf>(&self, mut buf: B) -> BufResult<(), B> {
+    pub async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        self.write_from(buf, 0).await
+    }
+
+    /// Sends the rest of the buffer, after the first `done` bytes.
+    pub(super) async fn write_from<B: IoBuf>(
+        &self,
+        mut buf: B,
+        mut done: usize,
+    ) -> BufResult<(), B> {
         let total = buf.bytes_init();
-        let mut done = 0;
         while done < total {
             // What does not fit at once is left to the kernel in one operation.
             let whole = done > 0 || self.socket.is_send_blocked();

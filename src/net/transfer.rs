@@ -95,7 +95,7 @@ impl<B: IoBufMut> Future for Read<'_, B> {
 }
 
 /// Moves bytes of an earlier receive to the buffer.
-fn take_given<B: IoBufMut>(
+pub(super) fn take_given<B: IoBufMut>(
     given: &mut dyn Given,
     buf: &mut B,
     from: usize,

@@ -6,6 +6,7 @@ mod async_fd;
 mod connects;
 mod datagrams;
 mod ends;
+mod passing;
 mod reads;
 mod sessions;
 mod strangers;

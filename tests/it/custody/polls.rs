@@ -1,5 +1,5 @@
-//! Waits for descriptors of others: what is given up lets go of the file, also when the runtime goes
-//! first.
+//! Waits for descriptors of others: what is given up lets go of the file, also when the runtime
+//! goes first.
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;

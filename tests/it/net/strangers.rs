@@ -1,11 +1,12 @@
 //! Sockets of the standard library, and threads and executors of somebody else.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::{self, Shutdown};
 use std::thread;
+use std::time::Duration;
 
 use spargio::Runtime;
-use spargio::net::{TcpListener, TcpStream};
+use spargio::net::{AsyncFd, Interest, TcpListener, TcpSocket, TcpStream, UnixStream};
 
 use super::{block_on, on_shard, pair, poll_once, read, read_total};
 
@@ -89,5 +90,21 @@ fn futures_of_sockets_can_be_sent() {
         stream.read(vec![0]).await.0?;
         stream.read_exact(vec![0]).await.0?;
         stream.shutdown(Shutdown::Both).await
+    });
+    is_send(TcpStream::connect_timeout("127.0.0.1:0", Duration::ZERO));
+    is_send(async {
+        let listener = TcpSocket::new_v4()?.listen(1)?;
+        listener.accept_round_robin().await?;
+        listener.incoming().next().await?;
+        TcpSocket::new_v4()?.connect(listener.local_addr()?).await
+    });
+    is_send(async {
+        let (near, far) = UnixStream::pair()?;
+        near.send_fds("x", None).await.0?;
+        far.recv_fds(vec![0], 1).await.0?;
+        let fd = AsyncFd::new(near.into_std().map_err(|_| io::ErrorKind::Other)?)?;
+        fd.readable().await?;
+        fd.watch(Interest::READABLE).ready().await?;
+        fd.async_io(Interest::READABLE, |_| Ok(())).await
     });
 }
