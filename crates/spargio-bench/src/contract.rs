@@ -16,8 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::runtimes::{
-    File, Listener, Need, Read, Receiver, Runtime, RuntimeId, Sender, Setup, Stream, Visitor,
-    Write, frame, visit,
+    Datagram, File, Listener, Need, Read, Receiver, Runtime, RuntimeId, Sender, Setup, Stream,
+    Visitor, Write, frame, visit,
 };
 
 /// What one runtime does not do as the trait says, in words.
@@ -58,6 +58,7 @@ impl Visitor for Check {
         hold("channel", inside(&runtime, channel(runtime.clone())));
         hold("time", inside(&runtime, time(runtime.clone())));
         hold("sockets", inside(&runtime, sockets(runtime.clone())));
+        hold("datagrams", inside(&runtime, datagrams(runtime.clone())));
         hold("files", inside(&runtime, files(runtime.clone(), file.path.clone())));
         if R::lacks(Need::Metadata).is_none() {
             hold("metadata", inside(&runtime, metadata(runtime.clone(), file.path.clone())));
@@ -246,6 +247,45 @@ async fn sockets<R: Runtime>(runtime: R) -> Result<(), Finding> {
     drop(reader);
     drop(writer);
     same("bytes at the server", server.await?, FRAMES * FRAME as u64)
+}
+
+/// As many datagrams under way as sockets have room for, there and back between two tasks: they
+/// keep their bounds, and their order.
+async fn datagrams<R: Runtime>(runtime: R) -> Result<(), Finding> {
+    const DATAGRAMS: usize = 64;
+    let near = runtime.bind_datagram(LOOPBACK).await.map_err(failed("bind"))?;
+    let near_addr = near.local_addr().map_err(failed("local_addr"))?;
+    let (tell, mut told) = R::channel::<SocketAddr>();
+    let serving = runtime.clone();
+    let server = runtime.spread(1, async move {
+        let far = serving.bind_datagram(LOOPBACK).await.map_err(failed("bind"))?;
+        far.connect(near_addr).await.map_err(failed("connect"))?;
+        tell.send(far.local_addr().map_err(failed("local_addr"))?);
+        for _ in 0..DATAGRAMS {
+            let (result, received) = far.recv(Vec::with_capacity(FRAME)).await;
+            let length = result.map_err(failed("recv"))? as u64;
+            same("the length of what was received", received.len() as u64, length)?;
+            let (result, _) = far.send(received).await;
+            same("bytes sent back", result.map_err(failed("send"))? as u64, length)?;
+        }
+        Ok::<(), Finding>(())
+    });
+    let far_addr = told.receive().await.ok_or("the server did not come up")?;
+    near.connect(far_addr).await.map_err(failed("connect"))?;
+    // Each has another length, so that two of them in one would show.
+    for number in 1..=DATAGRAMS {
+        let (result, sent) = near.send(frame(number, number as u8)).await;
+        same("bytes sent", result.map_err(failed("send"))? as u64, number as u64)?;
+        same("the length of what was sent", sent.len() as u64, number as u64)?;
+    }
+    for number in 1..=DATAGRAMS {
+        let (result, received) = near.recv(Vec::with_capacity(FRAME)).await;
+        same("bytes received", result.map_err(failed("recv"))? as u64, number as u64)?;
+        if received != frame(number, number as u8) {
+            return Err(format!("datagram {number} is not what was sent"));
+        }
+    }
+    server.await
 }
 
 const BLOCKS: u64 = 16;

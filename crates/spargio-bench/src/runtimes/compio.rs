@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use compio::buf::BufResult;
 use compio::driver::ProactorBuilder;
 use compio::fs::File;
 use compio::io::{AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWriteExt};
-use compio::net::{TcpListener, TcpStream};
+use compio::net::{TcpListener, TcpStream, UdpSocket};
 use compio::runtime::{JoinHandle, RuntimeBuilder};
 
 use super::join::Returns;
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
 use super::yielding::Yield;
-use super::{Need, Setup, Variant};
+use super::{Need, Setup, Variant, make_room};
 
 /// One thread of it.
 pub(crate) struct Compio;
@@ -25,6 +28,7 @@ impl Core for Compio {
     type Join<T: 'static> = Returns<JoinHandle<T>>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Datagram = UdpSocket;
     type File = File;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -73,6 +77,12 @@ impl Core for Compio {
 
     async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         without_delay(TcpStream::connect(addr).await?)
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr).await?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
     }
 
     async fn open(path: &Path) -> io::Result<File> {
@@ -127,6 +137,27 @@ impl CoreRead for TcpStream {
 impl CoreWrite for TcpStream {
     async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         let BufResult(result, buf) = AsyncWriteExt::write_all(self, buf).await;
+        (result, buf)
+    }
+}
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        let BufResult(result, buf) = self.send(buf).await;
+        (result, buf)
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buf.clear();
+        let BufResult(result, buf) = self.recv(buf).await;
         (result, buf)
     }
 }

@@ -3,17 +3,20 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
 use glommio::io::{BufferedFile, ReadResult};
-use glommio::net::{TcpListener, TcpStream};
+use glommio::net::{TcpListener, TcpStream, UdpSocket};
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement, Task};
 use smol::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
-use super::{Need, Setup};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
+use super::{Need, Setup, make_room};
 use crate::tied::Tied;
 
 /// One thread of it.
@@ -23,6 +26,7 @@ impl Core for Glommio {
     type Join<T: 'static> = Task<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Datagram = UdpSocket;
     type File = BufferedFile;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -68,6 +72,12 @@ impl Core for Glommio {
 
     async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         without_delay(TcpStream::connect(addr).await?)
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr)?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
     }
 
     async fn open(path: &Path) -> io::Result<BufferedFile> {
@@ -139,6 +149,28 @@ read!(TcpStream);
 read!(ReadHalf<TcpStream>);
 write!(TcpStream);
 write!(WriteHalf<TcpStream>);
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local_addr()?)
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        Ok(self.connect(addr).await?)
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        (self.send(&buf).await.map_err(Into::into), buf)
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        let capacity = buf.capacity();
+        buf.resize(capacity, 0);
+        let result = self.recv(&mut buf).await.map_err(io::Error::from);
+        buf.truncate(*result.as_ref().unwrap_or(&0));
+        (result, buf)
+    }
+}
 
 /// glommio reads into buffers of its own: how much is wanted, and what was read.
 pub(crate) struct Block {

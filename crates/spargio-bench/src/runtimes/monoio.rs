@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use monoio::fs::File;
 use monoio::io::{
     AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
 };
+use monoio::net::udp::UdpSocket;
 use monoio::net::{TcpListener, TcpStream};
 use monoio::task::JoinHandle;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
 use super::yielding::Yield;
-use super::{Need, Setup};
+use super::{Need, Setup, make_room};
 
 /// One thread of it.
 pub(crate) struct Monoio;
@@ -25,6 +29,7 @@ impl Core for Monoio {
     type Join<T: 'static> = JoinHandle<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Datagram = UdpSocket;
     type File = File;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -70,6 +75,12 @@ impl Core for Monoio {
 
     async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         without_delay(TcpStream::connect_addr(addr).await?)
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr)?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
     }
 
     async fn open(path: &Path) -> io::Result<File> {
@@ -141,6 +152,25 @@ read!(TcpStream);
 read!(OwnedReadHalf<TcpStream>);
 write!(TcpStream);
 write!(OwnedWriteHalf<TcpStream>);
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        self.send(buf).await
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buf.clear();
+        self.recv(buf).await
+    }
+}
 
 impl CoreFile for File {
     type Block = Vec<u8>;

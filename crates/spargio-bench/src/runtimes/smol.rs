@@ -4,6 +4,7 @@ use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::net::{TcpListener, TcpStream};
+use smol::net::{TcpListener, TcpStream, UdpSocket};
 use smol::{Executor, Task, Timer};
 
-use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write};
+use super::{Datagram, File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write, make_room};
 
 /// A handle of the executor.
 #[derive(Clone)]
@@ -30,6 +31,7 @@ impl Runtime for Smol {
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Datagram = UdpSocket;
     type File = SharedFile;
 
     fn start(setup: &Setup) -> Result<(Self, Stop), String> {
@@ -119,6 +121,12 @@ impl Runtime for Smol {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr).await?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
+    }
+
     async fn open(&self, path: &Path) -> io::Result<SharedFile> {
         let path = path.to_owned();
         let file = smol::unblock(move || fs::File::open(path)).await?;
@@ -174,6 +182,28 @@ impl Read for TcpStream {
 impl Write for TcpStream {
     async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         (AsyncWriteExt::write_all(self, &buf).await, buf)
+    }
+}
+
+impl Datagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        (self.send(&buf).await, buf)
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        let capacity = buf.capacity();
+        buf.resize(capacity, 0);
+        let result = self.recv(&mut buf).await;
+        buf.truncate(*result.as_ref().unwrap_or(&0));
+        (result, buf)
     }
 }
 

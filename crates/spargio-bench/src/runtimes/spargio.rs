@@ -3,17 +3,20 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use spargio::doorbell::EventFd;
-use spargio::net::{TcpListener, TcpStream};
+use spargio::net::{TcpListener, TcpStream, UdpSocket};
 use spargio::queue::MutexQueue;
 use spargio::{Assembly, JoinHandle, LocalJoinHandle, RuntimeHandleOf, RuntimeOf, ShardCtx};
 
 use super::join::Returns;
-use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Variant, Write};
+use super::{
+    Datagram, File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Variant, Write, make_room,
+};
 use crate::tied::Tied;
 
 /// A handle of one of the assemblies.
@@ -85,6 +88,7 @@ impl Runtime for Spargio {
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TcpListener;
     type Stream = Socket;
+    type Datagram = UdpSocket;
     type File = spargio::fs::File;
 
     fn start(setup: &Setup) -> Result<(Self, Stop), String> {
@@ -180,6 +184,12 @@ impl Runtime for Spargio {
         Socket::without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr).await?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
+    }
+
     async fn open(&self, path: &Path) -> io::Result<spargio::fs::File> {
         spargio::fs::File::open(path).await
     }
@@ -247,6 +257,25 @@ impl Read for Socket {
 impl Write for Socket {
     async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         self.0.write_all(buf).await
+    }
+}
+
+impl Datagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        self.send(buf).await
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buf.clear();
+        self.recv(buf).await
     }
 }
 

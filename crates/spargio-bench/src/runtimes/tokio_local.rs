@@ -7,13 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::join::Returns;
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
 use super::tokio::{self as multi, SharedFile};
-use super::{File, Need, Read, Setup, Write};
+use super::{Datagram, File, Need, Read, Setup, Write};
 
 /// One thread of it.
 pub(crate) struct TokioLocal;
@@ -22,6 +24,7 @@ impl Core for TokioLocal {
     type Join<T: 'static> = Returns<JoinHandle<T>>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type Datagram = UdpSocket;
     type File = SharedFile;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -66,6 +69,10 @@ impl Core for TokioLocal {
 
     async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         multi::without_delay(TcpStream::connect(addr).await?)
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        multi::bind_datagram(addr).await
     }
 
     async fn open(path: &Path) -> io::Result<SharedFile> {
@@ -129,6 +136,24 @@ read!(TcpStream);
 read!(OwnedReadHalf);
 write!(TcpStream);
 write!(OwnedWriteHalf);
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        Datagram::send(self, buf).await
+    }
+
+    async fn recv(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        Datagram::recv(self, buf).await
+    }
+}
 
 impl CoreFile for SharedFile {
     type Block = Vec<u8>;

@@ -22,6 +22,8 @@ mod server;
 mod sparse;
 mod steps;
 mod stream;
+mod udp;
+mod udp_by_hand;
 
 /// Bytes of a large frame.
 const FRAME: usize = 4096;
@@ -37,6 +39,8 @@ pub(super) fn all() -> Vec<Entry> {
     vec![
         entry::<echo::Apart>(),
         entry::<echo::OneThread>(),
+        entry::<udp::RoundTrips>(),
+        entry::<udp::Windows>(),
         entry::<stream::Throughput>(),
         entry::<hotspot::Imbalanced>(),
         entry::<hotspot::ImbalancedPaired>(),
