@@ -11,7 +11,7 @@ use compio::buf::BufResult;
 use compio::driver::ProactorBuilder;
 use compio::fs::File;
 use compio::io::{AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWriteExt};
-use compio::net::{TcpListener, TcpStream, UdpSocket};
+use compio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use compio::runtime::{JoinHandle, RuntimeBuilder};
 
 use super::join::Returns;
@@ -28,6 +28,8 @@ impl Core for Compio {
     type Join<T: 'static> = Returns<JoinHandle<T>>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
     type Datagram = UdpSocket;
     type File = File;
 
@@ -79,6 +81,19 @@ impl Core for Compio {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path).await
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
     async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
         let socket = UdpSocket::bind(addr).await?;
         make_room(socket.as_raw_fd())?;
@@ -112,34 +127,42 @@ impl CoreListener for TcpListener {
     }
 }
 
-impl CoreStream for TcpStream {
-    type Reader = Self;
-    type Writer = Self;
+/// The same bodies for both kinds of streams.
+macro_rules! stream {
+    ($name:ty) => {
+        impl CoreStream for $name {
+            type Reader = Self;
+            type Writer = Self;
 
-    fn split(self) -> (Self, Self) {
-        self.into_split()
-    }
+            fn split(self) -> (Self, Self) {
+                self.into_split()
+            }
+        }
+
+        impl CoreRead for $name {
+            async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+                buf.clear();
+                let BufResult(result, buf) = AsyncRead::read(self, buf).await;
+                (result, buf)
+            }
+
+            async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                let BufResult(result, buf) = AsyncReadExt::read_exact(self, buf).await;
+                (result, buf)
+            }
+        }
+
+        impl CoreWrite for $name {
+            async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                let BufResult(result, buf) = AsyncWriteExt::write_all(self, buf).await;
+                (result, buf)
+            }
+        }
+    };
 }
 
-impl CoreRead for TcpStream {
-    async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
-        buf.clear();
-        let BufResult(result, buf) = AsyncRead::read(self, buf).await;
-        (result, buf)
-    }
-
-    async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        let BufResult(result, buf) = AsyncReadExt::read_exact(self, buf).await;
-        (result, buf)
-    }
-}
-
-impl CoreWrite for TcpStream {
-    async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        let BufResult(result, buf) = AsyncWriteExt::write_all(self, buf).await;
-        (result, buf)
-    }
-}
+stream!(TcpStream);
+stream!(UnixStream);
 
 impl CoreDatagram for UdpSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {

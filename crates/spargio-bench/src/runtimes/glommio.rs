@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use glommio::io::{BufferedFile, ReadResult};
-use glommio::net::{TcpListener, TcpStream, UdpSocket};
+use glommio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement, Task};
 use smol::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -26,6 +26,8 @@ impl Core for Glommio {
     type Join<T: 'static> = Task<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
     type Datagram = UdpSocket;
     type File = BufferedFile;
 
@@ -74,6 +76,18 @@ impl Core for Glommio {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        Ok(UnixListener::bind(path)?)
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        Ok(listener.accept().await?)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        Ok(UnixStream::connect(path).await?)
+    }
+
     async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
         let socket = UdpSocket::bind(addr)?;
         make_room(socket.as_raw_fd())?;
@@ -107,6 +121,15 @@ impl CoreListener for TcpListener {
 }
 
 impl CoreStream for TcpStream {
+    type Reader = ReadHalf<Self>;
+    type Writer = WriteHalf<Self>;
+
+    fn split(self) -> (Self::Reader, Self::Writer) {
+        smol::io::split(self)
+    }
+}
+
+impl CoreStream for UnixStream {
     type Reader = ReadHalf<Self>;
     type Writer = WriteHalf<Self>;
 
@@ -149,6 +172,10 @@ read!(TcpStream);
 read!(ReadHalf<TcpStream>);
 write!(TcpStream);
 write!(WriteHalf<TcpStream>);
+read!(UnixStream);
+read!(ReadHalf<UnixStream>);
+write!(UnixStream);
+write!(WriteHalf<UnixStream>);
 
 impl CoreDatagram for UdpSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {

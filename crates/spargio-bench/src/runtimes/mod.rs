@@ -81,6 +81,8 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
     type Receiver<T: Send + 'static>: Receiver<T>;
     type Listener: Listener<Stream = Self::Stream>;
     type Stream: Stream;
+    type UnixListener: Send + 'static;
+    type UnixStream: Stream;
     type Datagram: Datagram;
     type File: File;
 
@@ -141,6 +143,22 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
 
     /// Connects, without delay (`TCP_NODELAY`).
     fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Listens at a path of the file system, where nothing is yet.
+    fn bind_unix(&self, path: &Path)
+    -> impl Future<Output = io::Result<Self::UnixListener>> + Send;
+
+    /// The next connection of such a listener.
+    fn accept_unix(
+        &self,
+        listener: &mut Self::UnixListener,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send;
+
+    /// Connects to who listens at a path.
+    fn connect_unix(
+        &self,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send;
 
     /// A socket for datagrams, with the room that [`make_room`] makes.
     fn bind_datagram(

@@ -12,7 +12,7 @@ use monoio::io::{
     AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
 };
 use monoio::net::udp::UdpSocket;
-use monoio::net::{TcpListener, TcpStream};
+use monoio::net::{ListenerOpts, TcpListener, TcpStream, UnixListener, UnixStream};
 use monoio::task::JoinHandle;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
@@ -29,6 +29,8 @@ impl Core for Monoio {
     type Join<T: 'static> = JoinHandle<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
     type Datagram = UdpSocket;
     type File = File;
 
@@ -77,6 +79,20 @@ impl Core for Monoio {
         without_delay(TcpStream::connect_addr(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        // Its default asks for `SO_REUSEPORT`, which newer kernels refuse for Unix sockets.
+        UnixListener::bind_with_config(path, &ListenerOpts::new().reuse_port(false))
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
     async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
         let socket = UdpSocket::bind(addr)?;
         make_room(socket.as_raw_fd())?;
@@ -119,6 +135,15 @@ impl CoreStream for TcpStream {
     }
 }
 
+impl CoreStream for UnixStream {
+    type Reader = OwnedReadHalf<Self>;
+    type Writer = OwnedWriteHalf<Self>;
+
+    fn split(self) -> (Self::Reader, Self::Writer) {
+        self.into_split()
+    }
+}
+
 /// The same bodies for a whole stream and for its reading half.
 macro_rules! read {
     ($name:ty) => {
@@ -152,6 +177,10 @@ read!(TcpStream);
 read!(OwnedReadHalf<TcpStream>);
 write!(TcpStream);
 write!(OwnedWriteHalf<TcpStream>);
+read!(UnixStream);
+read!(OwnedReadHalf<UnixStream>);
+write!(UnixStream);
+write!(OwnedWriteHalf<UnixStream>);
 
 impl CoreDatagram for UdpSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -25,6 +25,8 @@ pub(crate) trait Core: Send + Sync + Sized + 'static {
     type Join<T: 'static>: Future<Output = T> + 'static;
     type Listener: CoreListener<Stream = Self::Stream>;
     type Stream: CoreStream;
+    type UnixListener: 'static;
+    type UnixStream: CoreStream;
     type Datagram: CoreDatagram;
     type File: CoreFile;
 
@@ -43,6 +45,11 @@ pub(crate) trait Core: Send + Sync + Sized + 'static {
     fn yield_now() -> impl Future<Output = ()>;
     fn bind(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>>;
     fn connect(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
+    fn bind_unix(path: &Path) -> impl Future<Output = io::Result<Self::UnixListener>>;
+    fn accept_unix(
+        listener: &mut Self::UnixListener,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>>;
+    fn connect_unix(path: &Path) -> impl Future<Output = io::Result<Self::UnixStream>>;
     fn bind_datagram(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Datagram>>;
     fn open(path: &Path) -> impl Future<Output = io::Result<Self::File>>;
     fn metadata(path: &Path) -> impl Future<Output = io::Result<u64>>;
@@ -160,6 +167,8 @@ impl<C: Core> Runtime for PerCore<C> {
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TiedListener<C::Listener>;
     type Stream = TiedStream<C::Stream>;
+    type UnixListener = Tied<C::UnixListener>;
+    type UnixStream = TiedStream<C::UnixStream>;
     type Datagram = TiedDatagram<C::Datagram>;
     type File = SharedFile<C::File>;
 
@@ -265,6 +274,28 @@ impl<C: Core> Runtime for PerCore<C> {
 
     fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send {
         Tied::new(async move { Ok(TiedStream(Tied::new(C::connect(addr).await?))) })
+    }
+
+    fn bind_unix(
+        &self,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<Self::UnixListener>> + Send {
+        Tied::new(async move { Ok(Tied::new(C::bind_unix(path).await?)) })
+    }
+
+    fn accept_unix(
+        &self,
+        listener: &mut Self::UnixListener,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send {
+        let listener = listener.get_mut();
+        Tied::new(async move { Ok(TiedStream(Tied::new(C::accept_unix(listener).await?))) })
+    }
+
+    fn connect_unix(
+        &self,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send {
+        Tied::new(async move { Ok(TiedStream(Tied::new(C::connect_unix(path).await?))) })
     }
 
     fn bind_datagram(

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use spargio_published::fs::File as PublishedFile;
-use spargio_published::net::{TcpListener, TcpStream, UdpSocket};
+use spargio_published::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use spargio_published::{JoinHandle, LocalJoinHandle, RuntimeHandle, ShardCtx};
 
 use super::join::Returns;
@@ -42,6 +42,8 @@ impl Runtime for Published {
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
     type Datagram = UdpSocket;
     type File = PublishedFile;
 
@@ -125,6 +127,19 @@ impl Runtime for Published {
         TcpStream::connect_socket_addr(self.handle.clone(), addr).await
     }
 
+    async fn bind_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(self.handle.clone(), path).await
+    }
+
+    async fn accept_unix(&self, listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(&self, path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(self.handle.clone(), path).await
+    }
+
     async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
         let socket = UdpSocket::bind(self.handle.clone(), addr).await?;
         make_room(socket.as_raw_fd())?;
@@ -153,38 +168,46 @@ impl Listener for TcpListener {
     }
 }
 
-impl Stream for TcpStream {
-    type Reader = Self;
-    type Writer = Self;
+/// The same bodies for both kinds of streams.
+macro_rules! stream {
+    ($name:ty) => {
+        impl Stream for $name {
+            type Reader = Self;
+            type Writer = Self;
 
-    fn split(self) -> (Self, Self) {
-        (self.clone(), self)
-    }
-}
-
-impl Read for TcpStream {
-    async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
-        let capacity = buf.capacity();
-        buf.resize(capacity, 0);
-        match self.recv_owned(buf).await {
-            Ok((length, mut buf)) => {
-                buf.truncate(length);
-                (Ok(length), buf)
+            fn split(self) -> (Self, Self) {
+                (self.clone(), self)
             }
-            Err(error) => (Err(error), Vec::with_capacity(capacity)),
         }
-    }
 
-    async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        returned(self.read_exact_owned(buf).await)
-    }
+        impl Read for $name {
+            async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+                let capacity = buf.capacity();
+                buf.resize(capacity, 0);
+                match self.recv_owned(buf).await {
+                    Ok((length, mut buf)) => {
+                        buf.truncate(length);
+                        (Ok(length), buf)
+                    }
+                    Err(error) => (Err(error), Vec::with_capacity(capacity)),
+                }
+            }
+
+            async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                returned(self.read_exact_owned(buf).await)
+            }
+        }
+
+        impl Write for $name {
+            async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                returned(self.write_all_owned(buf).await)
+            }
+        }
+    };
 }
 
-impl Write for TcpStream {
-    async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        returned(self.write_all_owned(buf).await)
-    }
-}
+stream!(TcpStream);
+stream!(UnixStream);
 
 impl Datagram for UdpSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, unix};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -37,6 +37,8 @@ impl Runtime for Tokio {
     type Receiver<T: Send + 'static> = mpsc::UnboundedReceiver<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
     type Datagram = UdpSocket;
     type File = SharedFile;
 
@@ -116,6 +118,19 @@ impl Runtime for Tokio {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    async fn accept_unix(&self, listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(&self, path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
     async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
         bind_datagram(addr).await
     }
@@ -183,6 +198,15 @@ impl Stream for TcpStream {
     }
 }
 
+impl Stream for UnixStream {
+    type Reader = unix::OwnedReadHalf;
+    type Writer = unix::OwnedWriteHalf;
+
+    fn split(self) -> (unix::OwnedReadHalf, unix::OwnedWriteHalf) {
+        self.into_split()
+    }
+}
+
 /// The same bodies for a whole stream and for its reading half.
 macro_rules! read {
     ($name:ty) => {
@@ -215,6 +239,10 @@ read!(TcpStream);
 read!(OwnedReadHalf);
 write!(TcpStream);
 write!(OwnedWriteHalf);
+read!(UnixStream);
+read!(unix::OwnedReadHalf);
+write!(UnixStream);
+write!(unix::OwnedWriteHalf);
 
 impl Datagram for UdpSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {

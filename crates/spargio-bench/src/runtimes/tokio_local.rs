@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, unix};
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::join::Returns;
@@ -24,6 +24,8 @@ impl Core for TokioLocal {
     type Join<T: 'static> = Returns<JoinHandle<T>>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
     type Datagram = UdpSocket;
     type File = SharedFile;
 
@@ -71,6 +73,19 @@ impl Core for TokioLocal {
         multi::without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
     async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
         multi::bind_datagram(addr).await
     }
@@ -106,6 +121,15 @@ impl CoreStream for TcpStream {
     }
 }
 
+impl CoreStream for UnixStream {
+    type Reader = unix::OwnedReadHalf;
+    type Writer = unix::OwnedWriteHalf;
+
+    fn split(self) -> (unix::OwnedReadHalf, unix::OwnedWriteHalf) {
+        self.into_split()
+    }
+}
+
 /// What can be read with several threads can be read with one.
 macro_rules! read {
     ($name:ty) => {
@@ -136,6 +160,10 @@ read!(TcpStream);
 read!(OwnedReadHalf);
 write!(TcpStream);
 write!(OwnedWriteHalf);
+read!(UnixStream);
+read!(unix::OwnedReadHalf);
+write!(UnixStream);
+write!(unix::OwnedWriteHalf);
 
 impl CoreDatagram for UdpSocket {
     fn local_addr(&self) -> io::Result<SocketAddr> {

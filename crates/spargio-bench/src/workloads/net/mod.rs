@@ -24,6 +24,7 @@ mod steps;
 mod stream;
 mod udp;
 mod udp_by_hand;
+mod unix;
 
 /// Bytes of a large frame.
 const FRAME: usize = 4096;
@@ -39,6 +40,7 @@ pub(super) fn all() -> Vec<Entry> {
     vec![
         entry::<echo::Apart>(),
         entry::<echo::OneThread>(),
+        entry::<unix::Echo>(),
         entry::<udp::RoundTrips>(),
         entry::<udp::Windows>(),
         entry::<stream::Throughput>(),
