@@ -4,6 +4,7 @@ mod all;
 mod baton;
 mod by_hand;
 mod cold_start;
+mod du;
 pub(crate) mod echo;
 pub(crate) mod fan_out;
 pub(crate) mod file_read;
@@ -117,6 +118,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(op::workloads());
     all.extend(echo::workloads());
     all.extend(file_read::workloads());
+    all.extend(du::workloads());
     all.extend(cold_start::workloads());
     all
 }

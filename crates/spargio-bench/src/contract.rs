@@ -16,8 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::runtimes::{
-    File, Listener, Need, Read, Receiver, Runtime, RuntimeId, Sender, Setup, Stream, Visitor,
-    Write, frame, visit,
+    Datagram, File, Listener, Need, Read, Receiver, Runtime, RuntimeId, Sender, Setup, Stream,
+    Visitor, Write, frame, visit,
 };
 
 /// What one runtime does not do as the trait says, in words.
@@ -58,6 +58,9 @@ impl Visitor for Check {
         hold("channel", inside(&runtime, channel(runtime.clone())));
         hold("time", inside(&runtime, time(runtime.clone())));
         hold("sockets", inside(&runtime, sockets(runtime.clone())));
+        let path = env::temp_dir().join(format!("spargio-bench-check-{}.sock", process::id()));
+        hold("unix sockets", inside(&runtime, unix_sockets(runtime.clone(), path)));
+        hold("datagrams", inside(&runtime, datagrams(runtime.clone())));
         hold("files", inside(&runtime, files(runtime.clone(), file.path.clone())));
         if R::lacks(Need::Metadata).is_none() {
             hold("metadata", inside(&runtime, metadata(runtime.clone(), file.path.clone())));
@@ -190,7 +193,7 @@ const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 const FRAMES: u64 = 300;
 const FRAME: usize = 4096;
 
-/// A client sends frames from one task and receives them in another; the server sends back
+/// A client sends frames from one half and receives them in the other; the server sends back
 /// whatever it reads.
 async fn sockets<R: Runtime>(runtime: R) -> Result<(), Finding> {
     let (tell, mut told) = R::channel::<SocketAddr>();
@@ -198,24 +201,50 @@ async fn sockets<R: Runtime>(runtime: R) -> Result<(), Finding> {
     let server = runtime.spread(1, async move {
         let mut listener = serving.bind(LOOPBACK).await.map_err(failed("bind"))?;
         tell.send(listener.local_addr().map_err(failed("local_addr"))?);
-        let mut stream = listener.accept().await.map_err(failed("accept"))?;
-        let mut buf = Vec::with_capacity(10_000);
-        let mut whole = 0;
-        loop {
-            let (result, filled) = stream.read(buf).await;
-            let length = result.map_err(failed("read"))?;
-            if length == 0 {
-                return Ok::<u64, Finding>(whole);
-            }
-            same("the length of what was read", filled.len() as u64, length as u64)?;
-            whole += length as u64;
-            let (result, same_buf) = stream.write_all(filled).await;
-            result.map_err(failed("write_all"))?;
-            buf = same_buf;
-        }
+        echo(listener.accept().await.map_err(failed("accept"))?).await
     });
     let addr = told.receive().await.ok_or("the server did not come up")?;
-    let stream = runtime.connect(addr).await.map_err(failed("connect"))?;
+    exchange(runtime.connect(addr).await.map_err(failed("connect"))?).await?;
+    same("bytes at the server", server.await?, FRAMES * FRAME as u64)
+}
+
+/// The same over a Unix socket.
+async fn unix_sockets<R: Runtime>(runtime: R, path: PathBuf) -> Result<(), Finding> {
+    let (tell, mut told) = R::channel::<()>();
+    let (serving, place) = (runtime.clone(), path.clone());
+    let server = runtime.spread(1, async move {
+        let mut listener = serving.bind_unix(&place).await.map_err(failed("bind"))?;
+        tell.send(());
+        echo(serving.accept_unix(&mut listener).await.map_err(failed("accept"))?).await
+    });
+    if told.receive().await.is_none() {
+        return server.await.map(drop);
+    }
+    let stream = runtime.connect_unix(&path).await.map_err(failed("connect"));
+    // Both ends have it by now. It may be gone already: spargio's listener takes it along.
+    drop(fs::remove_file(&path));
+    exchange(stream?).await?;
+    same("bytes at the server", server.await?, FRAMES * FRAME as u64)
+}
+
+async fn echo(mut stream: impl Stream) -> Result<u64, Finding> {
+    let mut buf = Vec::with_capacity(10_000);
+    let mut whole = 0;
+    loop {
+        let (result, filled) = stream.read(buf).await;
+        let length = result.map_err(failed("read"))?;
+        if length == 0 {
+            return Ok(whole);
+        }
+        same("the length of what was read", filled.len() as u64, length as u64)?;
+        whole += length as u64;
+        let (result, same_buf) = stream.write_all(filled).await;
+        result.map_err(failed("write_all"))?;
+        buf = same_buf;
+    }
+}
+
+async fn exchange(stream: impl Stream) -> Result<(), Finding> {
     let (mut reader, mut writer) = stream.split();
     let receive = async {
         let mut buf = frame(FRAME, 0);
@@ -242,10 +271,46 @@ async fn sockets<R: Runtime>(runtime: R) -> Result<(), Finding> {
     };
     let (received, sent) = futures_util::future::join(receive, send).await;
     received?;
-    sent?;
-    drop(reader);
-    drop(writer);
-    same("bytes at the server", server.await?, FRAMES * FRAME as u64)
+    sent
+}
+
+/// As many datagrams under way as sockets have room for, there and back between two tasks: they
+/// keep their bounds, and their order.
+async fn datagrams<R: Runtime>(runtime: R) -> Result<(), Finding> {
+    const DATAGRAMS: usize = 64;
+    let near = runtime.bind_datagram(LOOPBACK).await.map_err(failed("bind"))?;
+    let near_addr = near.local_addr().map_err(failed("local_addr"))?;
+    let (tell, mut told) = R::channel::<SocketAddr>();
+    let serving = runtime.clone();
+    let server = runtime.spread(1, async move {
+        let far = serving.bind_datagram(LOOPBACK).await.map_err(failed("bind"))?;
+        far.connect(near_addr).await.map_err(failed("connect"))?;
+        tell.send(far.local_addr().map_err(failed("local_addr"))?);
+        for _ in 0..DATAGRAMS {
+            let (result, received) = far.recv(Vec::with_capacity(FRAME)).await;
+            let length = result.map_err(failed("recv"))? as u64;
+            same("the length of what was received", received.len() as u64, length)?;
+            let (result, _) = far.send(received).await;
+            same("bytes sent back", result.map_err(failed("send"))? as u64, length)?;
+        }
+        Ok::<(), Finding>(())
+    });
+    let far_addr = told.receive().await.ok_or("the server did not come up")?;
+    near.connect(far_addr).await.map_err(failed("connect"))?;
+    // Each has another length, so that two of them in one would show.
+    for number in 1..=DATAGRAMS {
+        let (result, sent) = near.send(frame(number, number as u8)).await;
+        same("bytes sent", result.map_err(failed("send"))? as u64, number as u64)?;
+        same("the length of what was sent", sent.len() as u64, number as u64)?;
+    }
+    for number in 1..=DATAGRAMS {
+        let (result, received) = near.recv(Vec::with_capacity(FRAME)).await;
+        same("bytes received", result.map_err(failed("recv"))? as u64, number as u64)?;
+        if received != frame(number, number as u8) {
+            return Err(format!("datagram {number} is not what was sent"));
+        }
+    }
+    server.await
 }
 
 const BLOCKS: u64 = 16;

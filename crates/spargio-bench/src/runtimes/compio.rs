@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +11,15 @@ use compio::buf::BufResult;
 use compio::driver::ProactorBuilder;
 use compio::fs::File;
 use compio::io::{AsyncRead, AsyncReadAt, AsyncReadExt, AsyncWriteExt};
-use compio::net::{TcpListener, TcpStream};
+use compio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use compio::runtime::{JoinHandle, RuntimeBuilder};
 
 use super::join::Returns;
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
 use super::yielding::Yield;
-use super::{Need, Setup, Variant};
+use super::{Need, Setup, Variant, make_room};
 
 /// One thread of it.
 pub(crate) struct Compio;
@@ -25,6 +28,9 @@ impl Core for Compio {
     type Join<T: 'static> = Returns<JoinHandle<T>>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
+    type Datagram = UdpSocket;
     type File = File;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -75,6 +81,25 @@ impl Core for Compio {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path).await
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr).await?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
+    }
+
     async fn open(path: &Path) -> io::Result<File> {
         File::open(path).await
     }
@@ -102,31 +127,60 @@ impl CoreListener for TcpListener {
     }
 }
 
-impl CoreStream for TcpStream {
-    type Reader = Self;
-    type Writer = Self;
+/// The same bodies for both kinds of streams.
+macro_rules! stream {
+    ($name:ty) => {
+        impl CoreStream for $name {
+            type Reader = Self;
+            type Writer = Self;
 
-    fn split(self) -> (Self, Self) {
-        self.into_split()
-    }
+            fn split(self) -> (Self, Self) {
+                self.into_split()
+            }
+        }
+
+        impl CoreRead for $name {
+            async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+                buf.clear();
+                let BufResult(result, buf) = AsyncRead::read(self, buf).await;
+                (result, buf)
+            }
+
+            async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                let BufResult(result, buf) = AsyncReadExt::read_exact(self, buf).await;
+                (result, buf)
+            }
+        }
+
+        impl CoreWrite for $name {
+            async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                let BufResult(result, buf) = AsyncWriteExt::write_all(self, buf).await;
+                (result, buf)
+            }
+        }
+    };
 }
 
-impl CoreRead for TcpStream {
-    async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+stream!(TcpStream);
+stream!(UnixStream);
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        let BufResult(result, buf) = self.send(buf).await;
+        (result, buf)
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         buf.clear();
-        let BufResult(result, buf) = AsyncRead::read(self, buf).await;
-        (result, buf)
-    }
-
-    async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        let BufResult(result, buf) = AsyncReadExt::read_exact(self, buf).await;
-        (result, buf)
-    }
-}
-
-impl CoreWrite for TcpStream {
-    async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        let BufResult(result, buf) = AsyncWriteExt::write_all(self, buf).await;
+        let BufResult(result, buf) = self.recv(buf).await;
         (result, buf)
     }
 }

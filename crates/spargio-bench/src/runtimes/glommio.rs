@@ -3,17 +3,20 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
 use glommio::io::{BufferedFile, ReadResult};
-use glommio::net::{TcpListener, TcpStream};
+use glommio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use glommio::timer::Timer;
 use glommio::{LocalExecutorBuilder, Placement, Task};
 use smol::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
-use super::{Need, Setup};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
+use super::{Need, Setup, make_room};
 use crate::tied::Tied;
 
 /// One thread of it.
@@ -23,6 +26,9 @@ impl Core for Glommio {
     type Join<T: 'static> = Task<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
+    type Datagram = UdpSocket;
     type File = BufferedFile;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -70,6 +76,24 @@ impl Core for Glommio {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        Ok(UnixListener::bind(path)?)
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        Ok(listener.accept().await?)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        Ok(UnixStream::connect(path).await?)
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr)?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
+    }
+
     async fn open(path: &Path) -> io::Result<BufferedFile> {
         Ok(BufferedFile::open(path).await?)
     }
@@ -97,6 +121,15 @@ impl CoreListener for TcpListener {
 }
 
 impl CoreStream for TcpStream {
+    type Reader = ReadHalf<Self>;
+    type Writer = WriteHalf<Self>;
+
+    fn split(self) -> (Self::Reader, Self::Writer) {
+        smol::io::split(self)
+    }
+}
+
+impl CoreStream for UnixStream {
     type Reader = ReadHalf<Self>;
     type Writer = WriteHalf<Self>;
 
@@ -139,6 +172,32 @@ read!(TcpStream);
 read!(ReadHalf<TcpStream>);
 write!(TcpStream);
 write!(WriteHalf<TcpStream>);
+read!(UnixStream);
+read!(ReadHalf<UnixStream>);
+write!(UnixStream);
+write!(WriteHalf<UnixStream>);
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local_addr()?)
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        Ok(self.connect(addr).await?)
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        (self.send(&buf).await.map_err(Into::into), buf)
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        let capacity = buf.capacity();
+        buf.resize(capacity, 0);
+        let result = self.recv(&mut buf).await.map_err(io::Error::from);
+        buf.truncate(*result.as_ref().unwrap_or(&0));
+        (result, buf)
+    }
+}
 
 /// glommio reads into buffers of its own: how much is wanted, and what was read.
 pub(crate) struct Block {

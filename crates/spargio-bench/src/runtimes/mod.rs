@@ -19,6 +19,7 @@ mod list;
 mod monoio;
 mod per_core;
 mod published;
+mod room;
 mod smol;
 mod spargio;
 mod tokio;
@@ -26,6 +27,7 @@ mod tokio_local;
 mod yielding;
 
 pub(crate) use list::{Role, RuntimeId, Visitor, all, find, visit};
+pub(crate) use room::make_room;
 
 /// What a workload cannot do without, and a runtime may not have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +81,9 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
     type Receiver<T: Send + 'static>: Receiver<T>;
     type Listener: Listener<Stream = Self::Stream>;
     type Stream: Stream;
+    type UnixListener: Send + 'static;
+    type UnixStream: Stream;
+    type Datagram: Datagram;
     type File: File;
 
     /// Starts the runtime; returns when it can run tasks.
@@ -138,6 +143,28 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
 
     /// Connects, without delay (`TCP_NODELAY`).
     fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Listens at a path of the file system, where nothing is yet.
+    fn bind_unix(&self, path: &Path)
+    -> impl Future<Output = io::Result<Self::UnixListener>> + Send;
+
+    /// The next connection of such a listener.
+    fn accept_unix(
+        &self,
+        listener: &mut Self::UnixListener,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send;
+
+    /// Connects to who listens at a path.
+    fn connect_unix(
+        &self,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send;
+
+    /// A socket for datagrams, with the room that [`make_room`] makes.
+    fn bind_datagram(
+        &self,
+        addr: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::Datagram>> + Send;
 
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send;
@@ -204,6 +231,22 @@ pub(crate) trait Write: Send + 'static {
     /// Writes all of the buffer's length.
     fn write_all(&mut self, buf: Vec<u8>)
     -> impl Future<Output = (io::Result<()>, Vec<u8>)> + Send;
+}
+
+/// A socket for datagrams, which goes both ways at the same time. Buffers go in by value and come
+/// back.
+pub(crate) trait Datagram: Send + Sync + 'static {
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// Sends to this peer from now on, and receives from nobody else.
+    fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Sends the buffer's length as one datagram; says how many bytes went.
+    fn send(&self, buf: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> + Send;
+
+    /// Receives one datagram: up to the capacity of the buffer, from its start. The buffer's length
+    /// is then what was received.
+    fn recv(&self, buf: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> + Send;
 }
 
 /// A file, read at offsets.

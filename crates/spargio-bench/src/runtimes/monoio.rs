@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use monoio::fs::File;
 use monoio::io::{
     AsyncReadRent, AsyncReadRentExt, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable,
 };
-use monoio::net::{TcpListener, TcpStream};
+use monoio::net::udp::UdpSocket;
+use monoio::net::{ListenerOpts, TcpListener, TcpStream, UnixListener, UnixStream};
 use monoio::task::JoinHandle;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
 use super::yielding::Yield;
-use super::{Need, Setup};
+use super::{Need, Setup, make_room};
 
 /// One thread of it.
 pub(crate) struct Monoio;
@@ -25,6 +29,9 @@ impl Core for Monoio {
     type Join<T: 'static> = JoinHandle<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
+    type Datagram = UdpSocket;
     type File = File;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -72,6 +79,26 @@ impl Core for Monoio {
         without_delay(TcpStream::connect_addr(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        // Its default asks for `SO_REUSEPORT`, which newer kernels refuse for Unix sockets.
+        UnixListener::bind_with_config(path, &ListenerOpts::new().reuse_port(false))
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr)?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
+    }
+
     async fn open(path: &Path) -> io::Result<File> {
         File::open(path).await
     }
@@ -100,6 +127,15 @@ impl CoreListener for TcpListener {
 }
 
 impl CoreStream for TcpStream {
+    type Reader = OwnedReadHalf<Self>;
+    type Writer = OwnedWriteHalf<Self>;
+
+    fn split(self) -> (Self::Reader, Self::Writer) {
+        self.into_split()
+    }
+}
+
+impl CoreStream for UnixStream {
     type Reader = OwnedReadHalf<Self>;
     type Writer = OwnedWriteHalf<Self>;
 
@@ -141,6 +177,29 @@ read!(TcpStream);
 read!(OwnedReadHalf<TcpStream>);
 write!(TcpStream);
 write!(OwnedWriteHalf<TcpStream>);
+read!(UnixStream);
+read!(OwnedReadHalf<UnixStream>);
+write!(UnixStream);
+write!(OwnedWriteHalf<UnixStream>);
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        self.send(buf).await
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buf.clear();
+        self.recv(buf).await
+    }
+}
 
 impl CoreFile for File {
     type Block = Vec<u8>;

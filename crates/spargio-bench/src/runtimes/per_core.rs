@@ -17,7 +17,7 @@ use futures_channel::oneshot;
 use futures_util::future::Either;
 
 use super::join::Returns;
-use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write};
+use super::{Datagram, File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write};
 use crate::tied::Tied;
 
 /// A runtime on one thread. Nothing of it is `Send`.
@@ -25,6 +25,9 @@ pub(crate) trait Core: Send + Sync + Sized + 'static {
     type Join<T: 'static>: Future<Output = T> + 'static;
     type Listener: CoreListener<Stream = Self::Stream>;
     type Stream: CoreStream;
+    type UnixListener: 'static;
+    type UnixStream: CoreStream;
+    type Datagram: CoreDatagram;
     type File: CoreFile;
 
     /// Runs a future on this thread until it is ready, with what it spawns. Calls `started` from
@@ -42,6 +45,12 @@ pub(crate) trait Core: Send + Sync + Sized + 'static {
     fn yield_now() -> impl Future<Output = ()>;
     fn bind(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Listener>>;
     fn connect(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>>;
+    fn bind_unix(path: &Path) -> impl Future<Output = io::Result<Self::UnixListener>>;
+    fn accept_unix(
+        listener: &mut Self::UnixListener,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>>;
+    fn connect_unix(path: &Path) -> impl Future<Output = io::Result<Self::UnixStream>>;
+    fn bind_datagram(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Datagram>>;
     fn open(path: &Path) -> impl Future<Output = io::Result<Self::File>>;
     fn metadata(path: &Path) -> impl Future<Output = io::Result<u64>>;
 }
@@ -69,6 +78,14 @@ pub(crate) trait CoreRead: 'static {
 /// As [`Write`], without `Send`.
 pub(crate) trait CoreWrite: 'static {
     fn write_all(&mut self, buf: Vec<u8>) -> impl Future<Output = (io::Result<()>, Vec<u8>)>;
+}
+
+/// As [`Datagram`], without `Send`.
+pub(crate) trait CoreDatagram: 'static {
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+    fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<()>>;
+    fn send(&self, buf: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
+    fn recv(&self, buf: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)>;
 }
 
 /// As [`File`], without `Send`.
@@ -150,6 +167,9 @@ impl<C: Core> Runtime for PerCore<C> {
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TiedListener<C::Listener>;
     type Stream = TiedStream<C::Stream>;
+    type UnixListener = Tied<C::UnixListener>;
+    type UnixStream = TiedStream<C::UnixStream>;
+    type Datagram = TiedDatagram<C::Datagram>;
     type File = SharedFile<C::File>;
 
     fn start(setup: &Setup) -> Result<(Self, Stop), String> {
@@ -256,6 +276,35 @@ impl<C: Core> Runtime for PerCore<C> {
         Tied::new(async move { Ok(TiedStream(Tied::new(C::connect(addr).await?))) })
     }
 
+    fn bind_unix(
+        &self,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<Self::UnixListener>> + Send {
+        Tied::new(async move { Ok(Tied::new(C::bind_unix(path).await?)) })
+    }
+
+    fn accept_unix(
+        &self,
+        listener: &mut Self::UnixListener,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send {
+        let listener = listener.get_mut();
+        Tied::new(async move { Ok(TiedStream(Tied::new(C::accept_unix(listener).await?))) })
+    }
+
+    fn connect_unix(
+        &self,
+        path: &Path,
+    ) -> impl Future<Output = io::Result<Self::UnixStream>> + Send {
+        Tied::new(async move { Ok(TiedStream(Tied::new(C::connect_unix(path).await?))) })
+    }
+
+    fn bind_datagram(
+        &self,
+        addr: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::Datagram>> + Send {
+        Tied::new(async move { Ok(TiedDatagram(Tied::new(C::bind_datagram(addr).await?))) })
+    }
+
     fn open(&self, path: &Path) -> impl Future<Output = io::Result<Self::File>> + Send {
         Tied::new(async move { Ok(SharedFile(Arc::new(Tied::new(C::open(path).await?)))) })
     }
@@ -270,6 +319,9 @@ pub(crate) struct TiedListener<L>(Tied<L>);
 
 /// A stream, or one direction of one, that stays on its thread.
 pub(crate) struct TiedStream<S>(Tied<S>);
+
+/// A socket for datagrams that stays on its thread.
+pub(crate) struct TiedDatagram<D>(Tied<D>);
 
 /// A file that stays on its thread, with its clones.
 pub(crate) struct SharedFile<F>(Arc<Tied<F>>);
@@ -319,6 +371,24 @@ impl<S: CoreWrite> Write for TiedStream<S> {
         buf: Vec<u8>,
     ) -> impl Future<Output = (io::Result<()>, Vec<u8>)> + Send {
         Tied::new(self.0.get_mut().write_all(buf))
+    }
+}
+
+impl<D: CoreDatagram> Datagram for TiedDatagram<D> {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.get().local_addr()
+    }
+
+    fn connect(&self, addr: SocketAddr) -> impl Future<Output = io::Result<()>> + Send {
+        Tied::new(self.0.get().connect(addr))
+    }
+
+    fn send(&self, buf: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> + Send {
+        Tied::new(self.0.get().send(buf))
+    }
+
+    fn recv(&self, buf: Vec<u8>) -> impl Future<Output = (io::Result<usize>, Vec<u8>)> + Send {
+        Tied::new(self.0.get().recv(buf))
     }
 }
 

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use spargio_published::fs::File as PublishedFile;
-use spargio_published::net::{TcpListener, TcpStream};
+use spargio_published::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use spargio_published::{JoinHandle, LocalJoinHandle, RuntimeHandle, ShardCtx};
 
 use super::join::Returns;
 use super::yielding::Yield;
-use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write};
+use super::{Datagram, File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write, make_room};
 use crate::tied::Tied;
 
 /// A handle of the runtime.
@@ -42,6 +42,9 @@ impl Runtime for Published {
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
+    type Datagram = UdpSocket;
     type File = PublishedFile;
 
     fn start(setup: &Setup) -> Result<(Self, Stop), String> {
@@ -124,6 +127,25 @@ impl Runtime for Published {
         TcpStream::connect_socket_addr(self.handle.clone(), addr).await
     }
 
+    async fn bind_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(self.handle.clone(), path).await
+    }
+
+    async fn accept_unix(&self, listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(&self, path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(self.handle.clone(), path).await
+    }
+
+    async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(self.handle.clone(), addr).await?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
+    }
+
     async fn open(&self, path: &Path) -> io::Result<PublishedFile> {
         PublishedFile::open(self.handle.clone(), path).await
     }
@@ -146,36 +168,66 @@ impl Listener for TcpListener {
     }
 }
 
-impl Stream for TcpStream {
-    type Reader = Self;
-    type Writer = Self;
+/// The same bodies for both kinds of streams.
+macro_rules! stream {
+    ($name:ty) => {
+        impl Stream for $name {
+            type Reader = Self;
+            type Writer = Self;
 
-    fn split(self) -> (Self, Self) {
-        (self.clone(), self)
-    }
-}
-
-impl Read for TcpStream {
-    async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
-        let capacity = buf.capacity();
-        buf.resize(capacity, 0);
-        match self.recv_owned(buf).await {
-            Ok((length, mut buf)) => {
-                buf.truncate(length);
-                (Ok(length), buf)
+            fn split(self) -> (Self, Self) {
+                (self.clone(), self)
             }
-            Err(error) => (Err(error), Vec::with_capacity(capacity)),
         }
-    }
 
-    async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        returned(self.read_exact_owned(buf).await)
-    }
+        impl Read for $name {
+            async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+                let capacity = buf.capacity();
+                buf.resize(capacity, 0);
+                match self.recv_owned(buf).await {
+                    Ok((length, mut buf)) => {
+                        buf.truncate(length);
+                        (Ok(length), buf)
+                    }
+                    Err(error) => (Err(error), Vec::with_capacity(capacity)),
+                }
+            }
+
+            async fn read_exact(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                returned(self.read_exact_owned(buf).await)
+            }
+        }
+
+        impl Write for $name {
+            async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                returned(self.write_all_owned(buf).await)
+            }
+        }
+    };
 }
 
-impl Write for TcpStream {
-    async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        returned(self.write_all_owned(buf).await)
+stream!(TcpStream);
+stream!(UnixStream);
+
+impl Datagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        (self.send(&buf).await, buf)
+    }
+
+    /// It receives into a buffer of its own.
+    async fn recv(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        match self.recv(buf.capacity()).await {
+            Ok(received) => (Ok(received.len()), received),
+            Err(error) => (Err(error), buf),
+        }
     }
 }
 

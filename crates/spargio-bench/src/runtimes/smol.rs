@@ -4,6 +4,7 @@ use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +12,11 @@ use std::thread;
 use std::time::Duration;
 
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::net::{TcpListener, TcpStream};
+use smol::net::unix::{UnixListener, UnixStream};
+use smol::net::{TcpListener, TcpStream, UdpSocket};
 use smol::{Executor, Task, Timer};
 
-use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write};
+use super::{Datagram, File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Write, make_room};
 
 /// A handle of the executor.
 #[derive(Clone)]
@@ -30,6 +32,9 @@ impl Runtime for Smol {
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
+    type Datagram = UdpSocket;
     type File = SharedFile;
 
     fn start(setup: &Setup) -> Result<(Self, Stop), String> {
@@ -119,6 +124,25 @@ impl Runtime for Smol {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    async fn accept_unix(&self, listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(&self, path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr).await?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
+    }
+
     async fn open(&self, path: &Path) -> io::Result<SharedFile> {
         let path = path.to_owned();
         let file = smol::unblock(move || fs::File::open(path)).await?;
@@ -148,32 +172,62 @@ impl Listener for TcpListener {
     }
 }
 
-impl Stream for TcpStream {
-    type Reader = Self;
-    type Writer = Self;
+/// The same bodies for both kinds of streams.
+macro_rules! stream {
+    ($name:ty) => {
+        impl Stream for $name {
+            type Reader = Self;
+            type Writer = Self;
 
-    fn split(self) -> (Self, Self) {
-        (self.clone(), self)
-    }
+            fn split(self) -> (Self, Self) {
+                (self.clone(), self)
+            }
+        }
+
+        impl Read for $name {
+            async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+                let capacity = buf.capacity();
+                buf.resize(capacity, 0);
+                let result = AsyncReadExt::read(self, &mut buf).await;
+                buf.truncate(*result.as_ref().unwrap_or(&0));
+                (result, buf)
+            }
+
+            async fn read_exact(&mut self, mut buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                (AsyncReadExt::read_exact(self, &mut buf).await, buf)
+            }
+        }
+
+        impl Write for $name {
+            async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+                (AsyncWriteExt::write_all(self, &buf).await, buf)
+            }
+        }
+    };
 }
 
-impl Read for TcpStream {
-    async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+stream!(TcpStream);
+stream!(UnixStream);
+
+impl Datagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        (self.send(&buf).await, buf)
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         let capacity = buf.capacity();
         buf.resize(capacity, 0);
-        let result = AsyncReadExt::read(self, &mut buf).await;
+        let result = self.recv(&mut buf).await;
         buf.truncate(*result.as_ref().unwrap_or(&0));
         (result, buf)
-    }
-
-    async fn read_exact(&mut self, mut buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        (AsyncReadExt::read_exact(self, &mut buf).await, buf)
-    }
-}
-
-impl Write for TcpStream {
-    async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
-        (AsyncWriteExt::write_all(self, &buf).await, buf)
     }
 }
 

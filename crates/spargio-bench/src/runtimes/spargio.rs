@@ -3,17 +3,22 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use spargio::doorbell::EventFd;
-use spargio::net::{TcpListener, TcpStream};
+use spargio::net::{
+    self, Family, Ip, TcpListener, TcpStream, UdpSocket, Unix, UnixListener, UnixStream,
+};
 use spargio::queue::MutexQueue;
 use spargio::{Assembly, JoinHandle, LocalJoinHandle, RuntimeHandleOf, RuntimeOf, ShardCtx};
 
 use super::join::Returns;
-use super::{File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Variant, Write};
+use super::{
+    Datagram, File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Variant, Write, make_room,
+};
 use crate::tied::Tied;
 
 /// A handle of one of the assemblies.
@@ -84,7 +89,10 @@ impl Runtime for Spargio {
     type Sender<T: Send + 'static> = async_channel::Sender<T>;
     type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
     type Listener = TcpListener;
-    type Stream = Socket;
+    type Stream = Socket<Ip>;
+    type UnixListener = UnixListener;
+    type UnixStream = Socket<Unix>;
+    type Datagram = UdpSocket;
     type File = spargio::fs::File;
 
     fn start(setup: &Setup) -> Result<(Self, Stop), String> {
@@ -176,8 +184,27 @@ impl Runtime for Spargio {
         TcpListener::bind(addr).await
     }
 
-    async fn connect(&self, addr: SocketAddr) -> io::Result<Socket> {
+    async fn connect(&self, addr: SocketAddr) -> io::Result<Socket<Ip>> {
         Socket::without_delay(TcpStream::connect(addr).await?)
+    }
+
+    async fn bind_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path).await
+    }
+
+    async fn accept_unix(&self, listener: &mut UnixListener) -> io::Result<Socket<Unix>> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(Socket(Arc::new(stream)))
+    }
+
+    async fn connect_unix(&self, path: &Path) -> io::Result<Socket<Unix>> {
+        Ok(Socket(Arc::new(UnixStream::connect(path).await?)))
+    }
+
+    async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = UdpSocket::bind(addr).await?;
+        make_room(socket.as_raw_fd())?;
+        Ok(socket)
     }
 
     async fn open(&self, path: &Path) -> io::Result<spargio::fs::File> {
@@ -202,9 +229,9 @@ impl Runtime for Spargio {
 }
 
 /// A connection, shared by its two directions.
-pub(crate) struct Socket(Arc<TcpStream>);
+pub(crate) struct Socket<F: Family>(Arc<net::Stream<F>>);
 
-impl Socket {
+impl Socket<Ip> {
     fn without_delay(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         Ok(Self(Arc::new(stream)))
@@ -212,19 +239,19 @@ impl Socket {
 }
 
 impl Listener for TcpListener {
-    type Stream = Socket;
+    type Stream = Socket<Ip>;
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.local_addr()
     }
 
-    async fn accept(&mut self) -> io::Result<Socket> {
+    async fn accept(&mut self) -> io::Result<Socket<Ip>> {
         let (stream, _peer) = Self::accept(self).await?;
         Socket::without_delay(stream)
     }
 }
 
-impl Stream for Socket {
+impl<F: Family> Stream for Socket<F> {
     type Reader = Self;
     type Writer = Self;
 
@@ -233,7 +260,7 @@ impl Stream for Socket {
     }
 }
 
-impl Read for Socket {
+impl<F: Family> Read for Socket<F> {
     async fn read(&mut self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         buf.clear();
         self.0.read(buf).await
@@ -244,9 +271,28 @@ impl Read for Socket {
     }
 }
 
-impl Write for Socket {
+impl<F: Family> Write for Socket<F> {
     async fn write_all(&mut self, buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         self.0.write_all(buf).await
+    }
+}
+
+impl Datagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        self.send(buf).await
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buf.clear();
+        self.recv(buf).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +12,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, unix};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::join::Returns;
-use super::{File, Listener, Need, Read, Receiver, Runtime, Sender, Setup, Stop, Stream, Write};
+use super::{
+    Datagram, File, Listener, Need, Read, Receiver, Runtime, Sender, Setup, Stop, Stream, Write,
+    make_room,
+};
 
 /// A handle of the runtime.
 #[derive(Clone)]
@@ -33,6 +37,9 @@ impl Runtime for Tokio {
     type Receiver<T: Send + 'static> = mpsc::UnboundedReceiver<T>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
+    type Datagram = UdpSocket;
     type File = SharedFile;
 
     fn start(setup: &Setup) -> Result<(Self, Stop), String> {
@@ -111,6 +118,23 @@ impl Runtime for Tokio {
         without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(&self, path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    async fn accept_unix(&self, listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(&self, path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_datagram(&self, addr: SocketAddr) -> io::Result<UdpSocket> {
+        bind_datagram(addr).await
+    }
+
     async fn open(&self, path: &Path) -> io::Result<SharedFile> {
         open(path).await
     }
@@ -118,6 +142,12 @@ impl Runtime for Tokio {
     async fn metadata(&self, path: &Path) -> io::Result<u64> {
         metadata(path).await
     }
+}
+
+pub(super) async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(addr).await?;
+    make_room(socket.as_raw_fd())?;
+    Ok(socket)
 }
 
 pub(super) async fn open(path: &Path) -> io::Result<SharedFile> {
@@ -168,6 +198,15 @@ impl Stream for TcpStream {
     }
 }
 
+impl Stream for UnixStream {
+    type Reader = unix::OwnedReadHalf;
+    type Writer = unix::OwnedWriteHalf;
+
+    fn split(self) -> (unix::OwnedReadHalf, unix::OwnedWriteHalf) {
+        self.into_split()
+    }
+}
+
 /// The same bodies for a whole stream and for its reading half.
 macro_rules! read {
     ($name:ty) => {
@@ -200,6 +239,29 @@ read!(TcpStream);
 read!(OwnedReadHalf);
 write!(TcpStream);
 write!(OwnedWriteHalf);
+read!(UnixStream);
+read!(unix::OwnedReadHalf);
+write!(UnixStream);
+write!(unix::OwnedWriteHalf);
+
+impl Datagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        (self.send(&buf).await, buf)
+    }
+
+    async fn recv(&self, mut buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        buf.clear();
+        (self.recv_buf(&mut buf).await, buf)
+    }
+}
 
 /// A file that the blocking pool reads: tokio has no reads at an offset of its own, and this is how
 /// they are written with it.

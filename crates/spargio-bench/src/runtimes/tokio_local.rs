@@ -7,13 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream, unix};
 use tokio::task::{JoinHandle, LocalSet};
 
 use super::join::Returns;
-use super::per_core::{Core, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite};
+use super::per_core::{
+    Core, CoreDatagram, CoreFile, CoreListener, CoreRead, CoreStream, CoreWrite,
+};
 use super::tokio::{self as multi, SharedFile};
-use super::{File, Need, Read, Setup, Write};
+use super::{Datagram, File, Need, Read, Setup, Write};
 
 /// One thread of it.
 pub(crate) struct TokioLocal;
@@ -22,6 +24,9 @@ impl Core for TokioLocal {
     type Join<T: 'static> = Returns<JoinHandle<T>>;
     type Listener = TcpListener;
     type Stream = TcpStream;
+    type UnixListener = UnixListener;
+    type UnixStream = UnixStream;
+    type Datagram = UdpSocket;
     type File = SharedFile;
 
     fn run<F: Future<Output = ()> + 'static>(
@@ -68,6 +73,23 @@ impl Core for TokioLocal {
         multi::without_delay(TcpStream::connect(addr).await?)
     }
 
+    async fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+        UnixListener::bind(path)
+    }
+
+    async fn accept_unix(listener: &mut UnixListener) -> io::Result<UnixStream> {
+        let (stream, _peer) = listener.accept().await?;
+        Ok(stream)
+    }
+
+    async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+        UnixStream::connect(path).await
+    }
+
+    async fn bind_datagram(addr: SocketAddr) -> io::Result<UdpSocket> {
+        multi::bind_datagram(addr).await
+    }
+
     async fn open(path: &Path) -> io::Result<SharedFile> {
         multi::open(path).await
     }
@@ -95,6 +117,15 @@ impl CoreStream for TcpStream {
     type Writer = OwnedWriteHalf;
 
     fn split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        self.into_split()
+    }
+}
+
+impl CoreStream for UnixStream {
+    type Reader = unix::OwnedReadHalf;
+    type Writer = unix::OwnedWriteHalf;
+
+    fn split(self) -> (unix::OwnedReadHalf, unix::OwnedWriteHalf) {
         self.into_split()
     }
 }
@@ -129,6 +160,28 @@ read!(TcpStream);
 read!(OwnedReadHalf);
 write!(TcpStream);
 write!(OwnedWriteHalf);
+read!(UnixStream);
+read!(unix::OwnedReadHalf);
+write!(UnixStream);
+write!(unix::OwnedWriteHalf);
+
+impl CoreDatagram for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.local_addr()
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<()> {
+        self.connect(addr).await
+    }
+
+    async fn send(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        Datagram::send(self, buf).await
+    }
+
+    async fn recv(&self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
+        Datagram::recv(self, buf).await
+    }
+}
 
 impl CoreFile for SharedFile {
     type Block = Vec<u8>;

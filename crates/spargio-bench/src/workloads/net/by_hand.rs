@@ -10,9 +10,9 @@ use crate::measure::{Latencies, Meter, Slice, Wrong};
 use crate::workloads::by_hand::on_two_cpus;
 
 /// A connection, and frames on their way.
-pub(super) struct Pair {
-    near: TcpStream,
-    far: TcpStream,
+pub(super) struct Pair<S = TcpStream> {
+    near: S,
+    far: S,
     pattern: Pattern,
     sent: u64,
     received: u64,
@@ -26,8 +26,15 @@ impl Pair {
     /// of a socket, or a call waits for the thread that it is made on.
     pub(super) fn new(number: usize, size: usize, frames: usize) -> Result<Self, Wrong> {
         let listener = TcpListener::bind(LOOPBACK).map_err(failed("bind"))?;
-        let (near, far) = connect(&listener).map_err(failed("a connection"))?;
-        Ok(Self {
+        let ends = connect(&listener).map_err(failed("a connection"))?;
+        Ok(Self::over(ends, number, size, frames))
+    }
+}
+
+impl<S: Read + Write> Pair<S> {
+    /// As [`Pair::new`], over these ends of a connection.
+    pub(super) fn over((near, far): (S, S), number: usize, size: usize, frames: usize) -> Self {
+        Self {
             near,
             far,
             pattern: Pattern::of(number),
@@ -36,7 +43,7 @@ impl Pair {
             outgoing: vec![0; size],
             at_server: vec![0; size * frames],
             incoming: vec![0; size],
-        })
+        }
     }
 
     /// The client writes so many frames.
@@ -78,7 +85,11 @@ pub(super) fn connect(listener: &TcpListener) -> io::Result<(TcpStream, TcpStrea
 }
 
 /// So many rounds in which each of the connections moves a few frames; with the times of rounds.
-pub(super) fn rounds(pairs: &mut [Pair], frames: usize, rounds: u64) -> Result<Slice, Wrong> {
+pub(super) fn rounds<S: Read + Write>(
+    pairs: &mut [Pair<S>],
+    frames: usize,
+    rounds: u64,
+) -> Result<Slice, Wrong> {
     let mut latencies = Latencies::of_all();
     let meter = Meter::start();
     for _ in 0..rounds {
@@ -90,7 +101,7 @@ pub(super) fn rounds(pairs: &mut [Pair], frames: usize, rounds: u64) -> Result<S
 }
 
 /// One round.
-pub(super) fn round(pairs: &mut [Pair], frames: usize) -> Result<(), Wrong> {
+pub(super) fn round<S: Read + Write>(pairs: &mut [Pair<S>], frames: usize) -> Result<(), Wrong> {
     for pair in &mut *pairs {
         pair.send(frames)?;
     }

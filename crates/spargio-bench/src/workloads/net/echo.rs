@@ -6,9 +6,9 @@ use super::pattern::Pattern;
 use super::server::{Place, Server};
 use super::{Floor, Spec, Stage, Workload, failed};
 use crate::measure::{Latencies, Meter, Slice, Wrong};
-use crate::runtimes::{Need, Runtime, Setup};
+use crate::runtimes::{Need, Runtime, Setup, Stream};
 
-const SIZE: usize = 256;
+pub(super) const SIZE: usize = 256;
 
 /// Two tasks wherever the runtime puts them, on two threads where nobody steals.
 pub(crate) struct Apart;
@@ -58,6 +58,15 @@ impl Workload for OneThread {
 async fn round_trips<R: Runtime>(runtime: R, server: Place, times: u64) -> Result<Slice, Wrong> {
     let server = Server::start(&runtime, server, SIZE).await?;
     let stream = runtime.connect(server.addr).await.map_err(failed("connect"))?;
+    measured(server, stream, times).await
+}
+
+/// So many round trips over a connection to a server.
+pub(super) async fn measured<R: Runtime, A: Send + 'static>(
+    server: Server<R, A>,
+    stream: impl Stream,
+    times: u64,
+) -> Result<Slice, Wrong> {
     let mut client = RoundTrips::new(stream, Pattern::of(0), SIZE);
     // With this, the server has accepted, too.
     client.one().await?;

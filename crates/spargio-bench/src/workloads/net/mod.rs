@@ -22,6 +22,9 @@ mod server;
 mod sparse;
 mod steps;
 mod stream;
+mod udp;
+mod udp_by_hand;
+mod unix;
 
 /// Bytes of a large frame.
 const FRAME: usize = 4096;
@@ -37,6 +40,9 @@ pub(super) fn all() -> Vec<Entry> {
     vec![
         entry::<echo::Apart>(),
         entry::<echo::OneThread>(),
+        entry::<unix::Echo>(),
+        entry::<udp::RoundTrips>(),
+        entry::<udp::Windows>(),
         entry::<stream::Throughput>(),
         entry::<hotspot::Imbalanced>(),
         entry::<hotspot::ImbalancedPaired>(),

@@ -32,8 +32,8 @@ impl Place {
 }
 
 /// A task that serves, as a rule one connection, whose requests it sends back.
-pub(super) struct Server<R: Runtime> {
-    pub(super) addr: SocketAddr,
+pub(super) struct Server<R: Runtime, A = SocketAddr> {
+    pub(super) addr: A,
     task: R::Join<Result<u64, Wrong>>,
 }
 
@@ -49,18 +49,20 @@ impl<R: Runtime> Server<R> {
         };
         Self::start_with(runtime, place, serve).await
     }
+}
 
+impl<R: Runtime, A: Send + 'static> Server<R, A> {
     /// Starts one that says through the channel where it listens, and returns how many bytes it
     /// sent back; returns when it listens.
     pub(super) async fn start_with<F>(
         runtime: &R,
         place: Place,
-        serve: impl FnOnce(R::Sender<SocketAddr>) -> F,
+        serve: impl FnOnce(R::Sender<A>) -> F,
     ) -> Result<Self, Wrong>
     where
         F: Future<Output = Result<u64, Wrong>> + Send + 'static,
     {
-        let (tell, mut told) = R::channel::<SocketAddr>();
+        let (tell, mut told) = R::channel::<A>();
         let task = place.spawn(runtime, serve(tell));
         match told.receive().await {
             Some(addr) => Ok(Self { addr, task }),
