@@ -170,6 +170,9 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         if found || call.claimed || call.wanted == Some(Need::Backlog) {
             shard.watch.start_over();
         } else {
+            if call.wanted.is_some() {
+                shard.watch.stay_near();
+            }
             shard.watch.in_vain(held);
         }
         shard.watchful = call.claimed || call.wanted.is_some();
