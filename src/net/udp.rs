@@ -197,6 +197,56 @@ impl Datagram<Ip> {
         SockRef::from(self).set_multicast_loop_v6(on)
     }
 
+    /// Whether this machine gets what it sends to multicast groups, for IPv4.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        SockRef::from(self).multicast_loop_v4()
+    }
+
+    /// How many hops packets to multicast groups may take, for IPv4.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        SockRef::from(self).multicast_ttl_v4()
+    }
+
+    /// Whether this machine gets what it sends to multicast groups, for IPv6.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        SockRef::from(self).multicast_loop_v6()
+    }
+
+    /// How many hops packets to multicast groups may take, for IPv6.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub fn multicast_hops_v6(&self) -> io::Result<u32> {
+        SockRef::from(self).multicast_hops_v6()
+    }
+
+    /// Sets how many hops packets to multicast groups may take, for IPv6: 0 to 255. At first 1:
+    /// they stay in the network of their sender.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` beyond these limits.
+    pub fn set_multicast_hops_v6(&self, hops: u32) -> io::Result<()> {
+        if hops > 255 {
+            let text = format!("{hops} hops to multicast groups, the most is 255");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        SockRef::from(self).set_multicast_hops_v6(hops)
+    }
+
     /// Sets whether the kernel puts datagrams of one sender together, as far as they came together
     /// and have the same size (`UDP_GRO`). One receive then brings several, up to 64 KiB, and
     /// [`segment_size`](super::Received::segment_size) of what [`recv_msg`](Self::recv_msg) answers

@@ -66,6 +66,35 @@ fn options_are_what_was_set() {
 }
 
 #[test]
+fn options_of_multicast_are_what_was_set() {
+    on_shard(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        assert_eq!(
+            (socket.multicast_loop_v4().unwrap(), socket.multicast_ttl_v4().unwrap()),
+            (true, 1)
+        );
+        socket.set_multicast_loop_v4(false).unwrap();
+        socket.set_multicast_ttl_v4(7).unwrap();
+        assert_eq!(
+            (socket.multicast_loop_v4().unwrap(), socket.multicast_ttl_v4().unwrap()),
+            (false, 7)
+        );
+        // Not every machine has IPv6.
+        let Ok(socket) = UdpSocket::bind("[::1]:0").await else { return };
+        assert!(socket.multicast_loop_v6().unwrap());
+        socket.set_multicast_loop_v6(false).unwrap();
+        socket.set_multicast_hops_v6(9).unwrap();
+        assert!(!socket.multicast_loop_v6().unwrap());
+        assert_eq!(socket.multicast_hops_v6().unwrap(), 9);
+        let error = socket.set_multicast_hops_v6(256).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("256") && error.to_string().contains("255"), "{error}");
+        socket.set_ttl(33).unwrap();
+        assert_eq!(socket.ttl().unwrap(), 33);
+    });
+}
+
+#[test]
 fn a_multicast_group_is_joined_and_left() {
     const GROUP: Ipv4Addr = Ipv4Addr::new(239, 7, 7, 7);
     on_shard(async {
