@@ -142,8 +142,10 @@ pub(crate) struct Shard<A: Assembly> {
     /// Operations that the present poll has made and not started.
     made: Cell<u32>,
     lifo_streak: Cell<u32>,
-    /// Who is woken between two polls and goes before those that wait.
+    /// Who is woken between two polls and goes before the stealable tasks that wait.
     ahead: Ahead,
+    /// And before the pinned ones.
+    ahead_pinned: Ahead,
     tick: Cell<u32>,
     /// The pinned tasks are next to go before the stealable ones.
     pinned_first: Cell<bool>,
@@ -188,7 +190,7 @@ impl<A: Assembly> Shard<A> {
 
     /// One turn: timers, letters, messages, tasks, the ring; and sleep if there is nothing to do.
     fn turn(&self) {
-        self.ahead.look();
+        self.look_for_first();
         self.fire_timers();
         self.take_arrivals();
         self.read_letters();
@@ -257,6 +259,12 @@ impl<A: Assembly> Shard<A> {
         self.due.replace(due);
     }
 
+    /// Those that are woken from here on come from one look.
+    fn look_for_first(&self) {
+        self.ahead.look();
+        self.ahead_pinned.look();
+    }
+
     /// Runs tasks until there are none, or the budget of polls or of time is used up.
     fn run_tasks(&self) {
         let options = &self.core.options;
@@ -276,7 +284,7 @@ impl<A: Assembly> Shard<A> {
             if lap.is_look_due() {
                 let now = self.look_at_clock(lap.is_measured());
                 if lap.is_ring_due() && self.driver.borrow().pending() {
-                    self.ahead.look();
+                    self.look_for_first();
                     self.flush_ring();
                     self.collect();
                     // What was woken waits behind the next poll.
@@ -315,15 +323,24 @@ impl<A: Assembly> Shard<A> {
         // A turn of its own: the tick beats together with the slot when two tasks wake each other.
         let pinned_first = self.pinned_first.replace(!self.pinned_first.get());
         let next = if pinned_first { self.pop_pinned() } else { None };
-        next.or_else(|| self.queue.borrow_mut().pop())
+        next.or_else(|| self.pop_stealable())
             .or_else(|| self.pop_pinned())
             .or_else(|| self.take_lifo())
             .or_else(|| self.queue.borrow_mut().pop_injected())
     }
 
+    fn pop_stealable(&self) -> Option<Runnable> {
+        let next = self.queue.borrow_mut().pop();
+        if next.is_some() {
+            self.ahead.popped();
+        }
+        next
+    }
+
     fn pop_pinned(&self) -> Option<Runnable> {
         let next = self.pinned.borrow_mut().pop_front();
         if next.is_some() {
+            self.ahead_pinned.popped();
             self.counters.pinned_polls.add(1);
         }
         next
@@ -368,7 +385,8 @@ impl<A: Assembly> Shard<A> {
             let home = meta.home();
             if home != self.me {
                 self.send_home(home, runnable);
-            } else if !self.polling.get() && self.ahead.may(!self.pinned.borrow().is_empty()) {
+            } else if !self.polling.get() && self.ahead_pinned.may(self.pinned.borrow().len(), true)
+            {
                 self.pinned.borrow_mut().push_front(runnable);
                 self.counters.pinned_queued.add(1);
             } else {
@@ -391,8 +409,8 @@ impl<A: Assembly> Shard<A> {
     /// lets it into the slot, so a call for help comes before the next poll in any case.
     fn enqueue_between_polls(&self, runnable: Runnable) {
         let lifo = &self.public().lifo;
-        let others = !self.queue.borrow().is_empty();
-        if self.ahead.may(others) && lifo.is_empty() {
+        let waiting = self.queue.borrow().len();
+        if self.ahead.may(waiting, lifo.is_empty()) {
             // What was there is gone, if anybody took it.
             let before = lifo.put(runnable);
             debug_assert!(before.is_none(), "only this thread puts tasks there");

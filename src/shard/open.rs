@@ -85,6 +85,7 @@ impl<A: Assembly> Shard<A> {
             made: Cell::new(0),
             lifo_streak: Cell::new(0),
             ahead: Ahead::default(),
+            ahead_pinned: Ahead::default(),
             tick: Cell::new(0),
             next: Cell::new(None),
             sentinel: Cell::new(false),

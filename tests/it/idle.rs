@@ -95,19 +95,19 @@ fn hand_to_each_other(runtime: &Runtime) -> Arc<AtomicBool> {
 }
 
 #[test]
-fn a_sleeper_looks_less_and_less_often_at_a_shard_that_gets_on() {
+fn a_sleeper_looks_twice_in_a_millisecond_at_a_shard_that_gets_on_and_not_more_often() {
     watched(|watch| {
         let runtime = watch.build(Runtime::builder().shards(2).spin(Duration::ZERO));
         let stop = hand_to_each_other(&runtime);
         let stats = || runtime.stats_snapshot().total();
         wait_until("they hand to each other", || stats().lifo_polls > 10_000);
         let (before, began) = (stats().parks, Instant::now());
-        // Looks per time are what is tested; half of these are the doublings from 400 us on.
+        // Looks per time are what is tested: each 700 us, and some that are followed by a second.
         thread::sleep(Duration::from_millis(300));
         let (parks, took) = (stats().parks - before, began.elapsed());
         stop.store(true, Ordering::Relaxed);
-        let steady = took.as_micros() / 400;
-        assert!(u128::from(parks) < steady / 4, "{parks} sleeps in {took:?}");
+        let most = took.as_micros() / 500;
+        assert!(u128::from(parks) < most, "{parks} sleeps in {took:?}");
     });
 }
 

@@ -7,7 +7,7 @@ use super::world::{By, Flaw, Micro, Seen, World};
 use crate::doorbell::Need;
 use crate::id::ShardId;
 use crate::placement::Placement;
-use crate::queue::StealQueue;
+use crate::queue::{LocalQueue, StealQueue};
 use crate::shard::{Ahead, Watch};
 
 /// Where a shard is in its turn.
@@ -90,6 +90,7 @@ pub(super) struct Shard<'w, Q: StealQueue> {
     pub(super) watch: Watch,
     pub(super) lifo_streak: u32,
     pub(super) ahead: Ahead,
+    pub(super) ahead_pinned: Ahead,
     pub(super) tick: u32,
     pub(super) pinned_first: bool,
     /// For each shard the poll that it was in when its slot was looked at last.
@@ -112,11 +113,25 @@ impl<Q: StealQueue> Shard<'_, Q> {
             watch: Watch::default(),
             lifo_streak: 0,
             ahead: Ahead::default(),
+            ahead_pinned: Ahead::default(),
             tick: 0,
             pinned_first: false,
             seen: vec![None; count],
             folds: false,
         }
+    }
+
+    pub(super) fn look_for_first(&self) {
+        self.ahead.look();
+        self.ahead_pinned.look();
+    }
+
+    pub(super) fn pop_stealable(&mut self) -> Option<Ticket> {
+        self.local.pop().inspect(|_| self.ahead.popped())
+    }
+
+    pub(super) fn pop_pinned(&mut self) -> Option<Ticket> {
+        self.pinned.pop_front().inspect(|_| self.ahead_pinned.popped())
     }
 }
 

@@ -32,7 +32,7 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         if self.ledger.is_ending() {
             return Ok(At::Ending);
         }
-        self.shards[me].ahead.look();
+        self.shards[me].look_for_first();
         let mut due = Vec::new();
         self.mail.offices[me].wheel.advance(self.now, |timer| due.push(timer));
         for (task, deadline) in due {
@@ -85,7 +85,7 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         }
         // Between two polls the shard looks at its ring.
         if polls > 0 && !self.completions[me].is_empty() {
-            self.shards[me].ahead.look();
+            self.shards[me].look_for_first();
             self.collect(me);
             if !self.is_flawed(Flaw::CompletedNotOffered) {
                 self.offer_backlog(me, false);
@@ -124,9 +124,9 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         }
         shard.lifo_streak = 0;
         shard.pinned_first = !shard.pinned_first;
-        let next = if !shard.pinned_first { shard.pinned.pop_front() } else { None };
-        next.or_else(|| shard.local.pop())
-            .or_else(|| shard.pinned.pop_front())
+        let next = if !shard.pinned_first { shard.pop_pinned() } else { None };
+        next.or_else(|| shard.pop_stealable())
+            .or_else(|| shard.pop_pinned())
             .or_else(|| self.lifo[me].take())
             .or_else(|| shard.local.pop_injected())
     }
