@@ -57,8 +57,9 @@ fn affinity(cpus: &[usize]) -> Result<(), BuildError> {
     }
     // A machine whose mask cannot be read will say so when the threads are bound.
     let Ok(allowed) = cpu::allowed() else { return Ok(()) };
-    if let Some(cpu) = cpus.iter().find(|&cpu| !allowed.contains(cpu)) {
+    if let Some(cpu) = cpus.iter().find(|&&cpu| !allowed.contains(cpu)) {
         let value = format!("a list with CPU {cpu}");
+        let allowed: Vec<usize> = allowed.iter().collect();
         let limit = format!("among the CPUs that this process may use: {allowed:?}");
         return Err(BuildError::invalid("thread_affinity", value, limit));
     }

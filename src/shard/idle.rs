@@ -163,7 +163,7 @@ impl<A: Assembly> Shard<A> {
         let Ok(allowed) = cpu::allowed() else { return false };
         let is_free =
             |cpu: &usize| u32::try_from(*cpu).is_ok_and(|cpu| !self.is_wanted(cpu, wanted));
-        let Some(free) = allowed.iter().copied().find(is_free) else { return false };
+        let Some(free) = allowed.iter().find(is_free) else { return false };
         if cpu::visit(free, &allowed).is_err() {
             return false;
         }
