@@ -142,6 +142,8 @@ pub(crate) struct Shard<A: Assembly> {
     /// Operations that the present poll has made and not started.
     made: Cell<u32>,
     lifo_streak: Cell<u32>,
+    /// Looks at the ring, the timers and the messages.
+    looks: Cell<u32>,
     /// Who is woken between two polls and goes before the stealable tasks that wait.
     ahead: Ahead,
     /// And before the pinned ones.
@@ -190,7 +192,7 @@ impl<A: Assembly> Shard<A> {
 
     /// One turn: timers, letters, messages, tasks, the ring; and sleep if there is nothing to do.
     fn turn(&self) {
-        self.look_for_first();
+        self.count_look();
         self.fire_timers();
         self.take_arrivals();
         self.read_letters();
@@ -259,10 +261,9 @@ impl<A: Assembly> Shard<A> {
         self.due.replace(due);
     }
 
-    /// Those that are woken from here on come from one look.
-    fn look_for_first(&self) {
-        self.ahead.look();
-        self.ahead_pinned.look();
+    /// What is woken from here on comes from one look.
+    fn count_look(&self) {
+        self.looks.set(self.looks.get().wrapping_add(1));
     }
 
     /// Runs tasks until there are none, or the budget of polls or of time is used up.
@@ -284,7 +285,7 @@ impl<A: Assembly> Shard<A> {
             if lap.is_look_due() {
                 let now = self.look_at_clock(lap.is_measured());
                 if lap.is_ring_due() && self.driver.borrow().pending() {
-                    self.look_for_first();
+                    self.count_look();
                     self.flush_ring();
                     self.collect();
                     // What was woken waits behind the next poll.
@@ -385,7 +386,8 @@ impl<A: Assembly> Shard<A> {
             let home = meta.home();
             if home != self.me {
                 self.send_home(home, runnable);
-            } else if !self.polling.get() && self.ahead_pinned.may(self.pinned.borrow().len(), true)
+            } else if !self.polling.get()
+                && self.ahead_pinned.may(self.looks.get(), self.pinned.borrow().len(), true)
             {
                 self.pinned.borrow_mut().push_front(runnable);
                 self.counters.pinned_queued.add(1);
@@ -410,7 +412,7 @@ impl<A: Assembly> Shard<A> {
     fn enqueue_between_polls(&self, runnable: Runnable) {
         let lifo = &self.public().lifo;
         let waiting = self.queue.borrow().len();
-        if self.ahead.may(waiting, lifo.is_empty()) {
+        if self.ahead.may(self.looks.get(), waiting, lifo.is_empty()) {
             // What was there is gone, if anybody took it.
             let before = lifo.put(runnable);
             debug_assert!(before.is_none(), "only this thread puts tasks there");

@@ -84,6 +84,7 @@ impl<A: Assembly> Shard<A> {
             waking: Cell::new(false),
             made: Cell::new(0),
             lifo_streak: Cell::new(0),
+            looks: Cell::new(0),
             ahead: Ahead::default(),
             ahead_pinned: Ahead::default(),
             tick: Cell::new(0),

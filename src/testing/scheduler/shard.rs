@@ -89,6 +89,7 @@ pub(super) struct Shard<'w, Q: StealQueue> {
     pub(super) watchful: bool,
     pub(super) watch: Watch,
     pub(super) lifo_streak: u32,
+    pub(super) looks: u32,
     pub(super) ahead: Ahead,
     pub(super) ahead_pinned: Ahead,
     pub(super) tick: u32,
@@ -112,6 +113,7 @@ impl<Q: StealQueue> Shard<'_, Q> {
             watchful: false,
             watch: Watch::default(),
             lifo_streak: 0,
+            looks: 0,
             ahead: Ahead::default(),
             ahead_pinned: Ahead::default(),
             tick: 0,
@@ -119,11 +121,6 @@ impl<Q: StealQueue> Shard<'_, Q> {
             seen: vec![None; count],
             folds: false,
         }
-    }
-
-    pub(super) fn look_for_first(&self) {
-        self.ahead.look();
-        self.ahead_pinned.look();
     }
 
     pub(super) fn pop_stealable(&mut self) -> Option<Ticket> {

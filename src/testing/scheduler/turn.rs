@@ -32,7 +32,7 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         if self.ledger.is_ending() {
             return Ok(At::Ending);
         }
-        self.shards[me].look_for_first();
+        self.shards[me].looks += 1;
         let mut due = Vec::new();
         self.mail.offices[me].wheel.advance(self.now, |timer| due.push(timer));
         for (task, deadline) in due {
@@ -85,7 +85,7 @@ impl<Q: StealQueue, P: Placement> World<'_, Q, P> {
         }
         // Between two polls the shard looks at its ring.
         if polls > 0 && !self.completions[me].is_empty() {
-            self.shards[me].look_for_first();
+            self.shards[me].looks += 1;
             self.collect(me);
             if !self.is_flawed(Flaw::CompletedNotOffered) {
                 self.offer_backlog(me, false);

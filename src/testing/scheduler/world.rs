@@ -285,7 +285,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
         match by {
             By::Shard { me, polling } if pinned && home == me => {
                 let shard = &mut self.shards[me];
-                if !polling && shard.ahead_pinned.may(shard.pinned.len(), true) {
+                if !polling && shard.ahead_pinned.may(shard.looks, shard.pinned.len(), true) {
                     shard.pinned.push_front(ticket);
                 } else {
                     shard.pinned.push_back(ticket);
@@ -301,7 +301,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
             By::Stranger => self.inject(home, ticket, by),
             By::Shard { me, polling: false } => {
                 let shard = &mut self.shards[me];
-                if shard.ahead.may(shard.local.len(), self.lifo[me].is_none()) {
+                if shard.ahead.may(shard.looks, shard.local.len(), self.lifo[me].is_none()) {
                     self.lifo[me] = Some(ticket);
                 } else {
                     shard.local.push(ticket);
