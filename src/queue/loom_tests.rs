@@ -10,13 +10,13 @@ use super::{LocalQueue, MutexLocal, MutexQueue, QueueOptions, SharedQueue, Steal
 
 /// An item whose content loom watches: reading it races with writing it unless the queue hands it
 /// over properly.
-struct Item(UnsafeCell<usize>);
+pub(super) struct Item(UnsafeCell<usize>);
 
 // SAFETY: the cell is written by the thread that makes the item, before it hands it over by value.
 unsafe impl Send for Item {}
 
 impl Item {
-    fn new(name: usize) -> Self {
+    pub(super) fn new(name: usize) -> Self {
         let item = Self(UnsafeCell::new(0));
         item.0.with_mut(|content| {
             // SAFETY: the item is not shared yet.
@@ -25,7 +25,7 @@ impl Item {
         item
     }
 
-    fn name(&self) -> usize {
+    pub(super) fn name(&self) -> usize {
         self.0.with(|content| {
             // SAFETY: the item was handed over by value, and loom reports it if that was no
             // synchronisation.
@@ -34,11 +34,11 @@ impl Item {
     }
 }
 
-/// Explores with at most three preemptions per run; without the bound three threads take minutes,
+/// Explores with at most so many preemptions per run; without a bound three threads take minutes,
 /// and known races need one or two.
-fn bounded(model: impl Fn() + Send + Sync + 'static) {
+pub(super) fn bounded(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(preemptions);
     builder.check(model);
 }
 
@@ -65,7 +65,7 @@ fn steal(from: &<MutexQueue as StealQueue>::Shared<Item>) -> Vec<usize> {
 
 #[test]
 fn loom_o1_o2_owner_thief_and_injector_share_out_every_item_once() {
-    bounded(|| {
+    bounded(3, || {
         let (mut owner, shared) = MutexQueue::pair(&options());
         let shared = Arc::new(shared);
         owner.push(Item::new(0));

@@ -1,47 +1,14 @@
 //! Every interleaving of the operations B1 to B7 that the head of `bwos.rs` argues about. Blocks
 //! have two slots here, so a few items fill them, empty them and use them again.
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
 use super::core::Theft;
 use super::{BlockLocal, BlockQueue, BlockShared};
 use crate::primitive::{AtomicBool, Ordering, fence};
+use crate::queue::loom_tests::{Item, bounded};
 use crate::queue::{LocalQueue, QueueOptions, SharedQueue, StealQueue, Stolen};
-
-/// An item whose content loom watches: reading it races with writing it unless the queue hands it
-/// over properly.
-struct Item(UnsafeCell<usize>);
-
-// SAFETY: the cell is written by the thread that makes the item, before it hands it over by value.
-unsafe impl Send for Item {}
-
-impl Item {
-    fn new(name: usize) -> Self {
-        let item = Self(UnsafeCell::new(0));
-        item.0.with_mut(|content| {
-            // SAFETY: the item is not shared yet.
-            unsafe { *content = name }
-        });
-        item
-    }
-
-    fn name(&self) -> usize {
-        self.0.with(|content| {
-            // SAFETY: the item was handed over by value, and loom reports it if that was no
-            // synchronisation.
-            unsafe { *content }
-        })
-    }
-}
-
-/// Explores with at most so many preemptions per run: known races need one or two.
-fn bounded(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
-}
 
 fn pair() -> (BlockLocal<Item>, Arc<BlockShared<Item>>) {
     with_capacity(1)
