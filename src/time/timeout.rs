@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::port::{self, Port};
 use crate::time::{Sleep, after, sleep_until};
 
 /// Waits for `future`, at most for `duration` from now.
@@ -50,7 +51,7 @@ pub fn timeout<F: IntoFuture>(duration: Duration, future: F) -> Timeout<F::IntoF
 /// # }
 /// ```
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
-    Timeout { future: future.into_future(), deadline: sleep_until(deadline) }
+    Timeout { future: future.into_future(), deadline: sleep_until(deadline), gave_way: false }
 }
 
 pin_project_lite::pin_project! {
@@ -61,6 +62,8 @@ pin_project_lite::pin_project! {
         #[pin]
         future: F,
         deadline: Sleep,
+        // It has been pending, so that others have had their turn since it was made.
+        gave_way: bool,
     }
 }
 
@@ -94,9 +97,18 @@ impl<F: Future> Future for Timeout<F> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        // Not counted against the task's ready operations: a future that uses them all up at each
-        // poll would never run out of time.
-        this.deadline.poll_deadline(cx).map(|()| Err(TimeoutError(())))
+        let expired = this.deadline.poll_deadline(cx).is_ready();
+        // A timeout that is over when it is made counts as a ready operation, or a loop of those
+        // would keep the shard for itself. One that has been pending does not: a future that uses
+        // up the operations of each poll would never run out of time.
+        if expired && (*this.gave_way || port::with(|port| port.is_none_or(Port::consume_budget))) {
+            return Poll::Ready(Err(TimeoutError(())));
+        }
+        *this.gave_way = true;
+        if expired {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 }
 
