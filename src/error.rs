@@ -99,6 +99,8 @@ pub enum RuntimeError {
         /// The most there may be.
         limit: usize,
     },
+    /// A thread that is needed could not be started.
+    ThreadSpawn(io::Error),
     /// This thread belongs to no runtime.
     NoRuntime,
     /// The task that was to give the result has none.
@@ -116,6 +118,7 @@ impl fmt::Display for RuntimeError {
             Self::Overloaded { what, limit } => {
                 write!(f, "the limit of {limit} {what} is reached")
             }
+            Self::ThreadSpawn(error) => write!(f, "a thread could not be started: {error}"),
             Self::NoRuntime => f.write_str(
                 "this thread belongs to no spargio runtime; use the method of a RuntimeHandle",
             ),
@@ -129,6 +132,7 @@ impl std::error::Error for RuntimeError {
         match self {
             Self::Build(error) => Some(error),
             Self::Join(error) => Some(error),
+            Self::ThreadSpawn(error) => Some(error),
             _ => None,
         }
     }
@@ -160,6 +164,7 @@ impl From<RuntimeError> for io::Error {
             RuntimeError::InvalidShard { .. } => io::ErrorKind::NotFound,
             RuntimeError::Closed => io::ErrorKind::BrokenPipe,
             RuntimeError::Overloaded { .. } => io::ErrorKind::WouldBlock,
+            RuntimeError::ThreadSpawn(source) => source.kind(),
             RuntimeError::NoRuntime => io::ErrorKind::Other,
             RuntimeError::Join(_) => io::ErrorKind::BrokenPipe,
         };

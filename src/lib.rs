@@ -167,6 +167,8 @@ mod timer;
 #[cfg(not(loom))]
 mod assembly;
 #[cfg(not(loom))]
+mod blocking;
+#[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
 pub mod fs;
@@ -201,18 +203,19 @@ pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};
 pub use options::{MAX_BACKOFF, MAX_SPIN, SpinOptions, StealOptions};
-pub use stats::{Histogram, RuntimeStats, ShardStats};
+pub use stats::{BlockingStats, Histogram, RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 #[cfg(not(loom))]
 pub use crate::{
     assembly::{Assembled, Assembly, Native},
+    blocking::CancelFlag,
     builder::{Assemble, Builder, RuntimeBuilder},
     port::{ShardLane, ToLane},
     runtime::{
         NextEvent, NextHotCount, RemoteShard, RuntimeHandleOf, RuntimeOf, SendTicket, ShardCtx,
         ShardHandleOf, ShutdownReport, TaskPlacement, run, run_local_on, run_with, spawn,
-        spawn_local, spawn_stealable_on,
+        spawn_blocking, spawn_blocking_with, spawn_local, spawn_stealable_on,
     },
     time::{
         Sleep, Timeout, TimeoutError, consume_budget, sleep, sleep_until, timeout, timeout_at,

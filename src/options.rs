@@ -105,6 +105,23 @@ impl Default for MessageOptions {
     }
 }
 
+/// The threads that do what blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct BlockingOptions {
+    /// How many there are at the same time, at most; at least 1.
+    pub(crate) max_threads: usize,
+    /// How many jobs wait for one, at most.
+    pub(crate) max_waiting: usize,
+    /// How long one without work stays.
+    pub(crate) keep_alive: Duration,
+}
+
+impl Default for BlockingOptions {
+    fn default() -> Self {
+        Self { max_threads: 64, max_waiting: 1 << 16, keep_alive: Duration::from_secs(10) }
+    }
+}
+
 /// The most messages that the builder lets a lane hold: 128 MiB of slots.
 pub(crate) const MAX_LANE: usize = 1 << 24;
 
@@ -127,6 +144,7 @@ pub(crate) struct Options {
     pub(crate) queue: QueueOptions,
     pub(crate) steal: StealOptions,
     pub(crate) spin: SpinOptions,
+    pub(crate) blocking: BlockingOptions,
 }
 
 impl Options {
@@ -156,6 +174,7 @@ impl Default for Options {
             queue: QueueOptions::default(),
             steal: StealOptions::default(),
             spin: SpinOptions::default(),
+            blocking: BlockingOptions::default(),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::blocking::Pool;
 use crate::driver::{Sqe, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
@@ -156,8 +157,11 @@ pub(crate) trait Lane: Scheduler {
     /// holds the runtime any more.
     fn sibling(&self, shard: ShardId) -> Option<Arc<dyn Lane>>;
 
-    /// Counts a job that a thread of the blocking pool does for this shard; from any thread.
+    /// Counts an operation that the blocking pool does for this shard; from any thread.
     fn note_blocking_job(&self);
+
+    /// The threads of the runtime that do what blocks.
+    fn blocking(&self) -> &Pool;
 
     /// Whether the shard takes a task that is spawned on this thread.
     ///

@@ -168,6 +168,27 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
         self
     }
 
+    /// How many threads of the runtime do what blocks at the same time, at most; at least 1. They are
+    /// started when they are needed, and end when they have had no work for
+    /// [a while](Self::blocking_keep_alive). Default 64.
+    pub fn max_blocking_threads(mut self, threads: usize) -> Self {
+        self.options.blocking.max_threads = threads.max(1);
+        self
+    }
+
+    /// How many blocking jobs wait for a thread, at most and at least 1; one more is refused. Default
+    /// 65,536.
+    pub fn blocking_queue_capacity(mut self, jobs: usize) -> Self {
+        self.options.blocking.max_waiting = jobs.max(1);
+        self
+    }
+
+    /// How long a blocking thread without work stays. Default 10 s.
+    pub fn blocking_keep_alive(mut self, time: Duration) -> Self {
+        self.options.blocking.keep_alive = time;
+        self
+    }
+
     /// How many messages a lane between two shards holds, and how many events, and as many hot
     /// ones, a shard keeps that its tasks have not read; 0 counts as 1, at most 16,777,216. At
     /// the limit a sender gets [`Backpressure`](crate::SendError::Backpressure). A lane that was

@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::blocking::CancelFlag;
 use crate::op::PathError;
-use crate::op::offload::{Wanted, offload};
+use crate::op::offload::offload;
 use crate::port::Lane;
 use crate::primitive::Arc;
 
@@ -14,14 +15,13 @@ use crate::primitive::Arc;
 const STEP: u64 = 8 << 20;
 
 pub(super) async fn copy(lane: &Arc<dyn Lane>, from: PathBuf, to: PathBuf) -> io::Result<u64> {
-    let work = move |wanted: &Wanted<'_>| {
-        copy_here(&from, &to, wanted)
-            .map_err(|error| PathError::wrap_two("copy", &from, &to, error))
+    let work = move |flag: &CancelFlag<'_>| {
+        copy_here(&from, &to, flag).map_err(|error| PathError::wrap_two("copy", &from, &to, error))
     };
     offload(lane, work).await?
 }
 
-fn copy_here(from: &Path, to: &Path, wanted: &Wanted<'_>) -> io::Result<u64> {
+fn copy_here(from: &Path, to: &Path, flag: &CancelFlag<'_>) -> io::Result<u64> {
     let source = File::open(from)?;
     let about = source.metadata()?;
     if !about.is_file() {
@@ -44,7 +44,7 @@ fn copy_here(from: &Path, to: &Path, wanted: &Wanted<'_>) -> io::Result<u64> {
         target.set_permissions(Permissions::from_mode(mode))?;
     }
     let mut copied = 0;
-    while wanted.is_wanted() {
+    while !flag.is_canceled() {
         // The standard library leaves the copying to the kernel where that goes.
         let step = io::copy(&mut (&source).take(STEP), &mut target)?;
         if step == 0 {

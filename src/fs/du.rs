@@ -171,6 +171,6 @@ impl Fs {
     pub async fn du(&self, root: impl AsRef<Path>, options: DuOptions) -> io::Result<DuSummary> {
         let owned = root.as_ref().to_owned();
         drop(root);
-        offload(&self.0, move |wanted| walk::sum_up(owned, options, wanted)).await?
+        offload(&self.0, move |flag| walk::sum_up(owned, options, flag)).await?
     }
 }

@@ -4,11 +4,12 @@ use std::fs::Permissions;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 
+use crate::blocking::CancelFlag;
 use crate::fs::metadata::MASK;
 use crate::fs::{File, Metadata, checked_offset};
 use crate::op::Op;
 use crate::op::extent::{Extent, OnExtent};
-use crate::op::offload::{Wanted, offload};
+use crate::op::offload::offload;
 use crate::op::statx::{Statx, Whose};
 use crate::primitive::Arc;
 
@@ -213,7 +214,7 @@ impl File {
         call: impl FnOnce(std::fs::File) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let fd = self.shared.fd.clone();
-        let work = move |_: &Wanted<'_>| {
+        let work = move |_: &CancelFlag<'_>| {
             let second = std::os::fd::AsFd::as_fd(&fd).try_clone_to_owned()?;
             call(second.into())
         };

@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::blocking::CancelFlag;
 use crate::fs::metadata::MASK;
 use crate::fs::{Metadata, ReadDir, copy, read_dir, whole};
-use crate::op::offload::{Wanted, offload};
+use crate::op::offload::offload;
 use crate::op::path::{Change, ChangeName, PairNames, Pairing, c_path};
 use crate::op::statx::{Statx, Whose};
 use crate::op::{Op, PathError};
@@ -251,7 +252,7 @@ impl Fs {
         permissions: Permissions,
     ) -> io::Result<()> {
         let mode = permissions.mode();
-        let set = move |path: &Path, _: &Wanted<'_>| {
+        let set = move |path: &Path, _: &CancelFlag<'_>| {
             std::fs::set_permissions(path, Permissions::from_mode(mode))
         };
         self.blocking("set the permissions of", path, set).await
@@ -338,12 +339,12 @@ impl Fs {
         &self,
         action: &'static str,
         path: impl AsRef<Path>,
-        call: impl FnOnce(&Path, &Wanted<'_>) -> io::Result<T> + Send + 'static,
+        call: impl FnOnce(&Path, &CancelFlag<'_>) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let owned = path.as_ref().to_owned();
         drop(path);
-        let work = move |wanted: &Wanted<'_>| {
-            call(&owned, wanted).map_err(|error| PathError::wrap(action, &owned, error))
+        let work = move |flag: &CancelFlag<'_>| {
+            call(&owned, flag).map_err(|error| PathError::wrap(action, &owned, error))
         };
         offload(&self.0, work).await?
     }

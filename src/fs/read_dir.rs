@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use crate::blocking::Offload;
 use crate::fs::{DirEntryType, FileType, Fs, Metadata, OpenOptions};
-use crate::op::offload::{Offload, offload};
+use crate::op::offload::offload;
 use crate::op::{Fd, Op, PathError, dirents};
 use crate::port::Lane;
 use crate::primitive::Arc;

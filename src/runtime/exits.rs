@@ -35,6 +35,8 @@ pub struct ShutdownReport {
     pub shards_stuck: usize,
     /// Shards that a panic of ours ended.
     pub shards_panicked: usize,
+    /// Blocking jobs that were still at work when the time was over. Their threads go on.
+    pub blocking_jobs_running: usize,
     /// What made a shard's driver useless, if that happened.
     pub failures: Vec<(ShardId, io::Error)>,
     /// From the start until the last shard was gone, or until now.
@@ -46,12 +48,13 @@ impl fmt::Display for ShutdownReport {
         write!(
             f,
             "{} tasks dropped, {} operations cancelled, {} leaked, {} shards stuck, {} panicked, {} \
-             drivers failed, up for {:?}",
+             blocking jobs at work, {} drivers failed, up for {:?}",
             self.tasks_dropped,
             self.operations_cancelled,
             self.operations_leaked,
             self.shards_stuck,
             self.shards_panicked,
+            self.blocking_jobs_running,
             self.failures.len(),
             self.uptime
         )
@@ -154,6 +157,7 @@ impl Exits {
             operations_leaked: core.leaked.load(Ordering::Relaxed),
             shards_stuck: core.quiet.busy().min(state.running),
             shards_panicked: state.panicked,
+            blocking_jobs_running: core.blocking.stats().busy,
             failures: failures.collect(),
             uptime: state.ended.unwrap_or_else(Instant::now) - started,
         }

@@ -107,6 +107,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
             shards: shards.collect(),
             steal: self.core.options.steal,
             poll_histograms: self.core.options.poll_histograms,
+            blocking: self.core.blocking.stats(),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::stats::RuntimeStats;
 use crate::task::JoinHandle;
 
 mod block_on;
+mod blocking;
 mod ctx;
 mod entry;
 mod events;
@@ -27,6 +28,7 @@ mod remote;
 mod spawn;
 mod ticket;
 
+pub use blocking::{spawn_blocking, spawn_blocking_with};
 pub use ctx::ShardCtx;
 pub use entry::{run, run_local_on, run_main, run_with};
 pub use events::{NextEvent, NextHotCount};
@@ -133,8 +135,8 @@ impl<A: Assembly> RuntimeOf<A> {
         self.handle().stats_snapshot()
     }
 
-    /// Ends the runtime and waits until its shards are gone, without blocking the thread. A second
-    /// call returns the same report.
+    /// Ends the runtime and waits until its shards are gone and its blocking jobs are over, without
+    /// blocking the thread. A second call returns the same report.
     ///
     /// # Cancel safety
     ///
@@ -143,12 +145,15 @@ impl<A: Assembly> RuntimeOf<A> {
         self.close();
         self.exits.wait().await;
         self.join();
+        // Not earlier: what ends with the shards may leave something to be cleared up.
+        self.core.blocking.close();
+        self.core.blocking.ended().await;
         self.report()
     }
 
-    /// Ends the runtime and blocks until its shards are gone or the time is over. Shards that are
-    /// stuck in a task's code are left behind with what the kernel still uses of theirs; the
-    /// report counts them. A task that such a shard spawned itself and that is not woken ends, for
+    /// Ends the runtime and blocks until its shards are gone and its blocking jobs are over, or the
+    /// time is. Shards that are stuck in a task's code are left behind with what the kernel still
+    /// uses of theirs, and so are blocking jobs; the report counts both. A task that such a shard spawned itself and that is not woken ends, for
     /// its handle too, only when the shard comes back.
     pub fn shutdown_timeout(mut self, patience: Duration) -> ShutdownReport {
         self.end(patience);
@@ -175,6 +180,10 @@ impl<A: Assembly> RuntimeOf<A> {
         // A shard cannot wait for its own end.
         if !on_own_shard && self.exits.block_until(deadline) {
             self.join();
+        }
+        self.core.blocking.close();
+        if !on_own_shard {
+            self.core.blocking.block_until(deadline);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 
 use crate::assembly::Assembly;
+use crate::blocking::Pool;
 use crate::doorbell::{Doorbell, Gate, Idle};
 use crate::driver::Token;
 use crate::error::RuntimeError;
@@ -116,6 +117,8 @@ pub(crate) struct Core<A: Assembly> {
     pub(crate) idle: Idle,
     /// Messages between the shards.
     pub(crate) hub: Arc<Hub>,
+    /// The threads that do what blocks.
+    pub(crate) blocking: Pool,
     phase: AtomicU8,
     /// How far each shard is on its way down.
     pub(crate) quiet: Quiet,
@@ -165,6 +168,7 @@ impl<A: Assembly> Core<A> {
             shards: shards.into_boxed_slice(),
             idle: Idle::new(count),
             hub: Arc::new(Hub::new(count, &options.messages)),
+            blocking: Pool::new(options.blocking),
             options,
             phase: AtomicU8::new(Phase::Running as u8),
             quiet: Quiet::new(count),

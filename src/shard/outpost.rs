@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::blocking::Pool;
 use crate::contain::wake;
 use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
@@ -292,6 +293,10 @@ impl<A: Assembly> Lane for Outpost<A> {
 
     fn note_blocking_job(&self) {
         self.core.public(self.shard).blocking_jobs.add_shared(1);
+    }
+
+    fn blocking(&self) -> &Pool {
+        &self.core.blocking
     }
 
     fn admit(&self) -> Result<(), RuntimeError> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::stats::numbers::{Group, Kind, NUMBERS, Number};
-use crate::stats::{Histogram, RuntimeStats, ShardStats};
+use crate::stats::{BlockingStats, Histogram, RuntimeStats, ShardStats};
 
 /// With more shards than this there are the sums, the least and the most instead of columns of
 /// their own.
@@ -30,8 +30,21 @@ impl fmt::Display for RuntimeStats {
             numbers.try_for_each(|number| table.number(f, number))?;
             table.derived(f, group, self.poll_histograms)?;
         }
-        Ok(())
+        blocking(f, &self.blocking)
     }
+}
+
+/// One line, and none while there was no job.
+fn blocking(f: &mut fmt::Formatter<'_>, stats: &BlockingStats) -> fmt::Result {
+    let BlockingStats { threads, busy, waiting, taken, refused } = stats;
+    if (*taken, *refused) == (0, 0) {
+        return Ok(());
+    }
+    writeln!(
+        f,
+        "blocking\n  {taken} jobs taken, {refused} refused; {waiting} wait, {busy} of {threads} \
+         threads are busy"
+    )
 }
 
 fn title(group: Group) -> &'static str {

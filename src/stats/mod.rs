@@ -4,6 +4,7 @@
 //! [`numbers`] is the one list of what is counted. The counters, the public snapshot, the table for
 //! people and the text for Prometheus are made of it, so that none of them can forget a number.
 
+mod blocking;
 mod counters;
 mod display;
 mod histogram;
@@ -12,6 +13,7 @@ mod prometheus;
 mod runtime;
 mod shard;
 
+pub use blocking::BlockingStats;
 pub use histogram::Histogram;
 pub use runtime::RuntimeStats;
 pub use shard::ShardStats;

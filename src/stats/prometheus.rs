@@ -3,13 +3,14 @@
 use std::fmt::{self, Write as _};
 
 use crate::stats::numbers::{Kind, NUMBERS, Number};
-use crate::stats::{Histogram, RuntimeStats, ShardStats};
+use crate::stats::{BlockingStats, Histogram, RuntimeStats, ShardStats};
 
 impl RuntimeStats {
     /// The numbers of all shards in the text exposition format of Prometheus (version 0.0.4): serve
     /// it with the content type `text/plain; version=0.0.4`.
     ///
-    /// Names begin with `spargio_`; each line has the label `shard`. Counters end in `_total`,
+    /// Names begin with `spargio_`; each line has the label `shard`,
+    /// but those of the blocking threads, of which each runtime has one set. Counters end in `_total`,
     /// times are in seconds. Sums over shards are for the query to make.
     ///
     /// ```
@@ -33,6 +34,7 @@ impl RuntimeStats {
         for number in NUMBERS {
             self.write_number(out, number)?;
         }
+        self.write_blocking(out)?;
         let help = match self.poll_histograms {
             true => "How long polls of tasks took.",
             false => "How long polls of tasks took; a sample, in which short ones have their mean.",
@@ -43,6 +45,20 @@ impl RuntimeStats {
             self.write_histogram(out, "wake_to_poll", help, |stats| &stats.wake_to_poll)?;
         }
         Ok(())
+    }
+
+    fn write_blocking(&self, out: &mut String) -> fmt::Result {
+        let BlockingStats { threads, busy, waiting, taken, refused } = self.blocking;
+        let mut write = |name, kind, help, value: u64| {
+            writeln!(out, "# HELP spargio_blocking_{name} {help}")?;
+            writeln!(out, "# TYPE spargio_blocking_{name} {kind}")?;
+            writeln!(out, "spargio_blocking_{name} {value}")
+        };
+        write("threads", "gauge", "Threads that do what blocks.", threads as u64)?;
+        write("busy", "gauge", "Of those, the ones at work.", busy as u64)?;
+        write("waiting", "gauge", "Blocking jobs that wait for a thread.", waiting as u64)?;
+        write("jobs_total", "counter", "Blocking jobs that were taken.", taken)?;
+        write("refused_total", "counter", "Blocking jobs that were refused.", refused)
     }
 
     fn write_number(&self, out: &mut String, number: &Number) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! What the shards of a runtime counted, and what is made of it.
 
 use crate::options::StealOptions;
-use crate::stats::ShardStats;
+use crate::stats::{BlockingStats, ShardStats};
 
 /// What the shards of a runtime counted: one look at each counter, no lock.
 ///
@@ -76,6 +76,8 @@ pub struct RuntimeStats {
     pub steal: StealOptions,
     /// Whether every poll is timed: [`poll_histograms`](crate::Builder::poll_histograms).
     pub poll_histograms: bool,
+    /// The threads that do what blocks.
+    pub blocking: BlockingStats,
 }
 
 impl RuntimeStats {

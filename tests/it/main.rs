@@ -5,6 +5,7 @@
 mod support;
 
 mod auto_traits;
+mod blocking;
 mod budget;
 mod builder;
 mod custody;

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use crate::blocking::CancelFlag;
 use crate::fs::FileType;
 use crate::fs::du::{DuErrorMode, DuOptions, DuSizeMode, DuSummary, DuSymlinkMode};
-use crate::op::offload::Wanted;
 use crate::op::path::c_path;
 use crate::op::{PathError, dirents};
 use crate::primitive::Arc;
@@ -43,7 +43,7 @@ struct Walk {
 pub(super) fn sum_up(
     root: PathBuf,
     options: DuOptions,
-    wanted: &Wanted<'_>,
+    flag: &CancelFlag<'_>,
 ) -> io::Result<DuSummary> {
     let name = c_path(&root)?;
     let follow = options.symlink_mode == DuSymlinkMode::Follow;
@@ -61,7 +61,7 @@ pub(super) fn sum_up(
     }
     let mut batch = Vec::new();
     while let Some(next) = walk.waiting.pop() {
-        if !wanted.is_wanted() {
+        if flag.is_canceled() {
             break;
         }
         walk.read(next, &mut batch)?;
