@@ -168,15 +168,15 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
         self
     }
 
-    /// How many threads of the runtime do what blocks at the same time, at most; at least 1. They are
-    /// started when they are needed, and end when they have had no work for
+    /// How many threads of the runtime do what blocks, at most; at least 1. They are started when
+    /// they are needed, and end when they have had no work for
     /// [a while](Self::blocking_keep_alive). Default 64.
     pub fn max_blocking_threads(mut self, threads: usize) -> Self {
         self.options.blocking.max_threads = threads.max(1);
         self
     }
 
-    /// How many blocking jobs wait for a thread, at most and at least 1; one more is refused. Default
+    /// How many blocking jobs wait for a thread, at most; at least 1. One more is refused. Default
     /// 65,536.
     pub fn blocking_queue_capacity(mut self, jobs: usize) -> Self {
         self.options.blocking.max_waiting = jobs.max(1);

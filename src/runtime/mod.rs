@@ -153,8 +153,9 @@ impl<A: Assembly> RuntimeOf<A> {
 
     /// Ends the runtime and blocks until its shards are gone and its blocking jobs are over, or the
     /// time is. Shards that are stuck in a task's code are left behind with what the kernel still
-    /// uses of theirs, and so are blocking jobs; the report counts both. A task that such a shard spawned itself and that is not woken ends, for
-    /// its handle too, only when the shard comes back.
+    /// uses of theirs, and so are blocking jobs; the report counts both. A task that such a shard
+    /// spawned itself and that is not woken ends, for its handle too, only when the shard comes
+    /// back.
     pub fn shutdown_timeout(mut self, patience: Duration) -> ShutdownReport {
         self.end(patience);
         // Those that are stuck are left behind: the drop of this value must not wait for them

@@ -9,9 +9,9 @@ impl RuntimeStats {
     /// The numbers of all shards in the text exposition format of Prometheus (version 0.0.4): serve
     /// it with the content type `text/plain; version=0.0.4`.
     ///
-    /// Names begin with `spargio_`; each line has the label `shard`,
-    /// but those of the blocking threads, of which each runtime has one set. Counters end in `_total`,
-    /// times are in seconds. Sums over shards are for the query to make.
+    /// Names begin with `spargio_`; each line has the label `shard`, but those of the blocking
+    /// threads, of which a runtime has one set. Counters end in `_total`, times are in seconds. Sums
+    /// over shards are for the query to make.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,14 +1,14 @@
 //! The budget of a poll: what is ready at once gives way after 128 times, unless it is not to.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use spargio::{Event, Runtime, ShardCtx, consume_budget, sleep, unconstrained};
+use spargio::{Event, Runtime, ShardCtx, consume_budget, sleep, timeout, unconstrained};
 
 use crate::support::{Watch, elsewhere, watched, yield_now};
 
@@ -96,6 +96,14 @@ fn whatever_is_ready_at_once_lets_another_task_run() {
             };
             let turns = turns_of_another(&shard, sleeps).await;
             assert!(turns >= least, "timers: {turns}");
+
+            let timeouts = async {
+                for _ in 0..MANY {
+                    assert!(timeout(Duration::ZERO, pending::<()>()).await.is_err());
+                }
+            };
+            let turns = turns_of_another(&shard, timeouts).await;
+            assert!(turns >= least, "timeouts: {turns}");
 
             let tasks: Vec<_> = (0..MANY).map(|_| spargio::spawn(async {}).unwrap()).collect();
             while !tasks.iter().all(|task| task.is_finished()) {
