@@ -10,8 +10,8 @@ impl RuntimeStats {
     /// it with the content type `text/plain; version=0.0.4`.
     ///
     /// Names begin with `spargio_`; each line has the label `shard`, but those of the blocking
-    /// threads, of which a runtime has one set. Counters end in `_total`, times are in seconds. Sums
-    /// over shards are for the query to make.
+    /// threads, of which a runtime has one set. Counters end in `_total`, times are in seconds.
+    /// Sums over shards are for the query to make.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
