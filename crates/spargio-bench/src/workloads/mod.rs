@@ -21,6 +21,7 @@ mod one_way;
 mod ping_pong;
 mod spawn;
 mod stage;
+mod storm;
 mod timer;
 mod wake;
 mod yields;
@@ -205,6 +206,7 @@ pub(crate) fn all() -> Vec<Entry> {
         entry::<fan_out::Imbalanced>(),
         entry::<timer::Lateness>(),
         entry::<timer::Churn>(),
+        entry::<storm::Storm>(),
         entry::<wake::FromOutside>(),
         entry::<mixed::BesideCompute>(),
         entry::<idle::Idle>(),
