@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use spargio::fs::{DuOptions, DuSizeMode};
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Session, Workload, runtimes};
 
 /// Directories below the root of the tree, and files in each: 2,001 entries with the root.
 const DIRECTORIES: usize = 40;
@@ -20,43 +20,38 @@ const ENTRIES: usize = 1_000;
 const SECTOR: u64 = 512;
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload =
-        |name, unit, contenders| Workload::new("du_api", name, unit, Goal::AsTokio, contenders);
+    let workload = |name, contenders| Workload::new("du_api", name, contenders);
     vec![
         workload(
             "fs_du_allocated",
-            "walk",
             vec![
                 Contender::spargio(|| du_by_spargio(DuSizeMode::Allocated)),
                 Contender::tokio(|| du_by_tokio(DuSizeMode::Allocated)),
-                Contender::bare("std", || du_by_std(DuSizeMode::Allocated)),
+                Contender::other("std", || du_by_std(DuSizeMode::Allocated)),
             ],
         ),
         workload(
             "fs_du_apparent",
-            "walk",
             vec![
                 Contender::spargio(|| du_by_spargio(DuSizeMode::Apparent)),
                 Contender::tokio(|| du_by_tokio(DuSizeMode::Apparent)),
-                Contender::bare("std", || du_by_std(DuSizeMode::Apparent)),
+                Contender::other("std", || du_by_std(DuSizeMode::Apparent)),
             ],
         ),
         workload(
             "fs_read_dir_root",
-            "directory",
             vec![
                 Contender::spargio(read_dir_by_spargio),
                 Contender::tokio(read_dir_by_tokio),
-                Contender::bare("std", read_dir_by_std),
+                Contender::other("std", read_dir_by_std),
             ],
         ),
         workload(
             "metadata of a cached path",
-            "path",
             vec![
                 Contender::spargio(metadata_by_spargio),
                 Contender::tokio(metadata_by_tokio),
-                Contender::bare("std", metadata_by_std),
+                Contender::other("std", metadata_by_std),
             ],
         ),
     ]

@@ -10,7 +10,7 @@ use crate::runtimes::{self, RuntimeId};
 pub(crate) const USAGE: &str = "\
 usage: spargio-bench compare [--only RE] [--runtimes LIST] [--quick] [--threads N]
                              [--samples N] [--slice MS] [--syscalls]
-                             [--json FILE] [--html FILE] [--markdown FILE]
+                             [--json FILE] [--tsv FILE] [--html FILE] [--markdown FILE]
        spargio-bench check [--runtimes LIST] [--threads N]
        spargio-bench list
 
@@ -24,7 +24,9 @@ compare measures; check holds each runtime to what the workloads count on; list 
   --slice MS       length of a sample; else what the time for the whole run allows
   --syscalls       count system calls with strace, in runs of their own (takes as long again)
   --json, --html, --markdown FILE
-                   write the results there too";
+                   write the results there too
+  --tsv FILE       write there workload, runtime, the median that it is ranked by, and those of wall
+                   and CPU time, in nanoseconds with tabs between them";
 
 /// How much time there is.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,7 @@ pub(crate) struct Compare {
     pub(crate) threads: usize,
     pub(crate) syscalls: bool,
     pub(crate) json: Option<PathBuf>,
+    pub(crate) tsv: Option<PathBuf>,
     pub(crate) html: Option<PathBuf>,
     pub(crate) markdown: Option<PathBuf>,
 }
@@ -74,6 +77,7 @@ impl Compare {
             threads: 2,
             syscalls: false,
             json: None,
+            tsv: None,
             html: None,
             markdown: None,
         };
@@ -97,6 +101,7 @@ impl Compare {
                     wish.slice = Some(Duration::from_millis(millis as u64));
                 }
                 "--json" => wish.json = Some(value()?.into()),
+                "--tsv" => wish.tsv = Some(value()?.into()),
                 "--html" => wish.html = Some(value()?.into()),
                 "--markdown" => wish.markdown = Some(value()?.into()),
                 _ => return Err(format!("unknown option {argument}")),
