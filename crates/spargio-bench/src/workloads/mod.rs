@@ -114,6 +114,14 @@ pub(crate) struct Entry {
     pub(crate) lacks: fn(&RuntimeId) -> Option<&'static str>,
 }
 
+impl Entry {
+    /// How many cells of the usual length the workload is on these runtimes.
+    pub(crate) fn cells(&self, runtimes: &[&RuntimeId]) -> usize {
+        let able = runtimes.iter().filter(|id| (self.lacks)(id).is_none());
+        able.count() * self.spec.stretch as usize
+    }
+}
+
 /// A runtime that was started, ready to do a workload's operations so many times.
 pub(crate) struct Session {
     pub(crate) run: Box<dyn FnMut(u64) -> Result<Slice, Wrong>>,
