@@ -1,26 +1,20 @@
 //! The workloads as criterion groups, for regressions from change to change: `ping_pong`,
-//! `fanout_fanin`, `spawn`, `steal`, `yield`, `timer`, `op`, `net_api`, `fs_api`, `du_api`,
-//! `sparse` and `cold_start`.
+//! `fanout_fanin`, `spawn`, `steal`, `yield`, `messages`, `timer`, `op`, `net_api`, `fs_api`,
+//! `du_api` and `cold_start`.
 //!
 //! `cargo bench --bench micro -- [FILTER]`, where a group is a filter too. For numbers beside those
-//! of others use `compare`, which measures by turns.
+//! of others use `spargio-bench`, which measures by turns.
 
-#[expect(dead_code, reason = "criterion reports times alone; the goals are for the comparison")]
 mod workloads;
 
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
-use crate::workloads::Role;
-
 fn benchmarks(criterion: &mut Criterion) {
     for workload in workloads::all() {
         let mut group = criterion.benchmark_group(workload.group);
         for contender in &workload.contenders {
-            if contender.role == Role::Other {
-                continue;
-            }
             let id = BenchmarkId::new(workload.name, contender.name);
             // The session is opened when its benchmark is run, and closed before the next one.
             group.bench_function(id, |bencher| {

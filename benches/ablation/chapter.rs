@@ -5,8 +5,9 @@ use std::fs;
 use std::io;
 
 use crate::choices::{Bell, Choices, Job, Queue, Ring};
-use crate::report::measure::{Sample, Spread};
-use crate::report::table::time;
+use crate::measure::Sample;
+use crate::report::spread::Spread;
+use crate::report::units::time;
 
 const CHAPTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/book/src/ablation.md");
 const BEGIN: &str = "<!-- ablation -->\n";

@@ -6,11 +6,11 @@
 
 mod chapter;
 mod choices;
+mod measure;
 
-#[expect(dead_code, reason = "the comparison uses more of it")]
 #[path = "../report/mod.rs"]
 mod report;
-#[expect(dead_code, reason = "the comparison uses more of it")]
+#[expect(dead_code, reason = "the statistics use more of it")]
 #[path = "../workloads/mod.rs"]
 mod workloads;
 
@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use crate::chapter::Cell;
 use crate::choices::{Choices, Job, Ring};
+use crate::measure::{Plan, sample};
 use crate::report::machine;
-use crate::report::measure::{Plan, sample};
 
 const USAGE: &str = "usage: cargo bench --bench ablation -- [--quick] [--write]";
 

@@ -6,8 +6,8 @@ use spargio::{Assembly, RuntimeOf};
 
 use crate::cpu::cpu_time;
 use crate::load::{compute, shown};
-use crate::report::measure::Spread;
-use crate::report::table::time;
+use crate::report::spread::Spread;
+use crate::report::units::time;
 
 const LENGTH: Duration = Duration::from_millis(60);
 /// Tasks of one round.

@@ -8,7 +8,7 @@ use spargio::{StealOptions, yield_now};
 use crate::fan_out::{cell, on};
 use crate::load::builder;
 use crate::load::shown;
-use crate::report::measure::Spread;
+use crate::report::spread::Spread;
 use crate::table::Table;
 
 const SAMPLES: usize = 5;

@@ -16,14 +16,10 @@ mod watch;
 
 #[path = "../steal/load.rs"]
 mod load;
-#[expect(dead_code, reason = "the comparison uses more of it")]
 #[path = "../report/mod.rs"]
 mod report;
 #[path = "../steal/table.rs"]
 mod table;
-#[expect(dead_code, reason = "the comparison uses more of it")]
-#[path = "../workloads/mod.rs"]
-mod workloads;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use spargio::queue::{BlockQueue, ChaseLev, MutexQueue, StealQueue};
 
 use crate::load::{compute, runtime};
-use crate::report::table::time;
+use crate::report::units::time;
 use crate::table::Table;
 
 const TASKS: usize = 60;

@@ -8,8 +8,8 @@ use spargio::{Runtime, sleep_until};
 
 use crate::cpu::cpu_time;
 use crate::load::compute;
-use crate::report::measure::Spread;
-use crate::report::table::time;
+use crate::report::spread::Spread;
+use crate::report::units::time;
 use crate::table::Table;
 
 const ROUNDS: usize = 3;

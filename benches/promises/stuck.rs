@@ -15,7 +15,7 @@ use spargio::queue::{BlockQueue, ChaseLev, MutexQueue, StealQueue};
 use spargio::{JoinHandle, RuntimeHandleOf, yield_now};
 
 use crate::load::{Made, builder, compute};
-use crate::report::table::time;
+use crate::report::units::time;
 use crate::table::Table;
 
 const TRIES: usize = 60;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use spargio::{Runtime, sleep};
 
 use crate::cpu::cpu_time;
-use crate::report::measure::Spread;
-use crate::report::table::time;
+use crate::report::spread::Spread;
+use crate::report::units::time;
 use crate::table::Table;
 
 const SAMPLES: usize = 5;

@@ -1,5 +1,5 @@
-//! Measuring contenders by turns, and what is printed of it.
+//! What the tables have in common: the machine, and how numbers are summed up and printed.
 
 pub(crate) mod machine;
-pub(crate) mod measure;
-pub(crate) mod table;
+pub(crate) mod spread;
+pub(crate) mod units;

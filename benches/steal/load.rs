@@ -11,8 +11,8 @@ use spargio::placement::LeastLoaded;
 use spargio::queue::StealQueue;
 use spargio::{Assembled, Builder, Runtime, RuntimeOf};
 
-use crate::report::measure::Spread;
-use crate::report::table::time;
+use crate::report::spread::Spread;
+use crate::report::units::time;
 
 /// The default assembly with another queue.
 pub(crate) type Made<Q> = Assembled<Uring, MsgRing, Q, LeastLoaded>;

@@ -10,12 +10,8 @@ mod runtime;
 mod samples;
 mod table;
 
-#[expect(dead_code, reason = "the comparison uses more of it")]
 #[path = "../report/mod.rs"]
 mod report;
-#[expect(dead_code, reason = "the comparison uses more of it")]
-#[path = "../workloads/mod.rs"]
-mod workloads;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::load::shown;
-use crate::report::measure::Spread;
+use crate::report::spread::Spread;
 
 /// The median of the samples in this file of criterion's, of the last run of that benchmark.
 ///

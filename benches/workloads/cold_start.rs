@@ -3,31 +3,25 @@
 use std::hint::black_box;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use io_uring::IoUring;
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Session, Workload, runtimes};
 
 /// Entries of the rings of the bare loop: as many as a shard has by default.
 const ENTRIES: u32 = 256;
-/// The kernel takes some time to finish closing a ring, and is slower at opening others then.
-const SETTLE: Duration = Duration::from_millis(50);
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload = Workload::new(
+    vec![Workload::new(
         "cold_start",
         "cold start, 2 shards",
-        "start",
-        Goal::HalfWay,
         vec![
             Contender::spargio(spargio),
             Contender::tokio(tokio),
-            Contender::bare("2 threads, 2 rings", bare_rings),
+            Contender::other("2 threads, 2 rings", bare_rings),
             Contender::other("2 threads, no rings", bare_threads),
         ],
-    );
-    vec![Workload { settle: SETTLE, ..workload }]
+    )]
 }
 
 fn spargio() -> Session {

@@ -7,9 +7,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use spargio::fs::DuOptions;
+use spargio::fs::{DuOptions, DuSizeMode};
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Session, Workload, runtimes};
 
 /// Directories below the root of the tree, and files in each: 2,001 entries with the root.
 const DIRECTORIES: usize = 40;
@@ -20,34 +20,38 @@ const ENTRIES: usize = 1_000;
 const SECTOR: u64 = 512;
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload =
-        |name, unit, contenders| Workload::new("du_api", name, unit, Goal::AsTokio, contenders);
+    let workload = |name, contenders| Workload::new("du_api", name, contenders);
     vec![
         workload(
-            "du of 2,000 entries",
-            "walk",
+            "fs_du_allocated",
             vec![
-                Contender::spargio(du_by_spargio),
-                Contender::tokio(du_by_tokio),
-                Contender::bare("std", du_by_std),
+                Contender::spargio(|| du_by_spargio(DuSizeMode::Allocated)),
+                Contender::tokio(|| du_by_tokio(DuSizeMode::Allocated)),
+                Contender::other("std", || du_by_std(DuSizeMode::Allocated)),
             ],
         ),
         workload(
-            "read_dir of 1,000 entries",
-            "directory",
+            "fs_du_apparent",
+            vec![
+                Contender::spargio(|| du_by_spargio(DuSizeMode::Apparent)),
+                Contender::tokio(|| du_by_tokio(DuSizeMode::Apparent)),
+                Contender::other("std", || du_by_std(DuSizeMode::Apparent)),
+            ],
+        ),
+        workload(
+            "fs_read_dir_root",
             vec![
                 Contender::spargio(read_dir_by_spargio),
                 Contender::tokio(read_dir_by_tokio),
-                Contender::bare("std", read_dir_by_std),
+                Contender::other("std", read_dir_by_std),
             ],
         ),
         workload(
             "metadata of a cached path",
-            "path",
             vec![
                 Contender::spargio(metadata_by_spargio),
                 Contender::tokio(metadata_by_tokio),
-                Contender::bare("std", metadata_by_std),
+                Contender::other("std", metadata_by_std),
             ],
         ),
     ]
@@ -57,14 +61,25 @@ pub(super) fn workloads() -> Vec<Workload> {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 struct Sum {
     entries: u64,
-    bytes: u64,
+    allocated: u64,
+    apparent: u64,
+}
+
+impl Sum {
+    fn bytes(self, mode: DuSizeMode) -> u64 {
+        match mode {
+            DuSizeMode::Allocated => self.allocated,
+            DuSizeMode::Apparent => self.apparent,
+        }
+    }
 }
 
 /// The walk as one writes it with `std`: each name once, links not followed.
 fn walk(path: &Path, sum: &mut Sum) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     sum.entries += 1;
-    sum.bytes += found.blocks() * SECTOR;
+    sum.allocated += found.blocks() * SECTOR;
+    sum.apparent += found.len();
     if found.is_dir() {
         for entry in fs::read_dir(path)? {
             walk(&entry?.path(), sum)?;
@@ -112,23 +127,23 @@ fn fill(directory: &Path, files: usize) -> io::Result<()> {
     })
 }
 
-fn du_by_spargio() -> Session {
+fn du_by_spargio(mode: DuSizeMode) -> Session {
     let runtime = runtimes::spargio();
     let (root, expected) = tree();
     Box::new(move |times| {
         let root = root.clone();
         runtimes::inside_spargio(&runtime, async move {
             for _ in 0..times {
-                let sum = spargio::fs::du(&root, DuOptions::new()).await;
+                let sum = spargio::fs::du(&root, DuOptions::new().size_mode(mode)).await;
                 let sum = sum.expect("the tree can be read");
-                let found = Sum { entries: sum.total_entries, bytes: sum.total_bytes };
-                assert_eq!(found, expected);
+                assert_eq!(sum.total_entries, expected.entries);
+                assert_eq!(sum.total_bytes, expected.bytes(mode));
             }
         });
     })
 }
 
-fn du_by_tokio() -> Session {
+fn du_by_tokio(mode: DuSizeMode) -> Session {
     let runtime = runtimes::tokio();
     let (root, expected) = tree();
     Box::new(move |times| {
@@ -137,17 +152,21 @@ fn du_by_tokio() -> Session {
             for _ in 0..times {
                 let root = root.clone();
                 let found = tokio::task::spawn_blocking(move || walked(&root)).await;
-                assert_eq!(found.expect("the walk returns"), expected);
+                let found = found.expect("the walk returns");
+                assert_eq!(found.entries, expected.entries);
+                assert_eq!(found.bytes(mode), expected.bytes(mode));
             }
         });
     })
 }
 
-fn du_by_std() -> Session {
+fn du_by_std(mode: DuSizeMode) -> Session {
     let (root, expected) = tree();
     Box::new(move |times| {
         for _ in 0..times {
-            assert_eq!(walked(&root), expected);
+            let found = walked(&root);
+            assert_eq!(found.entries, expected.entries);
+            assert_eq!(found.bytes(mode), expected.bytes(mode));
         }
     })
 }

@@ -9,7 +9,7 @@ use io_uring::{IoUring, opcode, types};
 use spargio::{Assembly, RuntimeOf};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
+use crate::workloads::{Contender, Session, Workload, by_hand, runtimes};
 
 const SIZE: usize = 256;
 
@@ -17,14 +17,12 @@ pub(super) fn workloads() -> Vec<Workload> {
     vec![Workload::new(
         "net_api",
         "echo of 256 B, stealable",
-        "round trip",
-        Goal::HalfWay,
         vec![
             Contender::spargio(spargio),
             Contender::tokio(tokio),
-            Contender::bare("1 thread, 4 calls", direct),
-            Contender::bare("1 thread, ring", ring),
-            Contender::bare("2 spinning threads", spinning),
+            Contender::other("1 thread, 4 calls", direct),
+            Contender::other("1 thread, ring", ring),
+            Contender::other("2 spinning threads", spinning),
         ],
     )]
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use spargio::{Assembly, RuntimeOf};
 
-use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
+use crate::workloads::{Contender, Session, Workload, by_hand, runtimes};
 
 const TASKS: u64 = 16;
 const TASK_TIME: Duration = Duration::from_micros(2);
@@ -16,12 +16,10 @@ pub(super) fn workloads() -> Vec<Workload> {
     vec![Workload::new(
         "fanout_fanin",
         "fan-out of 16 x 2 us",
-        "fan-out",
-        Goal::HalfWay,
         vec![
             Contender::spargio(spargio),
             Contender::tokio(tokio),
-            Contender::bare("2 spinning threads", bare),
+            Contender::other("2 spinning threads", bare),
             Contender::other("1 thread, no tasks", alone),
         ],
     )]

@@ -12,7 +12,7 @@ use io_uring::{IoUring, opcode, types};
 use spargio::{Assembly, RuntimeOf};
 
 use crate::workloads::all::All;
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Session, Workload, runtimes};
 
 const BLOCK: usize = 4096;
 /// Blocks of the file: 4 MiB, which stay in the page cache.
@@ -20,16 +20,15 @@ const BLOCKS: u64 = 1024;
 pub(crate) const DEPTH: usize = 32;
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload =
-        |name, contenders| Workload::new("fs_api", name, "read", Goal::HalfWay, contenders);
+    let workload = |name, contenders| Workload::new("fs_api", name, contenders);
     vec![
         workload(
             "4 KiB cached reads, depth 1",
             vec![
                 Contender::spargio(|| spargio(1)),
                 Contender::tokio(|| tokio(1)),
-                Contender::bare("preadv2 nowait", direct),
-                Contender::bare("ring", || ring(1)),
+                Contender::other("preadv2 nowait", direct),
+                Contender::other("ring", || ring(1)),
             ],
         ),
         workload(
@@ -37,8 +36,8 @@ pub(super) fn workloads() -> Vec<Workload> {
             vec![
                 Contender::spargio(|| spargio(DEPTH)),
                 Contender::tokio(|| tokio(DEPTH)),
-                Contender::bare("preadv2 nowait", direct),
-                Contender::bare("ring", || ring(DEPTH)),
+                Contender::other("preadv2 nowait", direct),
+                Contender::other("ring", || ring(DEPTH)),
             ],
         ),
     ]

@@ -9,12 +9,8 @@ use tokio::sync::mpsc;
 
 use spargio::{Event, Runtime, SendError, ShardCtx};
 
-use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
+use crate::workloads::{Contender, Session, Workload, by_hand, runtimes};
 
-/// How many times the time of a bare loop a round trip may take.
-const ROUND_TRIP: f64 = 3.0;
-/// How many times the time of a bare ring a message of a batch may take.
-const ONE_WAY: f64 = 5.0;
 /// Messages sent at a time.
 const BATCH: u64 = 64;
 /// Messages that are under way at most.
@@ -25,25 +21,21 @@ pub(super) fn workloads() -> Vec<Workload> {
         Workload::new(
             "messages",
             "message, there and back",
-            "round trip",
-            Goal::OfFloor(ROUND_TRIP),
             vec![
                 Contender::spargio(spargio_round_trip),
                 Contender::tokio(tokio_round_trip),
-                Contender::bare("2 spinning threads", bare_round_trip),
+                Contender::other("2 spinning threads", bare_round_trip),
             ],
         ),
         Workload::new(
             "messages",
             "messages one way, by 64",
-            "message",
-            Goal::OfFloor(ONE_WAY),
             vec![
                 Contender::spargio(spargio_one_way),
                 Contender::other("one at a time", spargio_one_at_a_time),
                 Contender::other("counted", spargio_counted),
                 Contender::tokio(tokio_one_way),
-                Contender::bare("ring of words", bare_one_way),
+                Contender::other("ring of words", bare_one_way),
             ],
         ),
     ]

@@ -12,68 +12,37 @@ mod messages;
 mod op;
 pub(crate) mod ping_pong;
 pub(crate) mod runtimes;
-mod sparse;
 mod spawn;
 mod steal;
 mod timer;
 mod yields;
 
-use std::time::Duration;
-
 /// Does its job so many times, and returns when it is done. What it needs was opened before;
 /// dropping it closes that.
 pub(crate) type Session = Box<dyn FnMut(u64)>;
-
-/// Who does a job.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Role {
-    /// This project, as users get it.
-    Spargio,
-    /// The runtime to compare with.
-    Tokio,
-    /// A loop that does this one job by hand. If there are several, the fastest is the floor.
-    Bare,
-    /// Something else to compare with.
-    Other,
-}
 
 /// One way to do a workload's job.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    pub(crate) role: Role,
     pub(crate) open: fn() -> Session,
 }
 
 impl Contender {
+    /// This project, as users get it.
     const fn spargio(open: fn() -> Session) -> Self {
-        Self { name: "spargio", role: Role::Spargio, open }
+        Self { name: "spargio", open }
     }
 
+    /// The runtime to compare with.
     const fn tokio(open: fn() -> Session) -> Self {
-        Self { name: "tokio", role: Role::Tokio, open }
+        Self { name: "tokio", open }
     }
 
-    const fn bare(name: &'static str, open: fn() -> Session) -> Self {
-        Self { name, role: Role::Bare, open }
-    }
-
+    /// Another way to write it, or a loop that does this one job by hand.
     const fn other(name: &'static str, open: fn() -> Session) -> Self {
-        Self { name, role: Role::Other, open }
+        Self { name, open }
     }
-}
-
-/// What spargio is to reach, measured in the same run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Goal {
-    /// A time in the better half of the gap between tokio and the floor.
-    HalfWay,
-    /// A time no longer than tokio's.
-    AsTokio,
-    /// A time of at most so many times the floor.
-    OfFloor(f64),
-    /// CPU time of at most so many times that of the contender of this name.
-    CpuOf(&'static str, f64),
 }
 
 /// A job, and the ways to do it.
@@ -82,25 +51,12 @@ pub(crate) struct Workload {
     /// The name of the criterion group.
     pub(crate) group: &'static str,
     pub(crate) name: &'static str,
-    /// What is counted.
-    pub(crate) unit: &'static str,
-    pub(crate) goal: Goal,
-    /// A sample takes so many times the usual length.
-    pub(crate) stretch: u32,
-    /// What the system needs after a sample until it is as before.
-    pub(crate) settle: Duration,
     pub(crate) contenders: Vec<Contender>,
 }
 
 impl Workload {
-    fn new(
-        group: &'static str,
-        name: &'static str,
-        unit: &'static str,
-        goal: Goal,
-        contenders: Vec<Contender>,
-    ) -> Self {
-        Self { group, name, unit, goal, stretch: 1, settle: Duration::ZERO, contenders }
+    const fn new(group: &'static str, name: &'static str, contenders: Vec<Contender>) -> Self {
+        Self { group, name, contenders }
     }
 }
 
@@ -113,7 +69,6 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(yields::workloads());
     all.extend(ping_pong::workloads());
     all.extend(messages::workloads());
-    all.extend(sparse::workloads());
     all.extend(timer::workloads());
     all.extend(op::workloads());
     all.extend(echo::workloads());

@@ -11,19 +11,19 @@ use io_uring::{IoUring, opcode, types};
 
 use crate::workloads::all::All;
 use crate::workloads::file_read::{DEPTH, rounds};
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Session, Workload, runtimes};
 
 const SIZE: usize = 64;
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload = |name, contenders| Workload::new("op", name, "write", Goal::HalfWay, contenders);
+    let workload = |name, contenders| Workload::new("op", name, contenders);
     vec![
         workload(
             "writes to /dev/null, depth 1",
             vec![
                 Contender::spargio(|| spargio(1)),
                 Contender::tokio(|| tokio(1)),
-                Contender::bare("ring", || ring(1)),
+                Contender::other("ring", || ring(1)),
                 Contender::other("pwrite", direct),
             ],
         ),
@@ -32,7 +32,7 @@ pub(super) fn workloads() -> Vec<Workload> {
             vec![
                 Contender::spargio(|| spargio(DEPTH)),
                 Contender::tokio(|| tokio(DEPTH)),
-                Contender::bare("ring", || ring(DEPTH)),
+                Contender::other("ring", || ring(DEPTH)),
                 Contender::other("pwrite", direct),
             ],
         ),

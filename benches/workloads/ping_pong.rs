@@ -9,33 +9,26 @@ use std::thread;
 use crossbeam_utils::CachePadded;
 use spargio::{Assembly, RuntimeOf};
 
-use crate::workloads::{Contender, Goal, Session, Workload, baton, by_hand, runtimes};
-
-/// How many times the time of a bare loop a round trip between two shards may take.
-const BETWEEN_SHARDS: f64 = 3.0;
+use crate::workloads::{Contender, Session, Workload, baton, by_hand, runtimes};
 
 pub(super) fn workloads() -> Vec<Workload> {
     vec![
         Workload::new(
             "ping_pong",
             "ping-pong, stealable",
-            "round trip",
-            Goal::AsTokio,
             vec![
                 Contender::spargio(spargio_stealable),
                 Contender::tokio(tokio_stealable),
-                Contender::bare("2 futures by turns", bare_by_turns),
+                Contender::other("2 futures by turns", bare_by_turns),
             ],
         ),
         Workload::new(
             "ping_pong",
             "ping-pong, pinned to 2 shards",
-            "round trip",
-            Goal::OfFloor(BETWEEN_SHARDS),
             vec![
                 Contender::spargio(spargio_pinned),
                 Contender::tokio(tokio_apart),
-                Contender::bare("2 spinning threads", bare_apart),
+                Contender::other("2 spinning threads", bare_apart),
             ],
         ),
     ]

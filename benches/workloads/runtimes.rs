@@ -1,7 +1,6 @@
 //! The runtimes under comparison, both with two workers, and the way into a task of each.
 
 use std::future::Future;
-use std::time::Duration;
 
 use tokio::runtime::Builder as TokioBuilder;
 use tokio::runtime::Runtime as Tokio;
@@ -14,12 +13,6 @@ pub(crate) const WORKERS: usize = 2;
 /// A spargio runtime with default settings.
 pub(super) fn spargio() -> Runtime {
     Runtime::builder().shards(WORKERS).build().expect("io_uring is available")
-}
-
-/// A spargio runtime whose shards sleep as soon as they have nothing to do.
-pub(super) fn spargio_without_spin() -> Runtime {
-    let builder = Runtime::builder().shards(WORKERS).spin(Duration::ZERO);
-    builder.build().expect("io_uring is available")
 }
 
 /// A tokio runtime of several threads.

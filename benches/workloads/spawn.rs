@@ -10,7 +10,7 @@ use std::task::{Context, Waker};
 use crossbeam_deque::{Injector, Steal, Worker};
 use tokio::task::LocalSet;
 
-use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
+use crate::workloads::{Contender, Session, Workload, by_hand, runtimes};
 
 /// So many tasks are spawned from outside before the first is waited for.
 const BATCH: u64 = 1_000;
@@ -18,15 +18,14 @@ const BATCH: u64 = 1_000;
 type Job = Pin<Box<dyn Future<Output = u64> + Send>>;
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload =
-        |name, contenders| Workload::new("spawn", name, "task", Goal::HalfWay, contenders);
+    let workload = |name, contenders| Workload::new("spawn", name, contenders);
     vec![
         workload(
             "spawn+join inside, stealable",
             vec![
                 Contender::spargio(spargio_inside),
                 Contender::tokio(tokio_inside),
-                Contender::bare("box+deque", bare_inside),
+                Contender::other("box+deque", bare_inside),
             ],
         ),
         workload(
@@ -34,7 +33,7 @@ pub(super) fn workloads() -> Vec<Workload> {
             vec![
                 Contender::spargio(spargio_local),
                 Contender::tokio(tokio_local),
-                Contender::bare("box+vecdeque", bare_local),
+                Contender::other("box+vecdeque", bare_local),
             ],
         ),
         workload(
@@ -42,7 +41,7 @@ pub(super) fn workloads() -> Vec<Workload> {
             vec![
                 Contender::spargio(spargio_outside),
                 Contender::tokio(tokio_outside),
-                Contender::bare("2 spinning threads", bare_outside),
+                Contender::other("2 spinning threads", bare_outside),
             ],
         ),
     ]

@@ -9,7 +9,7 @@ use std::task::{Context, Waker};
 
 use crossbeam_deque::{Steal, Worker};
 
-use crate::workloads::{Contender, Goal, Session, Workload, by_hand, runtimes};
+use crate::workloads::{Contender, Session, Workload, by_hand, runtimes};
 
 /// Tasks of one round.
 const BATCH: u64 = 256;
@@ -20,12 +20,10 @@ pub(super) fn workloads() -> Vec<Workload> {
     vec![Workload::new(
         "steal",
         "256 tasks behind a long poll",
-        "task",
-        Goal::HalfWay,
         vec![
             Contender::spargio(spargio),
             Contender::tokio(tokio),
-            Contender::bare("2 spinning threads", bare),
+            Contender::other("2 spinning threads", bare),
         ],
     )]
 }

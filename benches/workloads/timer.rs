@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Session, Workload, runtimes};
 
 /// Far enough not to come.
 const FAR: Duration = Duration::from_secs(3600);
@@ -16,15 +16,14 @@ const FAR: Duration = Duration::from_secs(3600);
 const OTHERS: usize = 10_000;
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload =
-        |name, contenders| Workload::new("timer", name, "timer", Goal::HalfWay, contenders);
+    let workload = |name, contenders| Workload::new("timer", name, contenders);
     vec![
         workload(
             "timer set and dropped",
             vec![
                 Contender::spargio(|| spargio(0)),
                 Contender::tokio(|| tokio(0)),
-                Contender::bare("btreemap", || bare(0)),
+                Contender::other("btreemap", || bare(0)),
             ],
         ),
         workload(
@@ -32,7 +31,7 @@ pub(super) fn workloads() -> Vec<Workload> {
             vec![
                 Contender::spargio(|| spargio(OTHERS)),
                 Contender::tokio(|| tokio(OTHERS)),
-                Contender::bare("btreemap", || bare(OTHERS)),
+                Contender::other("btreemap", || bare(OTHERS)),
             ],
         ),
     ]

@@ -8,20 +8,19 @@ use std::task::{Context, Waker};
 
 use tokio::task::LocalSet;
 
-use crate::workloads::{Contender, Goal, Session, Workload, runtimes};
+use crate::workloads::{Contender, Session, Workload, runtimes};
 
 const TASKS: u64 = 64;
 
 pub(super) fn workloads() -> Vec<Workload> {
-    let workload =
-        |name, contenders| Workload::new("yield", name, "yield", Goal::HalfWay, contenders);
+    let workload = |name, contenders| Workload::new("yield", name, contenders);
     vec![
         workload(
             "64 tasks yield, local",
             vec![
                 Contender::spargio(spargio_local),
                 Contender::tokio(tokio_local),
-                Contender::bare("vecdeque of boxes", bare),
+                Contender::other("vecdeque of boxes", bare),
             ],
         ),
         workload(
@@ -29,7 +28,7 @@ pub(super) fn workloads() -> Vec<Workload> {
             vec![
                 Contender::spargio(spargio_stealable),
                 Contender::tokio(tokio_stealable),
-                Contender::bare("vecdeque of boxes", bare),
+                Contender::other("vecdeque of boxes", bare),
             ],
         ),
     ]

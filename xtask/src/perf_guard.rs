@@ -14,6 +14,9 @@ use self::callgrind::{Callgrind, Count};
 use self::limits::Limits;
 use self::program::{Result, output_of};
 
+/// How cargo builds the kernels.
+const GUARD: [&str; 6] = ["bench", "--no-run", "--package", "spargio", "--bench", "guard"];
+
 /// The counts to compare with.
 const BASELINE: &str = "xtask/perf-guard/baseline.toml";
 
@@ -102,7 +105,7 @@ impl Row {
 fn count(root: &Path, wish: &Wish) -> Result<bool> {
     let mut baseline = read_limits(root, BASELINE)?;
     let callgrind = Callgrind::find(root)?;
-    let guard = program::build_bench(root, "guard")?;
+    let guard = program::build(root, &GUARD)?;
     let kernels = output_of(&guard, &["--list"])?;
     let kernels: Vec<&str> = kernels.lines().filter(|name| wish.wants(name)).collect();
     if kernels.is_empty() {

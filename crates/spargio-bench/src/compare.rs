@@ -31,7 +31,7 @@ pub(crate) fn run(wish: &Compare) -> Result<Report, String> {
     let refused: Vec<Option<String>> =
         wish.runtimes.iter().map(|id| probe(id, wish.threads).err()).collect();
     let start = Instant::now();
-    let mut cells = workloads.iter().map(|entry| weight(entry, wish)).sum();
+    let mut cells = workloads.iter().map(|entry| entry.cells(&wish.runtimes)).sum();
     let mut report = Report {
         machine: Machine::look(wish, wish.slice(cells, Duration::ZERO)),
         runtimes: wish.runtimes.clone(),
@@ -41,7 +41,7 @@ pub(crate) fn run(wish: &Compare) -> Result<Report, String> {
     for entry in &workloads {
         // Who was slower than foreseen is made up for by those who come after.
         let slice = wish.slice(cells, start.elapsed());
-        cells -= weight(entry, wish);
+        cells -= entry.cells(&wish.runtimes);
         let row = measure(entry, wish, &refused, slice);
         print!("{}", text::row(&row));
         report.rows.push(row);
@@ -49,12 +49,6 @@ pub(crate) fn run(wish: &Compare) -> Result<Report, String> {
     report.machine.end();
     print!("{}", text::footnotes(&report));
     Ok(report)
-}
-
-/// How many cells of the usual length a workload is.
-fn weight(entry: &Entry, wish: &Compare) -> usize {
-    let able = wish.runtimes.iter().filter(|id| (entry.lacks)(id).is_none());
-    able.count() * entry.spec.stretch as usize
 }
 
 /// Round after round, one sample of each runtime in turn.

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::cell::{Answer, Order};
 use crate::options::{Compare, USAGE};
-use crate::report::{Report, html, markdown};
+use crate::report::{Report, html, markdown, tsv};
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -58,6 +58,7 @@ fn compare(wish: &Compare) -> Result<ExitCode, String> {
         path.as_ref().map_or(Ok(()), |path: &std::path::PathBuf| write_to(path, &make(&report)))
     };
     write(&wish.json, report::json)?;
+    write(&wish.tsv, tsv::lines)?;
     write(&wish.html, html::page)?;
     write(&wish.markdown, markdown::table)?;
     Ok(if report.has_failures() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

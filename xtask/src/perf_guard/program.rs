@@ -41,19 +41,18 @@ pub(super) fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Builds a benchmark of the main package, and answers where the program is.
+/// Builds a program as these arguments of cargo say, and answers where it is.
 ///
 /// # Errors
 ///
 /// It does not compile.
-pub(super) fn build_bench(root: &Path, name: &str) -> Result<PathBuf> {
+pub(super) fn build(root: &Path, arguments: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["bench", "--no-run", "--quiet", "--package", "spargio", "--bench", name];
     let format = "--message-format=json-render-diagnostics";
     let mut command = Command::new(cargo);
-    let messages = capture(command.current_dir(root).args(arguments).arg(format))?;
+    let messages = capture(command.current_dir(root).args(arguments).args(["--quiet", format]))?;
     let path = messages.lines().filter_map(executable).next_back();
-    path.ok_or_else(|| format!("cargo does not say where it put the benchmark {name}").into())
+    path.ok_or_else(|| format!("cargo {} does not say where it put it", arguments.join(" ")).into())
 }
 
 /// The program that a message of cargo tells of. Paths with characters that JSON escapes are not

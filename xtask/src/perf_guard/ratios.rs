@@ -5,13 +5,26 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::program::{Result, build_bench};
+use super::program::{Result, build};
 use super::{Wish, read_limits};
 
 /// The limits.
-const LIMITS: &str = "xtask/perf-guard/ratios.toml";
+pub(super) const LIMITS: &str = "xtask/perf-guard/ratios.toml";
 
-/// Wall times per job in nanoseconds, by workload and contender.
+/// How cargo builds the comparison.
+const COMPARE: [&str; 4] = ["build", "--release", "--package", "spargio-bench"];
+
+/// Who is measured.
+const RUNTIMES: &str = "spargio,tokio,tokio-local";
+/// What our numbers are divided by: those of the first one that can do the workload. The second is
+/// a runtime of tokio on each thread, for tasks that stay where they are.
+const PEERS: [&str; 2] = ["tokio", "tokio-local"];
+
+/// How long, for a first look, and for a second one.
+const SHORT: [&str; 4] = ["--samples", "5", "--slice", "30"];
+const LONG: [&str; 4] = ["--samples", "15", "--slice", "80"];
+
+/// Nanoseconds, by workload and runtime, of what the workload is ranked by.
 pub(super) type Times = HashMap<(String, String), f64>;
 
 /// Measures all workloads that have a limit in short, and those beyond theirs once more at length:
@@ -26,15 +39,16 @@ pub(super) fn run(root: &Path, wish: &Wish) -> Result<bool> {
     if wanted.is_empty() {
         return Err(format!("{LIMITS} has no workload that is called {:?}", wish.only).into());
     }
-    let compare = build_bench(root, "compare")?;
+    println!("building spargio-bench, which takes minutes if it was not built before");
+    let compare = build(root, &COMPARE)?;
     let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
-    let mut times = measure(root, &compare, &names, true)?;
+    let mut times = measure(root, &compare, &names, &SHORT)?;
     let again: Vec<&str> = beyond(&times, &wanted)?.into_iter().map(|(name, _)| name).collect();
     if !again.is_empty() {
-        println!("\nonce more, at length: {}\n", again.join("; "));
-        times.extend(measure(root, &compare, &again, false)?);
+        println!("\nonce more, at length: {}\n", again.join(", "));
+        times.extend(measure(root, &compare, &again, &LONG)?);
     }
-    println!("\n{:<48} {:>6} {:>6}", "wall time, spargio to tokio", "limit", "now");
+    println!("\n{:<48} {:>6} {:>6}", "spargio to tokio", "limit", "now");
     for &(name, limit) in &wanted {
         let ratio = ratio(&times, name)?;
         let remark = if ratio > limit { "  MORE" } else { "" };
@@ -60,29 +74,26 @@ pub(super) fn beyond<'n>(times: &Times, limits: &[(&'n str, f64)]) -> Result<Vec
 }
 
 fn ratio(times: &Times, workload: &str) -> Result<f64> {
-    let of = |contender: &str| {
-        let time = times.get(&(workload.to_owned(), contender.to_owned()));
-        time.ok_or_else(|| format!("no time of {contender} in the workload {workload:?}"))
-    };
-    Ok(of("spargio")? / of("tokio")?)
+    let of = |runtime: &str| times.get(&(workload.to_owned(), runtime.to_owned()));
+    let ours = of("spargio").ok_or_else(|| format!("no time of spargio in {workload:?}"))?;
+    let peers = PEERS.into_iter().find_map(of);
+    Ok(ours / peers.ok_or_else(|| format!("no time of tokio in {workload:?}"))?)
 }
 
-fn measure(root: &Path, compare: &Path, names: &[&str], quick: bool) -> Result<Times> {
+fn measure(root: &Path, compare: &Path, names: &[&str], length: &[&str]) -> Result<Times> {
     let file = root.join("target/perf-guard/compare.tsv");
     fs::create_dir_all(root.join("target/perf-guard"))?;
+    let only = format!("/({})$", names.join("|"));
     let mut command = Command::new(compare);
-    command.current_dir(root).arg("--tsv").arg(&file).args(names);
-    if quick {
-        command.arg("--quick");
-    }
-    let status = command.status()?;
+    command.current_dir(root).args(["compare", "--runtimes", RUNTIMES, "--only", &only]);
+    let status = command.args(length).arg("--tsv").arg(&file).status()?;
     if !status.success() {
         return Err(format!("{command:?} ended with {status}").into());
     }
     read(&fs::read_to_string(file)?)
 }
 
-/// Reads lines of workload, contender, wall and CPU time.
+/// Reads lines of workload, runtime, what it is ranked by, and more.
 ///
 /// # Errors
 ///
@@ -91,12 +102,12 @@ pub(super) fn read(lines: &str) -> Result<Times> {
     let mut times = Times::new();
     for line in lines.lines() {
         let mut fields = line.split('\t');
-        let (Some(workload), Some(contender), Some(wall)) =
+        let (Some(workload), Some(runtime), Some(time)) =
             (fields.next(), fields.next(), fields.next())
         else {
             return Err(format!("not a line of times: {line:?}").into());
         };
-        times.insert((workload.to_owned(), contender.to_owned()), wall.parse()?);
+        times.insert((workload.to_owned(), runtime.to_owned()), time.parse()?);
     }
     Ok(times)
 }

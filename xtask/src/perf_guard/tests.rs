@@ -96,9 +96,27 @@ fn the_baseline_is_of_the_compiler_that_the_manifest_promises() {
 
 #[test]
 fn a_workload_beyond_its_ratio_to_tokio_is_found() {
-    let times = ratios::read("a\tspargio\t30.0\t1\na\ttokio\t20.0\t1\na\tby hand\t1\t1\n").unwrap();
+    let lines = "a\tspargio\t30.0\t1\na\ttokio\t20.0\t1\na\ttokio-local\t1\t1\n";
+    let times = ratios::read(lines).unwrap();
     assert_eq!(ratios::beyond(&times, &[("a", 1.6)]).unwrap(), []);
     assert_eq!(ratios::beyond(&times, &[("a", 1.4)]).unwrap(), [("a", 1.5)]);
+}
+
+#[test]
+fn where_tokio_cannot_do_a_workload_its_local_form_is_the_peer() {
+    let times = ratios::read("a\tspargio\t30.0\t1\na\ttokio-local\t10.0\t1\n").unwrap();
+    assert_eq!(ratios::beyond(&times, &[("a", 2.0)]).unwrap(), [("a", 3.0)]);
+}
+
+/// They become part of a regular expression.
+#[test]
+fn workloads_with_limits_have_names_without_signs() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let limits = super::read_limits(root, ratios::LIMITS).unwrap();
+    let mut names = limits.numbers().map(|(name, _)| name);
+    let is_plain =
+        |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    assert_eq!(names.find(|name| !is_plain(name)), None);
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(crate) mod html;
 mod machine;
 pub(crate) mod markdown;
 pub(crate) mod text;
+pub(crate) mod tsv;
 mod units;
 
 pub(crate) use machine::Machine;

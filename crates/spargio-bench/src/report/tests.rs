@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cell, Machine, Report, Row, State, html, json, markdown, text};
+use super::{Cell, Machine, Report, Row, State, html, json, markdown, text, tsv};
 use crate::cell::Measured;
 use crate::options::Compare;
 use crate::runtimes::find;
@@ -118,4 +118,18 @@ fn every_form_of_the_report_has_every_runtime_and_workload() {
     }
     assert!(html::page(&report).contains("no &lt;ring&gt;"));
     assert!(serde_json::from_str::<serde_json::Value>(&json(&report)).is_ok());
+}
+
+#[test]
+fn lines_for_programs_have_the_medians_of_those_that_were_measured() {
+    let cells = vec![
+        cell("spargio", 200, 90),
+        without("tokio", State::Lacking("cannot".to_owned())),
+        cell("smol", 100, 80),
+    ];
+    let report = report(vec![row(Headline::P50, cells)]);
+    assert_eq!(
+        tsv::lines(&report),
+        "workload\tspargio\t100.0\t20.0\t9.0\nworkload\tsmol\t100.0\t10.0\t8.0\n"
+    );
 }

@@ -21,6 +21,7 @@ mod one_way;
 mod ping_pong;
 mod spawn;
 mod stage;
+mod storm;
 mod timer;
 mod wake;
 mod yields;
@@ -111,6 +112,14 @@ pub(crate) struct Entry {
     pub(crate) open: fn(&RuntimeId, Setup) -> Result<Session, Refusal>,
     /// Why the runtime of this line has no place in the workload.
     pub(crate) lacks: fn(&RuntimeId) -> Option<&'static str>,
+}
+
+impl Entry {
+    /// How many cells of the usual length the workload is on these runtimes.
+    pub(crate) fn cells(&self, runtimes: &[&RuntimeId]) -> usize {
+        let able = runtimes.iter().filter(|id| (self.lacks)(id).is_none());
+        able.count() * self.spec.stretch as usize
+    }
 }
 
 /// A runtime that was started, ready to do a workload's operations so many times.
@@ -205,6 +214,7 @@ pub(crate) fn all() -> Vec<Entry> {
         entry::<fan_out::Imbalanced>(),
         entry::<timer::Lateness>(),
         entry::<timer::Churn>(),
+        entry::<storm::Storm>(),
         entry::<wake::FromOutside>(),
         entry::<mixed::BesideCompute>(),
         entry::<idle::Idle>(),

@@ -10,7 +10,9 @@ mod by_hand;
 mod churn;
 mod client;
 mod crew;
+mod deadline;
 mod echo;
+mod first_k;
 mod hotspot;
 mod ingress;
 mod keyed;
@@ -19,6 +21,7 @@ mod microservice;
 mod mixed_planes;
 mod pattern;
 mod server;
+mod service;
 mod sparse;
 mod steps;
 mod stream;
@@ -50,13 +53,17 @@ pub(super) fn all() -> Vec<Entry> {
         entry::<hotspot::BurstFlip>(),
         entry::<hotspot::Pipeline>(),
         entry::<keyed::Keyed>(),
+        entry::<keyed::Computing>(),
         entry::<hotspot::Barrier>(),
         entry::<ingress::Ingress>(),
+        entry::<deadline::Routing>(),
+        entry::<first_k::FirstK>(),
         entry::<mixed_planes::Mixed>(),
         entry::<many::ThousandConnections>(),
         entry::<churn::Churn>(),
         entry::<sparse::Sparse>(),
         entry::<beside_compute::BesideCompute>(),
         entry::<microservice::Microservice>(),
+        entry::<microservice::MetadataThenReply>(),
     ]
 }

@@ -29,6 +29,18 @@ impl Pattern {
         }
     }
 
+    /// As [`fill`](Self::fill), behind a word that says something else.
+    pub(super) fn fill_behind(self, word: u64, frame: &mut [u8], number: u64) {
+        put_word(frame, word);
+        self.fill(&mut frame[WORD..], number);
+    }
+
+    /// Whether this is the frame with this number, behind this word.
+    pub(super) fn check_behind(self, word: u64, frame: &[u8], number: u64) -> Result<(), Wrong> {
+        Wrong::unless_equal("the first word of a frame", word_of(frame), word)?;
+        self.check(&frame[WORD..], number)
+    }
+
     /// Whether this is the frame with this number, all of it.
     pub(super) fn check(self, frame: &[u8], number: u64) -> Result<(), Wrong> {
         let first = self.first_word(number);
@@ -43,6 +55,17 @@ impl Pattern {
         }
         Err(Wrong(format!("frame {number} is not what was sent")))
     }
+}
+
+/// The word at the start of a frame.
+pub(super) fn word_of(frame: &[u8]) -> u64 {
+    let (word, _) = frame.split_first_chunk().expect("a frame has several words");
+    u64::from_le_bytes(*word)
+}
+
+/// Puts another one there.
+pub(super) fn put_word(frame: &mut [u8], word: u64) {
+    frame[..WORD].copy_from_slice(&word.to_le_bytes());
 }
 
 #[cfg(test)]
