@@ -69,6 +69,8 @@
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
+//! | wait for each other | [`sync`]: [`Notify`](sync::Notify), `sync::oneshot`, `sync::mpsc` |
+//! | talk to another runtime | [`boundary`]: [`BoundaryClient`](boundary::BoundaryClient) |
 //! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`] |
 //! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
 //!
@@ -159,6 +161,7 @@ pub mod placement;
 mod pool;
 pub mod queue;
 mod stats;
+pub mod sync;
 mod task;
 mod timer;
 
@@ -168,6 +171,8 @@ mod timer;
 mod assembly;
 #[cfg(not(loom))]
 mod blocking;
+#[cfg(not(loom))]
+pub mod boundary;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]

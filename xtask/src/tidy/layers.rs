@@ -64,10 +64,13 @@ const LAYERS: [Layer; 9] = [
 
 /// Arrows inside a layer that are wanted: from, to, and the names that may be imported. A doorbell
 /// rides on a driver's submissions; `post` is how a thread without a ring reaches one. Connecting
-/// has a deadline, and delays between its attempts.
-const EXCEPTIONS: [(&str, &str, &[&str]); 2] = [
+/// has a deadline, and delays between its attempts. A call over a boundary has one too, waits in
+/// lines as a channel does, and its reply goes through a oneshot.
+const EXCEPTIONS: [(&str, &str, &[&str]); 4] = [
     ("doorbell", "driver", &["Driver", "RingDriver", "post"]),
     ("net", "time", &["Sleep", "sleep", "timeout_at"]),
+    ("boundary", "time", &["Sleep", "sleep", "sleep_until", "timeout", "timeout_at"]),
+    ("boundary", "sync", &["Fifo", "Granted", "Key", "Place", "WaitList", "oneshot", "poll_place"]),
 ];
 
 /// Arrows down that are not wanted: from which modules, to which, and why.
