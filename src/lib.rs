@@ -68,6 +68,7 @@
 //! | talk on one machine | [`UnixListener`](net::UnixListener), [`UnixStream`](net::UnixStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
+//! | do something every so often | [`interval`], [`Interval`], [`MissedTickBehavior`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
 //! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`] |
 //! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
@@ -215,8 +216,8 @@ pub use crate::{
         spawn_local, spawn_stealable_on,
     },
     time::{
-        Sleep, Timeout, TimeoutError, consume_budget, sleep, sleep_until, timeout, timeout_at,
-        unconstrained, yield_now,
+        Interval, MissedTickBehavior, Sleep, Timeout, TimeoutError, consume_budget, interval,
+        interval_at, sleep, sleep_until, timeout, timeout_at, unconstrained, yield_now,
     },
 };
 

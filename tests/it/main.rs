@@ -13,6 +13,7 @@ mod entries;
 mod fair;
 mod fs;
 mod idle;
+mod interval;
 mod messages;
 mod neighbours;
 mod net;
