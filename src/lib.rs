@@ -69,6 +69,7 @@
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | do something every so often | [`interval`], [`Interval`], [`MissedTickBehavior`] |
+//! | tell tasks to stop | [`CancellationToken`], [`DropGuard`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
 //! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`] |
 //! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
@@ -147,6 +148,7 @@
 mod primitive;
 
 mod buf;
+mod cancel;
 mod contain;
 mod cpu;
 pub mod doorbell;
@@ -198,6 +200,9 @@ pub mod testing;
 pub mod time;
 
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
+pub use cancel::{
+    CancellationFuture, CancellationFutureOwned, CancellationToken, DropGuard, RunUntilCancelled,
+};
 pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};

@@ -7,6 +7,7 @@ mod support;
 mod auto_traits;
 mod budget;
 mod builder;
+mod cancel;
 mod custody;
 mod ends;
 mod entries;

@@ -45,6 +45,7 @@ const LAYERS: [Layer; 9] = [
             "inflight",
             "timer",
             "message",
+            "cancel",
         ],
         sideways: false,
     },
