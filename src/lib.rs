@@ -70,6 +70,7 @@
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | do something every so often | [`interval`], [`Interval`], [`MissedTickBehavior`] |
 //! | tell tasks to stop | [`CancellationToken`], [`DropGuard`] |
+//! | run tasks as a group | [`TaskGroup`], [`JoinSet`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
 //! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`] |
 //! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
@@ -84,6 +85,7 @@
 //! ```text
 //! Runtime        = RuntimeOf<Native>
 //! RuntimeHandle  = RuntimeHandleOf<Native>
+//! TaskGroup      = TaskGroupOf<Native>
 //! RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>
 //! Native         = Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>
 //! ```
@@ -179,6 +181,8 @@ pub mod fs;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(not(loom))]
+mod group;
+#[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
 mod op;
@@ -214,6 +218,7 @@ pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
 pub use crate::{
     assembly::{Assembled, Assembly, Native},
     builder::{Assemble, Builder, RuntimeBuilder},
+    group::{JoinSet, TaskGroupEnd, TaskGroupEnds, TaskGroupJoinHandle, TaskGroupOf},
     port::{ShardLane, ToLane},
     runtime::{
         NextEvent, NextHotCount, RemoteShard, RuntimeHandleOf, RuntimeOf, SendTicket, ShardCtx,
@@ -233,6 +238,10 @@ pub type Runtime = RuntimeOf<Native>;
 /// A handle of the [`Runtime`] of the default parts.
 #[cfg(not(loom))]
 pub type RuntimeHandle = RuntimeHandleOf<Native>;
+
+/// A [`TaskGroupOf`] the runtime of the default parts.
+#[cfg(not(loom))]
+pub type TaskGroup = TaskGroupOf<Native>;
 
 #[cfg(feature = "macros")]
 pub use spargio_macros::{main, test};

@@ -13,6 +13,7 @@ mod ends;
 mod entries;
 mod fair;
 mod fs;
+mod group;
 mod idle;
 mod interval;
 mod messages;
