@@ -2,8 +2,8 @@
 //!
 //! A parent keeps its children in a list, and a child keeps its parent and its key in that list. So
 //! that this circle ends, *holders* are counted beside the memory: tokens, futures, and children in
-//! the list. The node that loses its last holder is taken out of its parent's list, and gives up the
-//! parent in turn; what has no holder has no children, nobody who waits, and no parent.
+//! the list. The node that loses its last holder is taken out of its parent's list, and gives up
+//! the parent in turn; what has no holder has no children, nobody who waits, and no parent.
 //!
 //! One lock is held at a time, and no code of others runs under it: wakers are cloned before, and
 //! woken and dropped afterwards. Nothing recurses, so a tree may be as deep as memory allows.

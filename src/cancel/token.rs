@@ -19,8 +19,8 @@ use crate::cancel::node::{Holder, Node};
 /// # Children
 ///
 /// A [`child_token`](Self::child_token) is canceled with its parent, and by itself without it. The
-/// tree may be as deep and as broad as memory allows. A child keeps the memory of its ancestors, and
-/// nothing else of them.
+/// tree may be as deep and as broad as memory allows. A child keeps the memory of its ancestors,
+/// and nothing else of them.
 ///
 /// # Cost
 ///
@@ -58,8 +58,8 @@ impl CancellationToken {
         Self { holder: Holder::new() }
     }
 
-    /// A token that is canceled when this one is. Canceling it, or dropping it, does nothing to this
-    /// one. The child of a canceled token is canceled.
+    /// A token that is canceled when this one is. Canceling it, or dropping it, does nothing to
+    /// this one. The child of a canceled token is canceled.
     ///
     /// ```
     /// use spargio::CancellationToken;
@@ -79,8 +79,8 @@ impl CancellationToken {
     /// Cancels the token and its descendants, and wakes who waits for them.
     ///
     /// All descendants are canceled before the first is woken. A call that finds the token canceled
-    /// returns at once, also while the call that was first is still at it. A waker that panics keeps
-    /// nobody from being woken.
+    /// returns at once, also while the call that was first is still at it. A waker that panics
+    /// keeps nobody from being woken.
     pub fn cancel(&self) {
         self.holder.cancel();
     }

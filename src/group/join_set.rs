@@ -224,7 +224,8 @@ impl<T> JoinSet<T> {
         Poll::Pending
     }
 
-    /// Takes a task out that has ended, without waiting. `None`: there is none, or the set is empty.
+    /// Takes a task out that has ended, without waiting. `None`: there is none, or the set is
+    /// empty.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         loop {
             let key = self.ended.take()?;
@@ -238,8 +239,8 @@ impl<T> JoinSet<T> {
     ///
     /// # Errors
     ///
-    /// That of the first task that has no output, because it panicked or was aborted. The others are
-    /// aborted.
+    /// That of the first task that has no output, because it panicked or was aborted. The others
+    /// are aborted.
     ///
     /// # Cancel safety
     ///
@@ -266,8 +267,8 @@ impl<T> JoinSet<T> {
     ///
     /// # Cancel safety
     ///
-    /// All tasks are aborted when this is polled first; those it has not seen the end of stay in the
-    /// set.
+    /// All tasks are aborted when this is polled first; those it has not seen the end of stay in
+    /// the set.
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}

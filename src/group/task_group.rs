@@ -31,8 +31,8 @@ use crate::task::{AbortHandle, JoinHandle};
 /// # Cost
 ///
 /// A task of a group costs two short locks more than another, one when it is spawned and one at its
-/// end, and two for the list of the token if it ever waits. Nothing is allocated for it but what the
-/// list grows by.
+/// end, and two for the list of the token if it ever waits. Nothing is allocated for it but what
+/// the list grows by.
 ///
 /// # Examples
 ///
@@ -68,8 +68,8 @@ impl<A: Assembly> TaskGroupOf<A> {
         Self::with_token(handle, CancellationToken::new())
     }
 
-    /// An empty group with this token: a [child](CancellationToken::child_token) of another, so that
-    /// the group is canceled with that one, or one that others have too.
+    /// An empty group with this token: a [child](CancellationToken::child_token) of another, so
+    /// that the group is canceled with that one, or one that others have too.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -107,11 +107,11 @@ impl<A: Assembly> TaskGroupOf<A> {
         self
     }
 
-    /// Waits for the next task to end, and says how. `None`: no task is left, and all ends have been
-    /// told.
+    /// Waits for the next task to end, and says how. `None`: no task is left, and all ends have
+    /// been told.
     ///
-    /// Each end is told once. Of several that have come meanwhile, panics come first, and those that
-    /// finished last. Which task it was, and its output, is what its handle says.
+    /// Each end is told once. Of several that have come meanwhile, panics come first, and those
+    /// that finished last. Which task it was, and its output, is what its handle says.
     ///
     /// An end is told when the future of the task is gone; the handle may resolve a moment later.
     ///
@@ -135,8 +135,8 @@ impl<A: Assembly> TaskGroupOf<A> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`join_next`](Self::join_next), for a future written by hand. The task of the last poll is
-    /// woken.
+    /// As [`join_next`](Self::join_next), for a future written by hand. The task of the last poll
+    /// is woken.
     ///
     /// On a shard, an end counts as one of the ready operations that a poll may have; see
     /// [`consume_budget`](crate::consume_budget).

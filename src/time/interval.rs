@@ -128,8 +128,8 @@ impl Interval {
         self.reset_at(now());
     }
 
-    /// Has the next tick be due `duration` from now. One that reaches beyond what the clock can show
-    /// is due in thirty years.
+    /// Has the next tick be due `duration` from now. One that reaches beyond what the clock can
+    /// show is due in thirty years.
     ///
     /// ```
     /// # async fn example() {

@@ -17,12 +17,12 @@ mod tests;
 /// | `Delay` | 57, 67, .. |
 /// | `Skip` | 50, 60, .. |
 ///
-/// A tick that is taken when it is due is followed by the next one a period later in each case. Each
-/// costs O(1), however late the tick is.
+/// A tick that is taken when it is due is followed by the next one a period later in each case.
+/// Each costs O(1), however late the tick is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub enum MissedTickBehavior {
-    /// One period after the tick was due: what was missed is made up for at once, so that the number
-    /// of ticks is right, and so is the time of each when the interval has caught up.
+    /// One period after the tick was due: what was missed is made up for at once, so that the
+    /// number of ticks is right, and so is the time of each when the interval has caught up.
     #[default]
     Burst,
     /// One period after the tick was taken: at least a period lies between two ticks, and the

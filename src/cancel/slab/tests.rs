@@ -1,3 +1,5 @@
+//! The list against a map, and what it keeps of memory.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;
