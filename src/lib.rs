@@ -68,6 +68,9 @@
 //! | talk on one machine | [`UnixListener`](net::UnixListener), [`UnixStream`](net::UnixStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
+//! | do something every so often | [`interval`], [`Interval`], [`MissedTickBehavior`] |
+//! | tell tasks to stop | [`CancellationToken`], [`DropGuard`] |
+//! | run tasks as a group | [`TaskGroup`], [`JoinSet`] |
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
 //! | wait for each other | [`sync`]: [`Notify`](sync::Notify), `sync::oneshot`, `sync::mpsc` |
 //! | talk to another runtime | [`boundary`]: [`BoundaryClient`](boundary::BoundaryClient) |
@@ -84,6 +87,7 @@
 //! ```text
 //! Runtime        = RuntimeOf<Native>
 //! RuntimeHandle  = RuntimeHandleOf<Native>
+//! TaskGroup      = TaskGroupOf<Native>
 //! RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>
 //! Native         = Assembled<Uring, MsgRing, ChaseLev, LeastLoaded>
 //! ```
@@ -148,6 +152,7 @@
 mod primitive;
 
 mod buf;
+mod cancel;
 mod contain;
 mod cpu;
 pub mod doorbell;
@@ -183,6 +188,8 @@ pub mod fs;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(not(loom))]
+mod group;
+#[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
 mod op;
@@ -204,6 +211,9 @@ pub mod testing;
 pub mod time;
 
 pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
+pub use cancel::{
+    CancellationFuture, CancellationFutureOwned, CancellationToken, DropGuard, RunUntilCancelled,
+};
 pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};
@@ -216,6 +226,7 @@ pub use crate::{
     assembly::{Assembled, Assembly, Native},
     blocking::CancelFlag,
     builder::{Assemble, Builder, RuntimeBuilder},
+    group::{JoinSet, TaskGroupEnd, TaskGroupEnds, TaskGroupJoinHandle, TaskGroupOf},
     port::{ShardLane, ToLane},
     runtime::{
         NextEvent, NextHotCount, RemoteShard, RuntimeHandleOf, RuntimeOf, SendTicket, ShardCtx,
@@ -223,8 +234,8 @@ pub use crate::{
         spawn_blocking, spawn_blocking_with, spawn_local, spawn_stealable_on,
     },
     time::{
-        Sleep, Timeout, TimeoutError, consume_budget, sleep, sleep_until, timeout, timeout_at,
-        unconstrained, yield_now,
+        Interval, MissedTickBehavior, Sleep, Timeout, TimeoutError, consume_budget, interval,
+        interval_at, sleep, sleep_until, timeout, timeout_at, unconstrained, yield_now,
     },
 };
 
@@ -235,6 +246,10 @@ pub type Runtime = RuntimeOf<Native>;
 /// A handle of the [`Runtime`] of the default parts.
 #[cfg(not(loom))]
 pub type RuntimeHandle = RuntimeHandleOf<Native>;
+
+/// A [`TaskGroupOf`] the runtime of the default parts.
+#[cfg(not(loom))]
+pub type TaskGroup = TaskGroupOf<Native>;
 
 #[cfg(feature = "macros")]
 pub use spargio_macros::{main, test};

@@ -22,7 +22,10 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use spargio::{Runtime, RuntimeError, ShardCtx, TaskPlacement};
+use spargio::{
+    CancellationToken, JoinSet, Runtime, RuntimeError, RuntimeHandle, ShardCtx, TaskGroup,
+    TaskPlacement,
+};
 
 /// Operations before the count begins: whatever grows has grown by then.
 const WARM_UP: u64 = 2_000;
@@ -353,6 +356,59 @@ fn a_timer_that_is_dropped_allocates_nothing() {
 fn a_timer_that_fires_allocates_nothing() {
     let requests = on_shard(|_shard| async || spargio::sleep(Duration::from_micros(1)).await);
     requests.assert_each(0, "timer that fires");
+}
+
+#[test]
+fn a_tick_allocates_nothing() {
+    let requests = on_shard(|_shard| {
+        let mut interval = spargio::interval(Duration::from_micros(1));
+        async move || {
+            interval.tick().await;
+        }
+    });
+    requests.assert_each(0, "tick");
+}
+
+#[test]
+fn waiting_for_a_token_allocates_nothing() {
+    let token = CancellationToken::new();
+    let requests = on_shard(|_shard| {
+        async move || {
+            assert_eq!(token.run_until_cancelled(spargio::yield_now()).await, Some(()));
+        }
+    });
+    requests.assert_each(0, "token awaited and given up");
+}
+
+#[test]
+fn a_child_token_is_one_allocation() {
+    let token = CancellationToken::new();
+    let requests = on_shard(|_shard| async move || drop(token.child_token()));
+    requests.assert_each(1, "child token");
+}
+
+#[test]
+fn a_task_of_a_group_allocates_nothing() {
+    let requests = on_shard(|_shard| {
+        let group = TaskGroup::new(RuntimeHandle::current().unwrap());
+        async move || {
+            let task = group.spawn(spargio::yield_now());
+            assert_eq!(task.unwrap().await.unwrap(), Some(()));
+        }
+    });
+    requests.assert_each(0, "task of a group");
+}
+
+#[test]
+fn a_task_of_a_set_is_one_allocation() {
+    let requests = on_shard(|_shard| {
+        let mut set = JoinSet::new();
+        async move || {
+            set.spawn(spargio::yield_now()).unwrap();
+            set.join_next().await.unwrap().unwrap();
+        }
+    });
+    requests.assert_each(1, "task of a set");
 }
 
 /// Spawned on a thread that is no shard, run on a shard, and freed on whichever of the two is last:

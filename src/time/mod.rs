@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use crate::port;
 
 mod budget;
+mod interval;
+mod missed;
 mod off_shard;
 mod sleep;
 mod timeout;
@@ -22,6 +24,8 @@ mod yielding;
 mod tests;
 
 pub use budget::{ConsumeBudget, Unconstrained, consume_budget, unconstrained};
+pub use interval::{Interval, interval, interval_at};
+pub use missed::MissedTickBehavior;
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timeout::{Timeout, TimeoutError, timeout, timeout_at};
 pub use yielding::{YieldNow, yield_now};
@@ -33,7 +37,11 @@ fn now() -> Instant {
 
 /// The instant that is `duration` from now. One that no clock can show is thirty years away.
 fn after(duration: Duration) -> Instant {
+    later(now(), duration)
+}
+
+/// The instant that is `duration` after another. One that no clock can show is thirty years later.
+fn later(instant: Instant, duration: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-    let now = now();
-    now.checked_add(duration).unwrap_or_else(|| now + FAR)
+    instant.checked_add(duration).unwrap_or_else(|| instant + FAR)
 }

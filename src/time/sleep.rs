@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::port::{self, Lane, Port};
-use crate::primitive::Arc;
+use crate::primitive::{Arc, AtomicUsize, Ordering};
 use crate::time::{after, now, off_shard};
 use crate::timer::TimerKey;
 
@@ -67,7 +67,8 @@ pub struct Sleep {
 }
 
 struct Timer {
-    /// Who is woken. Who keeps the timer keeps the waker. `None`: nobody knows whether it fired.
+    /// Who is woken. Who keeps the timer keeps the waker. `None`: nobody knows whether it fired, or
+    /// the waker that is kept cannot be told from others.
     woken: Option<WakerId>,
     place: Place,
 }
@@ -83,6 +84,24 @@ struct WakerId {
 impl WakerId {
     fn of(waker: &Waker) -> Self {
         Self { data: waker.data().addr(), vtable: std::ptr::from_ref(waker.vtable()).addr() }
+    }
+
+    /// As [`of`](Self::of), for a clone of this waker that is kept. `None` if the two differ, as
+    /// where an executor polls with a waker on its stack: the next one may lie in the same place.
+    fn of_kept(waker: &Waker) -> Option<Self> {
+        /// The table of functions of the last waker that was like its clone. Tables are static, so
+        /// that the address is never another's.
+        static ALIKE: AtomicUsize = AtomicUsize::new(0);
+        let id = Self::of(waker);
+        // Relaxed: the address says all.
+        if ALIKE.load(Ordering::Relaxed) == id.vtable {
+            return Some(id);
+        }
+        if Self::of(&waker.clone()) != id {
+            return None;
+        }
+        ALIKE.store(id.vtable, Ordering::Relaxed);
+        Some(id)
     }
 }
 
@@ -148,9 +167,8 @@ impl Sleep {
                 return Poll::Ready(());
             }
         }
-        let woken = WakerId::of(waker);
         if let Some(timer) = &self.timer
-            && timer.woken == Some(woken)
+            && timer.woken == Some(WakerId::of(waker))
             && timer.place.is_best_for(port)
         {
             // Its time has not come, so it has not fired, and the waker is the same one.
@@ -158,7 +176,7 @@ impl Sleep {
         }
         let before = self.timer.take().map(|timer| timer.place);
         let place = set(port, self.deadline, waker, before);
-        self.timer = Some(Timer { woken: Some(woken), place });
+        self.timer = Some(Timer { woken: WakerId::of_kept(waker), place });
         Poll::Pending
     }
 

@@ -118,6 +118,37 @@ fn another_waker_takes_the_place_of_the_first() {
 }
 
 #[test]
+fn a_waker_that_looks_like_the_last_one_but_is_another_takes_its_place() {
+    use std::task::{RawWaker, RawWakerVTable};
+    // As executors do that keep a cheap waker on their stack: the clone is another one.
+    static CHEAP: RawWakerVTable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
+    fn clone(data: *const ()) -> RawWaker {
+        // SAFETY:
+        // - `data` is the address of the bell of the test that runs.
+        let bell = unsafe { &*data.cast::<Arc<Bell>>() };
+        let waker = std::mem::ManuallyDrop::new(Waker::from(Arc::clone(bell)));
+        RawWaker::new(waker.data(), waker.vtable())
+    }
+    let (first, second) = (Bell::new(), Bell::new());
+    // Two executors, one after the other, with the same place on the stack.
+    let mut place = Arc::clone(&first);
+    let mut soon = sleep(Duration::from_millis(20));
+    for bell in [&first, &second] {
+        place.clone_from(bell);
+        let raw = RawWaker::new((&raw const place).cast(), &CHEAP);
+        // SAFETY:
+        // - the functions of the table are those of a waker whose data is `place`.
+        let waker = unsafe { Waker::from_raw(raw) };
+        // On a machine that stood still for 20 ms there is nothing to see.
+        if std::pin::Pin::new(&mut soon).poll(&mut Context::from_waker(&waker)).is_ready() {
+            return;
+        }
+    }
+    second.await_rung(1);
+    assert_eq!(first.rung.load(Ordering::Acquire), 0);
+}
+
+#[test]
 fn a_waker_that_panics_takes_no_other_timer_with_it() {
     struct Bomb;
     impl Wake for Bomb {

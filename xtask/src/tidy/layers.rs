@@ -19,7 +19,7 @@ struct Layer {
 
 /// From the bottom to the top. The longest name that fits a path decides, so that parts of a module
 /// can lie below the rest of it.
-const LAYERS: [Layer; 9] = [
+const LAYERS: [Layer; 10] = [
     Layer { name: "L0", modules: &["primitive", "id", "cpu", "pool", "contain"], sideways: true },
     Layer {
         name: "L1",
@@ -46,6 +46,7 @@ const LAYERS: [Layer; 9] = [
             "timer",
             "message",
             "blocking",
+            "cancel",
         ],
         sideways: false,
     },
@@ -58,6 +59,7 @@ const LAYERS: [Layer; 9] = [
         modules: &["time", "fs", "net", "io", "sync", "boundary", "native"],
         sideways: false,
     },
+    Layer { name: "L6 (on tasks)", modules: &["group"], sideways: false },
     // The proof tools look at everything, and nothing but tests looks at them.
     Layer { name: "L7 (proof)", modules: &["testing"], sideways: false },
 ];
