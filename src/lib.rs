@@ -176,6 +176,8 @@ pub mod fs;
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(not(loom))]
+pub mod io;
+#[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
 mod op;

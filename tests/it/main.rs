@@ -13,6 +13,7 @@ mod entries;
 mod fair;
 mod fs;
 mod idle;
+mod io;
 mod messages;
 mod neighbours;
 mod net;
