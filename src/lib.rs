@@ -190,6 +190,8 @@ pub mod fuzzing;
 #[cfg(not(loom))]
 mod group;
 #[cfg(not(loom))]
+pub mod io;
+#[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
 mod op;

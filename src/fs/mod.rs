@@ -24,6 +24,7 @@ mod cursor;
 mod du;
 mod file;
 mod file_type;
+mod io;
 mod manage;
 mod metadata;
 mod on;

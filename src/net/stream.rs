@@ -10,6 +10,7 @@ use socket2::SockRef;
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::net::family::Family;
+use crate::net::polled::Polled;
 use crate::net::socket::Socket;
 use crate::net::transfer::{Read, Write};
 use crate::port::{self, Lane, ToLane};
@@ -42,6 +43,8 @@ use crate::primitive::Arc;
 /// before that.
 pub struct Stream<F: Family> {
     socket: Arc<Socket>,
+    /// What the polls of `futures-io` wait for: of this clone alone.
+    polled: Polled,
     family: PhantomData<fn() -> F>,
 }
 
@@ -52,11 +55,20 @@ impl<F: Family> Stream<F> {
     }
 
     pub(super) fn from_socket(socket: Socket) -> Self {
-        Self { socket: Arc::new(socket), family: PhantomData }
+        Self::from_shared(Arc::new(socket))
+    }
+
+    fn from_shared(socket: Arc<Socket>) -> Self {
+        Self { socket, polled: Polled::default(), family: PhantomData }
     }
 
     pub(super) fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// The socket, and what the polls of this clone wait for.
+    pub(super) fn polled(&mut self) -> (&Arc<Socket>, &mut Polled) {
+        (&self.socket, &mut self.polled)
     }
 
     pub(super) fn lane(&self) -> &Arc<dyn Lane> {
@@ -112,8 +124,10 @@ impl<F: Family> Stream<F> {
     /// The stream comes back while clones of it exist, while an operation on it is in flight, or
     /// while it keeps a receive that a dropped [`read`](Self::read) left (read once more, then).
     pub fn into_std(self) -> Result<F::StdStream, Self> {
-        let socket =
-            Arc::try_unwrap(self.socket).map_err(|socket| Self { socket, family: PhantomData })?;
+        let Self { socket, polled, family: _ } = self;
+        // Its waits have the socket too.
+        drop(polled);
+        let socket = Arc::try_unwrap(socket).map_err(Self::from_shared)?;
         socket.into_owned().map(F::StdStream::from).map_err(Self::from_socket)
     }
 
@@ -329,7 +343,7 @@ impl<F: Family> Stream<F> {
 
 impl<F: Family> Clone for Stream<F> {
     fn clone(&self) -> Self {
-        Self { socket: Arc::clone(&self.socket), family: PhantomData }
+        Self::from_shared(Arc::clone(&self.socket))
     }
 }
 

@@ -39,11 +39,11 @@ struct State {
 
 /// The place of a send among those that wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Place(u64);
+pub(super) struct Place(u64);
 
 impl Unsent {
     /// Whether there is one; all that a send costs when there is none.
-    fn is_filled(&self) -> bool {
+    pub(super) fn is_filled(&self) -> bool {
         // Acquire pairs with the Release of whoever put one there: a writer that was told of the
         // drop sees it.
         self.is_filled.load(Ordering::Acquire)
@@ -66,7 +66,11 @@ impl Unsent {
     /// to the last; who has one and polls no more calls [`leave`](Self::leave).
     ///
     /// An error says that nobody will ever know. It stays, for the next to find.
-    fn poll_settled(&self, place: &mut Option<Place>, waker: &Waker) -> Poll<io::Result<()>> {
+    pub(super) fn poll_settled(
+        &self,
+        place: &mut Option<Place>,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
         let own = waker.clone();
         let (before, mut endings) = {
             let mut state = lock(&self.state);
@@ -120,7 +124,7 @@ impl Unsent {
     }
 
     /// Waits no more. The others look for themselves.
-    fn leave(&self, place: &mut Option<Place>) {
+    pub(super) fn leave(&self, place: &mut Option<Place>) {
         if place.take().is_none() {
             return;
         }

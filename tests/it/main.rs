@@ -17,6 +17,7 @@ mod fs;
 mod group;
 mod idle;
 mod interval;
+mod io;
 mod messages;
 mod neighbours;
 mod net;

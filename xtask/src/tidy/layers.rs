@@ -54,9 +54,11 @@ const LAYERS: [Layer; 10] = [
     Layer { name: "L4", modules: &["shard"], sideways: false },
     Layer { name: "L5", modules: &["runtime", "builder"], sideways: true },
     Layer { name: "L6 (op)", modules: &["op"], sideways: false },
+    // What is read and written, before those who can be: sockets and files implement its traits.
+    Layer { name: "L6 (io)", modules: &["io"], sideways: false },
     Layer {
         name: "L6 (on op)",
-        modules: &["time", "fs", "net", "io", "sync", "boundary", "native"],
+        modules: &["time", "fs", "net", "sync", "boundary", "native"],
         sideways: false,
     },
     Layer { name: "L6 (on tasks)", modules: &["group"], sideways: false },

@@ -1,0 +1,31 @@
+//! Files with a cursor as the readers and writers of `io`.
+
+use std::future::Future;
+use std::io;
+
+use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::fs::FileCursor;
+use crate::io::{AsyncRead, AsyncWrite};
+
+/// Of files that have offsets. What a dropped read had read of a pipe or a terminal is lost.
+impl AsyncRead for FileCursor {
+    fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        Self::read(self, buf)
+    }
+}
+
+/// Flushing and shutting down do nothing: what was written is the kernel's.
+/// [`File::sync_all`](crate::fs::File::sync_all) is what brings it to the device.
+impl AsyncWrite for FileCursor {
+    fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        Self::write(self, buf)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn shutdown(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

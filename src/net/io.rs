@@ -1,0 +1,73 @@
+//! Streams as the readers and writers of `io`.
+
+use std::future::Future;
+use std::io;
+use std::net::Shutdown;
+
+use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::io::{AsyncRead, AsyncWrite, Duplex, ReadHalf, WriteHalf, split};
+use crate::net::family::Family;
+use crate::net::stream::Stream;
+
+impl<F: Family> Stream<F> {
+    /// The two directions as two values, for two tasks: see [`split`].
+    pub fn into_split(self) -> (ReadHalf<Self>, WriteHalf<Self>) {
+        split(self)
+    }
+}
+
+impl<F: Family> AsyncRead for Stream<F> {
+    fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        Self::read(self, buf)
+    }
+}
+
+impl<F: Family> AsyncRead for &Stream<F> {
+    fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        Stream::read(self, buf)
+    }
+}
+
+impl<F: Family> AsyncWrite for Stream<F> {
+    fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        Self::write(self, buf)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
+        Self::write_all(self, buf)
+    }
+
+    /// Nothing: what was written is the kernel's.
+    async fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&mut self) -> impl Future<Output = io::Result<()>> + Send {
+        Self::shutdown(self, Shutdown::Write)
+    }
+}
+
+impl<F: Family> AsyncWrite for &Stream<F> {
+    fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
+        Stream::write(self, buf)
+    }
+
+    fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
+        Stream::write_all(self, buf)
+    }
+
+    /// Nothing: what was written is the kernel's.
+    async fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn shutdown(&mut self) -> impl Future<Output = io::Result<()>> + Send {
+        Stream::shutdown(self, Shutdown::Write)
+    }
+}
+
+impl<F: Family> Duplex for Stream<F> {
+    fn halves(&mut self) -> (impl AsyncRead, impl AsyncWrite) {
+        (&*self, &*self)
+    }
+}
