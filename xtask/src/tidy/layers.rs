@@ -19,7 +19,7 @@ struct Layer {
 
 /// From the bottom to the top. The longest name that fits a path decides, so that parts of a module
 /// can lie below the rest of it.
-const LAYERS: [Layer; 10] = [
+const LAYERS: &[Layer] = &[
     Layer { name: "L0", modules: &["primitive", "id", "cpu", "pool", "contain"], sideways: true },
     Layer {
         name: "L1",
@@ -70,7 +70,7 @@ const LAYERS: [Layer; 10] = [
 /// rides on a driver's submissions; `post` is how a thread without a ring reaches one. Connecting
 /// has a deadline, and delays between its attempts. A call over a boundary has one too, waits in
 /// lines as a channel does, and its reply goes through a oneshot.
-const EXCEPTIONS: [(&str, &str, &[&str]); 4] = [
+const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("doorbell", "driver", &["Driver", "RingDriver", "post"]),
     ("net", "time", &["Sleep", "sleep", "timeout_at"]),
     ("boundary", "time", &["Sleep", "sleep", "sleep_until", "timeout", "timeout_at"]),
