@@ -7,7 +7,7 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::histogram::Distribution;
 use super::numbers::{Kind, NUMBERS};
-use super::{Counters, Histogram, RuntimeStats, ShardStats};
+use super::{BlockingStats, Counters, Histogram, RuntimeStats, ShardStats};
 
 const MILLI: u64 = 1_000_000;
 
@@ -242,7 +242,7 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
             continue;
         }
         let (series, value) = line.rsplit_once(' ').unwrap();
-        let (name, labels) = series.split_once('{').unwrap();
+        let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         let labels = labels.strip_suffix('}').unwrap();
         let family = families.get_mut(&current).unwrap();
         let suffix = name.strip_prefix(&*current).unwrap();
@@ -250,7 +250,7 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
             "histogram" => assert!(["_bucket", "_sum", "_count"].contains(&suffix), "{line}"),
             kind => assert!(!kind.is_empty() && suffix.is_empty(), "{line}"),
         }
-        let labels = labels.split(',').map(|label| {
+        let labels = labels.split(',').filter(|label| !label.is_empty()).map(|label| {
             let (key, value) = label.split_once('=').unwrap();
             assert!(is_name(key), "{line}");
             let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap();
@@ -265,9 +265,18 @@ fn parse(text: &str) -> BTreeMap<String, Family> {
 
 #[test]
 fn the_text_for_prometheus_reads_back() {
-    let stats = stats(3);
+    let mut stats = stats(3);
+    let (threads, busy, waiting) = (9, 8, 7);
+    stats.blocking = BlockingStats { threads, busy, waiting, taken: 6, refused: 5 };
     let families = parse(&stats.render_prometheus());
-    assert_eq!(families.len(), NUMBERS.len() + 2);
+    let blocking = ["threads", "busy", "waiting", "jobs_total", "refused_total"];
+    for (name, value) in blocking.into_iter().zip([9.0, 8.0, 7.0, 6.0, 5.0]) {
+        let family = &families[&format!("spargio_blocking_{name}")];
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        assert!(family.has_help && family.kind == kind, "{name}: {family:?}");
+        assert!(matches!(&*family.samples, [(_, labels, v)] if labels.is_empty() && *v == value));
+    }
+    assert_eq!(families.len(), NUMBERS.len() + blocking.len() + 2);
     for number in NUMBERS {
         let (stem, is_time) = number.stem();
         let time = if is_time { "_seconds" } else { "" };
