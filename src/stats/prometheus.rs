@@ -57,7 +57,7 @@ impl RuntimeStats {
         write("threads", "gauge", "Threads that do what blocks.", threads as u64)?;
         write("busy", "gauge", "Of those, the ones at work.", busy as u64)?;
         write("waiting", "gauge", "Blocking jobs that wait for a thread.", waiting as u64)?;
-        write("jobs_total", "counter", "Blocking jobs that were taken.", taken)?;
+        write("taken_total", "counter", "Blocking jobs that were taken.", taken)?;
         write("refused_total", "counter", "Blocking jobs that were refused.", refused)
     }
 

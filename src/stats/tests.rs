@@ -269,7 +269,7 @@ fn the_text_for_prometheus_reads_back() {
     let (threads, busy, waiting) = (9, 8, 7);
     stats.blocking = BlockingStats { threads, busy, waiting, taken: 6, refused: 5 };
     let families = parse(&stats.render_prometheus());
-    let blocking = ["threads", "busy", "waiting", "jobs_total", "refused_total"];
+    let blocking = ["threads", "busy", "waiting", "taken_total", "refused_total"];
     for (name, value) in blocking.into_iter().zip([9.0, 8.0, 7.0, 6.0, 5.0]) {
         let family = &families[&format!("spargio_blocking_{name}")];
         let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
