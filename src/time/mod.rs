@@ -1,4 +1,4 @@
-//! Sleeping and deadlines, on shards and off.
+//! Sleeping, deadlines and ticks, on shards and off.
 //!
 //! On a shard a timer is an entry in the shard's wheel: no allocation, no entry on the ring, and
 //! cancelling it is as cheap as setting it. The shard sleeps until the earliest deadline. On any
