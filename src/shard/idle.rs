@@ -79,7 +79,7 @@ impl<A: Assembly> Shard<A> {
         let began = self.now();
         self.mark(self.nanos(began), false);
         let end = began + window;
-        let timer = self.next_timer();
+        let timer = if self.gather().is_some() { None } else { self.next_timer() };
         let (found, now) = loop {
             for _ in 0..LOOKS_PER_CLOCK {
                 if self.has_signal() {
@@ -175,7 +175,7 @@ impl<A: Assembly> Shard<A> {
     fn wait_out_timer(&self) -> bool {
         let lead = self.lead.borrow().get();
         let Some(deadline) = self.next_timer() else { return false };
-        if lead.is_zero() {
+        if lead.is_zero() || self.gather().is_some() {
             return false;
         }
         let now = self.now();
@@ -224,6 +224,12 @@ impl<A: Assembly> Shard<A> {
         self.wheel.borrow_mut().next_deadline().map(|nanos| self.instant(nanos))
     }
 
+    /// How long to sleep at least, where timers are dense.
+    fn gather(&self) -> Option<Duration> {
+        let timers = self.wheel.borrow().len();
+        self.lead.borrow().gather(timers)
+    }
+
     /// The parking protocol of `doorbell/README.md`.
     fn sleep(&self) {
         let public = self.public();
@@ -253,7 +259,10 @@ impl<A: Assembly> Shard<A> {
         let began = self.now();
         self.mark(self.nanos(began), false);
         let lead = self.lead.borrow().get();
-        let mut until = self.next_timer().map(|timer| timer.checked_sub(lead).unwrap_or(timer));
+        let mut until = self.next_timer().map(|timer| match self.gather() {
+            Some(span) => timer.max(began + span),
+            None => timer.checked_sub(lead).unwrap_or(timer),
+        });
         if self.sentinel.get() {
             let watch = began + self.watch.borrow().interval();
             until = Some(until.map_or(watch, |timer| timer.min(watch)));

@@ -4,32 +4,62 @@
 //! the processor has to be woken first. So a shard that sleeps towards a timer asks for that much
 //! less, and waits out the rest awake. It costs that much CPU time per timer that fires on an
 //! otherwise idle shard, and nothing for a timer that is removed before.
+//!
+//! Where many timers fire, one soon after the other, there would be no sleep left, or one for each.
+//! There a shard sleeps on past the next deadline, and fires several at once: each is later by up
+//! to two hundred microseconds, and costs a part of a sleep.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No machine is believed to need longer; beyond this it was busy, not slow.
 const MOST: Duration = Duration::from_micros(50);
 /// What is believed before anything was measured.
 const FIRST: Duration = Duration::from_micros(20);
-/// The last sleep weighs one part in so many.
+/// The last sleep weighs one part in so many, and so does the last gap.
 const WEIGHT: u32 = 8;
+/// Timers are gathered if so much lies between two, or less.
+const DENSE: Duration = Duration::from_micros(50);
+/// And if at least so many are set: who sets one at a time wants each of them in time.
+const CROWD: usize = 64;
+/// How many are to be gathered by a sleep.
+const GATHERED: u32 = 8;
+/// Nothing is gathered for longer than this.
+const LONGEST: Duration = Duration::from_micros(200);
+/// A longer gap counts as one of this length.
+const SPARSE: Duration = Duration::from_millis(1);
 
-/// The lateness of sleeps, learned.
+/// The lateness of sleeps and the gap between two timers, learned.
 #[derive(Debug)]
 pub(super) struct Lead {
     lateness: Duration,
     enabled: bool,
+    gap: Duration,
+    /// When timers fired last.
+    fired: Option<Instant>,
 }
 
 impl Lead {
     /// A shard that may not spin does not wait awake either.
     pub(super) fn new(enabled: bool) -> Self {
-        Self { lateness: FIRST, enabled }
+        Self { lateness: FIRST, enabled, gap: SPARSE, fired: None }
     }
 
     /// How much earlier to end a sleep towards a timer.
     pub(super) fn get(&self) -> Duration {
         if self.enabled { self.lateness } else { Duration::ZERO }
+    }
+
+    /// How long to sleep at least, if so many timers are set; `None`: until the next one is due.
+    pub(super) fn gather(&self, timers: usize) -> Option<Duration> {
+        (timers >= CROWD && self.gap <= DENSE).then(|| (self.gap * GATHERED).min(LONGEST))
+    }
+
+    /// So many timers fired at once, at least one.
+    pub(super) fn fired(&mut self, now: Instant, timers: usize) {
+        let before = self.fired.replace(now);
+        let since = before.map_or(SPARSE, |before| now.saturating_duration_since(before));
+        let each = since.min(SPARSE) / u32::try_from(timers).unwrap_or(u32::MAX);
+        self.gap = (self.gap * (WEIGHT - 1) + each) / WEIGHT;
     }
 
     /// A sleep ended at its deadline, and so much after it.
@@ -40,9 +70,43 @@ impl Lead {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
-    use super::{Lead, MOST};
+    use super::{CROWD, LONGEST, Lead, MOST};
+
+    /// Fires so many at once, again and again with this span between.
+    fn fire(lead: &mut Lead, now: &mut Instant, times: usize, span: Duration, timers: usize) {
+        for _ in 0..times {
+            *now += span;
+            lead.fired(*now, timers);
+        }
+    }
+
+    #[test]
+    fn timers_are_gathered_where_many_fire_soon_after_each_other() {
+        let (mut lead, mut now) = (Lead::new(true), Instant::now());
+        assert_eq!(lead.gather(CROWD), None, "nothing has fired");
+        fire(&mut lead, &mut now, 100, Duration::from_micros(10), 1);
+        let span = lead.gather(CROWD).unwrap();
+        assert!((70..=90).contains(&span.as_micros()), "{span:?}");
+        assert_eq!(lead.gather(CROWD - 1), None, "too few are set");
+        // What is gathered fires together, which changes nothing.
+        fire(&mut lead, &mut now, 100, Duration::from_micros(80), 8);
+        let same = lead.gather(CROWD).unwrap();
+        assert!((70..=90).contains(&same.as_micros()), "{same:?}");
+        fire(&mut lead, &mut now, 100, Duration::from_micros(49), 1);
+        assert_eq!(lead.gather(CROWD), Some(LONGEST));
+        fire(&mut lead, &mut now, 100, Duration::from_micros(60), 1);
+        assert_eq!(lead.gather(CROWD), None, "there is time to sleep for each");
+    }
+
+    #[test]
+    fn one_pause_and_timers_are_in_time_again() {
+        let (mut lead, mut now) = (Lead::new(true), Instant::now());
+        fire(&mut lead, &mut now, 100, Duration::from_micros(10), 1);
+        fire(&mut lead, &mut now, 1, Duration::from_secs(1), 1);
+        assert_eq!(lead.gather(CROWD), None);
+    }
 
     #[test]
     fn it_follows_the_lateness_and_stays_below_its_limit() {

@@ -252,10 +252,13 @@ impl<A: Assembly> Shard<A> {
         }
         let now = self.now();
         self.looked.set(Some(now));
-        let now = self.nanos(now);
-        self.mark(now, false);
+        let nanos = self.nanos(now);
+        self.mark(nanos, false);
         let mut due = self.due.take();
-        self.wheel.borrow_mut().advance(now, |waker| due.push(waker));
+        self.wheel.borrow_mut().advance(nanos, |waker| due.push(waker));
+        if !due.is_empty() {
+            self.lead.borrow_mut().fired(now, due.len());
+        }
         self.public().counters.timers_fired.add(due.len() as u64);
         due.drain(..).for_each(wake);
         self.due.replace(due);

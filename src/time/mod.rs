@@ -1,4 +1,4 @@
-//! Sleeping and deadlines, on shards and off.
+//! Sleeping, deadlines and ticks, on shards and off.
 //!
 //! On a shard a timer is an entry in the shard's wheel: no allocation, no entry on the ring, and
 //! cancelling it is as cheap as setting it. The shard sleeps until the earliest deadline. On any
@@ -6,7 +6,9 @@
 //! timers; it is started by the first and ends when there has been none for ten seconds.
 //!
 //! Nothing fires early. How late it fires depends on what the shard is doing: an idle one wakes
-//! within some tens of microseconds, a busy one looks at its timers once per turn.
+//! within some tens of microseconds, a busy one looks at its timers once per turn. A shard on which
+//! more than 20,000 timers fire in a second gathers them, for 200 us at most, instead of waking up
+//! for each.
 
 use std::time::{Duration, Instant};
 

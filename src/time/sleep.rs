@@ -159,8 +159,8 @@ impl Sleep {
 
     fn poll_on(&mut self, port: Option<&dyn Port>, waker: &Waker) -> Poll<()> {
         if self.timer.is_some() || !self.is_far(port) {
-            let now = port.map_or_else(Instant::now, Port::look);
-            if now >= self.deadline {
+            // What the shard has just fired was due at its last look.
+            if self.was_due(port) || port.map_or_else(Instant::now, Port::look) >= self.deadline {
                 if let Some(timer) = self.timer.take() {
                     clear(port, self.deadline, timer.place);
                 }
@@ -178,6 +178,11 @@ impl Sleep {
         let place = set(port, self.deadline, waker, before);
         self.timer = Some(Timer { woken: WakerId::of_kept(waker), place });
         Poll::Pending
+    }
+
+    /// Whether the deadline had passed when the shard looked last.
+    fn was_due(&self, port: Option<&dyn Port>) -> bool {
+        port.and_then(Port::looked).is_some_and(|looked| looked >= self.deadline)
     }
 
     /// Whether the deadline is so far away that a shard which looks at its timers every turn will

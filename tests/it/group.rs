@@ -316,3 +316,32 @@ fn a_hundred_thousand_tasks_of_a_group_are_all_counted() {
         assert!(counted.canceled >= COUNT / 4);
     });
 }
+
+#[test]
+fn tasks_that_are_spawned_while_their_group_is_cancelled_all_end() {
+    watched(|watch| {
+        const EACH: u64 = 200;
+        let runtime = watch.build(Runtime::builder().shards(2));
+        for _ in 0..30 {
+            let group = TaskGroup::new(runtime.handle());
+            let spawn = || {
+                let tasks = (0..EACH).map(|number| {
+                    if number % 2 == 0 {
+                        group.spawn(pending::<()>()).unwrap()
+                    } else {
+                        group.spawn(yield_now()).unwrap()
+                    }
+                });
+                tasks.map(|task| elsewhere(task).unwrap()).filter(Option::is_some).count()
+            };
+            let finished = thread::scope(|scope| {
+                let spawners = [scope.spawn(spawn), scope.spawn(spawn)];
+                group.cancel();
+                spawners.map(|spawner| spawner.join().unwrap()).into_iter().sum::<usize>()
+            });
+            let counted = elsewhere(group.join_all());
+            assert_eq!(counted.total(), 2 * EACH);
+            assert_eq!(of(counted), ends(finished as u64, 2 * EACH - finished as u64, 0, 0));
+        }
+    });
+}

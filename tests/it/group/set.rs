@@ -227,6 +227,34 @@ fn waiting_for_a_set_may_be_given_up_at_any_time() {
 }
 
 #[test]
+fn a_set_may_move_while_its_tasks_end() {
+    watched(|watch| {
+        let runtime = watch.build(Runtime::builder().shards(2));
+        let mut set = JoinSet::new();
+        for number in 0..500_u64 {
+            let task = async move { spargio::sleep(Duration::from_micros(number * 20)).await };
+            set.spawn_on(task, &runtime.handle()).unwrap();
+        }
+        let mut place = 0;
+        while !set.is_empty() {
+            let step = async move {
+                // Left while it waits, with the waker of this place.
+                let short = Duration::from_micros(50);
+                while let Ok(Some(output)) = timeout(short, set.join_next()).await {
+                    output.unwrap();
+                }
+                set
+            };
+            set = match place % 3 {
+                2 => elsewhere(step),
+                shard => runtime.block_on(runtime.spawn_on(shard, step).unwrap()).unwrap(),
+            };
+            place += 1;
+        }
+    });
+}
+
+#[test]
 fn the_end_of_the_runtime_ends_every_task_of_a_set() {
     watched(|watch| {
         let runtime = watch.build(Runtime::builder().shards(2));
