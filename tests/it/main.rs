@@ -5,6 +5,7 @@
 mod support;
 
 mod auto_traits;
+mod boundary;
 mod budget;
 mod builder;
 mod custody;
@@ -23,4 +24,5 @@ mod shutdown;
 mod spawn;
 mod stats;
 mod steal;
+mod sync;
 mod time;
