@@ -6,6 +6,8 @@
 #[expect(dead_code, reason = "the benchmarks use more of it")]
 #[path = "../benches/workloads/baton.rs"]
 mod baton;
+#[path = "allocations/sync.rs"]
+mod sync;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;

@@ -8,28 +8,32 @@ use std::pin::Pin;
 use std::sync::Arc as StdArc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Condvar, Mutex};
 
 mod mpsc;
 mod notify;
 mod oneshot;
 
 /// Counts its wakes.
-struct Bell(AtomicUsize);
+struct Bell {
+    rung: Mutex<usize>,
+    more: Condvar,
+}
 
 impl Wake for Bell {
     fn wake(self: StdArc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        *self.rung.lock().unwrap() += 1;
+        self.more.notify_one();
     }
 }
 
 impl Bell {
     fn new() -> StdArc<Self> {
-        StdArc::new(Self(AtomicUsize::new(0)))
+        StdArc::new(Self { rung: Mutex::new(0), more: Condvar::new() })
     }
 
     fn rung(&self) -> usize {
-        self.0.load(Ordering::SeqCst)
+        *self.rung.lock().unwrap()
     }
 
     fn poll<F: Future + ?Sized>(self: &StdArc<Self>, future: Pin<&mut F>) -> Poll<F::Output> {
@@ -45,10 +49,11 @@ impl Bell {
             if let Poll::Ready(output) = self.poll(future.as_mut()) {
                 return output;
             }
-            while self.rung() == seen {
-                loom::thread::yield_now();
+            let mut rung = self.rung.lock().unwrap();
+            while *rung == seen {
+                rung = self.more.wait(rung).unwrap();
             }
-            seen = self.rung();
+            seen = *rung;
         }
     }
 }

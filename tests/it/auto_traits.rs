@@ -1,10 +1,16 @@
 //! What may cross threads: pinned, because an auto trait changes without anybody writing it.
 
+use std::cell::Cell;
 use std::fmt::{Debug, Display};
 use std::hash::Hash;
 use std::io;
 use std::rc::Rc;
 
+use futures_core::Stream;
+use spargio::boundary::{
+    BoundaryClient, BoundaryError, BoundaryReply, BoundaryRequest, BoundaryServer, BoundaryStats,
+    BoundaryTicket, CallError, RespondError,
+};
 use spargio::doorbell::{EventFd, EventFdRinger, MsgRing, MsgRingRinger};
 use spargio::driver::{
     Caps, Class, Cqe, Opcode, RefusalReason, SqFull, Sqe, Token, Uring, UringRefused, UringSetup,
@@ -14,6 +20,7 @@ use spargio::queue::{
     ChaseLev, ChaseLevLocal, ChaseLevShared, MutexLocal, MutexQueue, MutexShared, QueueOptions,
     Stolen,
 };
+use spargio::sync::{Notified, Notify, mpsc, oneshot};
 use spargio::{
     AbortHandle, BuildError, Event, JoinError, JoinHandle, LocalJoinHandle, Native, NextEvent,
     NextHotCount, RemoteShard, Runtime, RuntimeBuilder, RuntimeError, RuntimeHandle, RuntimeStats,
@@ -43,6 +50,40 @@ assert_not_impl_any!(NextHotCount: Send, Sync);
 assert_impl_all!(Event: Send, Sync, Copy, Eq, Debug);
 assert_impl_all!(SendError: Send, Sync, Copy, Eq, std::error::Error);
 assert_impl_all!(UnknownMessage: Send, Sync, Copy, Eq, Hash, std::error::Error);
+
+// Waiting for each other.
+assert_impl_all!(Notify: Send, Sync, Unpin, Debug, Default);
+assert_impl_all!(Notified<'static>: Send, Sync, Unpin, Debug);
+assert_impl_all!(oneshot::Sender<Cell<u8>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(oneshot::Receiver<Cell<u8>>: Send, Sync, Unpin, Debug);
+assert_not_impl_any!(oneshot::Sender<Rc<u8>>: Send, Sync);
+assert_not_impl_any!(oneshot::Receiver<Rc<u8>>: Send, Sync);
+assert_impl_all!(oneshot::RecvError: Send, Sync, Copy, Eq, std::error::Error);
+assert_impl_all!(oneshot::TryRecvError: Send, Sync, Copy, Eq, std::error::Error);
+assert_impl_all!(mpsc::Sender<Cell<u8>>: Send, Sync, Unpin, Debug, Clone);
+assert_impl_all!(mpsc::Receiver<Cell<u8>>: Send, Sync, Unpin, Debug, Stream);
+assert_impl_all!(mpsc::Permit<'static, Cell<u8>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(mpsc::OwnedPermit<Cell<u8>>: Send, Sync, Unpin, Debug);
+assert_not_impl_any!(mpsc::Sender<Rc<u8>>: Send, Sync);
+assert_not_impl_any!(mpsc::Receiver<Rc<u8>>: Send, Sync);
+assert_impl_all!(mpsc::SendError<Rc<u8>>: std::error::Error, Unpin);
+assert_impl_all!(mpsc::TrySendError<Rc<u8>>: std::error::Error, Unpin);
+assert_impl_all!(mpsc::TryRecvError: Send, Sync, Copy, Eq, std::error::Error);
+
+// Boundaries.
+assert_impl_all!(BoundaryClient<Cell<u8>, Cell<u8>>: Send, Sync, Unpin, Debug, Clone);
+assert_impl_all!(BoundaryServer<Cell<u8>, Cell<u8>>: Send, Sync, Unpin, Debug, Clone);
+assert_not_impl_any!(BoundaryServer<Rc<u8>, u8>: Send, Sync);
+assert_not_impl_any!(BoundaryServer<u8, Rc<u8>>: Send, Sync);
+assert_impl_all!(BoundaryTicket<Cell<u8>>: Send, Unpin, Debug, Future);
+assert_not_impl_any!(BoundaryTicket<Rc<u8>>: Send);
+assert_impl_all!(BoundaryRequest<u8, Cell<u8>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(BoundaryReply<Cell<u8>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(BoundaryError: Send, Sync, Copy, Eq, Hash, std::error::Error);
+assert_impl_all!(CallError<Rc<u8>>: std::error::Error, Unpin);
+assert_impl_all!(RespondError<Rc<u8>>: std::error::Error, Unpin);
+assert_impl_all!(BoundaryStats: Send, Sync, Copy, Eq, Default, Debug);
+assert_impl_all!(io::Error: From<BoundaryError>, From<CallError<Rc<u8>>>);
 
 // Tasks.
 assert_impl_all!(JoinHandle<u8>: Send, Sync, Unpin, Debug);

@@ -6,6 +6,7 @@ mod support;
 
 mod auto_traits;
 mod blocking;
+mod boundary;
 mod budget;
 mod builder;
 mod cancel;
@@ -28,4 +29,5 @@ mod shutdown;
 mod spawn;
 mod stats;
 mod steal;
+mod sync;
 mod time;

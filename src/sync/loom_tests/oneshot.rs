@@ -84,7 +84,7 @@ fn loom_oneshot_tells_a_sender_that_waits_for_the_end() {
             let (mut sender, mut receiver) = channel::<u8>();
             let going = thread::spawn(move || {
                 if waits_too {
-                    drop(Bell::new().poll(Pin::new(&mut receiver)));
+                    assert!(Bell::new().poll(Pin::new(&mut receiver)).is_pending());
                 }
                 drop(receiver);
             });
