@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::id::ShardId;
+use crate::io::alone::Alone;
 use crate::io::bytes::fill;
 use crate::op::file::{FileFd, ReadAt, WriteAt};
 use crate::op::{self, Claim, Complete, Op, Unfinished};
@@ -25,37 +26,40 @@ const HERE: u64 = u64::MAX;
 /// cancelled, and the next begins when it has ended.
 pub(super) struct Channel {
     fd: Arc<FileFd>,
-    kept: Option<Box<dyn Kept>>,
-    ending: Option<Box<dyn Ending>>,
+    kept: Alone<Option<Box<dyn Kept>>>,
+    ending: Alone<Option<Box<dyn Ending>>>,
 }
 
 impl Channel {
     pub(super) fn new(fd: OwnedFd, lane: Arc<dyn Lane>) -> Self {
-        Self { fd: Arc::new(FileFd::new(fd, lane)), kept: None, ending: None }
+        Self::from_shared(Arc::new(FileFd::new(fd, lane)))
+    }
+
+    fn from_shared(fd: Arc<FileFd>) -> Self {
+        Self { fd, kept: Alone::default(), ending: Alone::default() }
     }
 
     /// The descriptor, if no operation uses it and no read is kept.
     pub(super) fn into_owned(mut self) -> Result<OwnedFd, Self> {
-        if let Some(ending) = &mut self.ending
-            && ending.poll(Waker::noop()).is_ready()
-        {
-            self.ending = None;
+        let ending = self.ending.get_mut();
+        if ending.as_mut().is_some_and(|ending| ending.poll(Waker::noop()).is_ready()) {
+            *ending = None;
         }
-        if self.kept.is_some() || self.ending.is_some() {
+        if ending.is_some() || self.kept.get_mut().is_some() {
             return Err(self);
         }
-        let fd = self.fd;
-        fd.into_owned().map_err(|fd| Self { fd, kept: None, ending: None })
+        self.fd.into_owned().map_err(Self::from_shared)
     }
 
     pub(super) async fn read<B: IoBufMut>(&mut self, mut buf: B) -> BufResult<usize, B> {
         if buf.bytes_total() == 0 {
             return (Ok(0), buf);
         }
-        let Some(kept) = &mut self.kept else {
+        let slot = self.kept.get_mut();
+        let Some(kept) = slot else {
             let read = ReadAt { file: Arc::clone(&self.fd), buf, offset: HERE };
             let lane = self.fd.fd.lane();
-            return Reading { op: Op::new(read, lane), lane, kept: &mut self.kept }.await;
+            return Reading { op: Op::new(read, lane), lane, kept: slot }.await;
         };
         let result = poll_fn(|cx| kept.poll(cx.waker())).await.map(|()| {
             let count = fill(&mut buf, kept.bytes());
@@ -63,7 +67,7 @@ impl Channel {
             count
         });
         if result.is_err() || kept.bytes().is_empty() {
-            self.kept = None;
+            *slot = None;
         }
         (result, buf)
     }
@@ -77,14 +81,15 @@ impl Channel {
         }
         let write = WriteAt { file: Arc::clone(&self.fd), buf, offset: HERE };
         let lane = self.fd.fd.lane();
-        Writing { op: Op::new(write, lane), lane, ending: &mut self.ending }.await
+        Writing { op: Op::new(write, lane), lane, ending: self.ending.get_mut() }.await
     }
 
     /// Waits until a write that was dropped has ended.
     pub(super) async fn settle(&mut self) -> io::Result<()> {
-        if let Some(ending) = &mut self.ending {
+        let slot = self.ending.get_mut();
+        if let Some(ending) = slot {
             poll_fn(|cx| ending.poll(cx.waker())).await?;
-            self.ending = None;
+            *slot = None;
         }
         Ok(())
     }

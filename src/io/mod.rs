@@ -47,6 +47,7 @@
 //! # }).unwrap();
 //! ```
 
+pub(crate) mod alone;
 mod buf_read;
 mod buf_reader;
 mod buf_writer;
