@@ -67,6 +67,7 @@
 //! | send datagrams | [`UdpSocket`](net::UdpSocket), [`UnixDatagram`](net::UnixDatagram) |
 //! | talk on one machine | [`UnixListener`](net::UnixListener), [`UnixStream`](net::UnixStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
+//! | read and write anything | [`io`]: [`AsyncRead`](io::AsyncRead), [`framed`](io::framed) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | do something every so often | [`interval`], [`Interval`], [`MissedTickBehavior`] |
 //! | tell tasks to stop | [`CancellationToken`], [`DropGuard`] |

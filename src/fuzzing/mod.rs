@@ -10,6 +10,7 @@ use std::fmt;
 use arbitrary::Unstructured;
 
 pub mod demux;
+mod frames;
 mod mailbox;
 mod messages;
 mod source;
@@ -32,8 +33,9 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target::of::<demux::Demux>("demux"),
+    Target::of::<frames::Frames>("frames"),
     Target::of::<mailbox::Letters>("mailbox"),
     Target::of::<messages::Messages>("messages"),
     Target::of::<timer_wheel::Timers>("timer_wheel"),

@@ -42,6 +42,7 @@ macro_rules! replay {
 
 replay! {
     the_corpus_of_demux_finds_nothing = "demux",
+    the_corpus_of_frames_finds_nothing = "frames",
     the_corpus_of_mailbox_finds_nothing = "mailbox",
     the_corpus_of_messages_finds_nothing = "messages",
     the_corpus_of_timer_wheel_finds_nothing = "timer_wheel",

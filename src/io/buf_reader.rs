@@ -9,6 +9,8 @@ use crate::io::{AsyncBufRead, AsyncRead, AsyncWrite};
 
 /// The room of a buffer unless something else is said.
 pub(super) const CAPACITY: usize = 8 * 1024;
+/// A buffer that grew beyond this, and beyond its capacity, is given back when it is empty.
+pub(super) const KEPT: usize = 64 * 1024;
 
 /// Reads in larger pieces than are asked for, and shows what has come before it is taken: see
 /// [`AsyncBufRead`] and [`AsyncBufReadExt`](super::AsyncBufReadExt).
@@ -103,6 +105,18 @@ impl<R: AsyncRead> BufReader<R> {
     }
 }
 
+impl<R> BufReader<R> {
+    /// Gives memory back that a long line or frame needed.
+    fn give_back(&mut self) {
+        let most = KEPT.max(self.capacity);
+        for buffer in [&mut self.bytes, &mut self.spare] {
+            if buffer.is_empty() && buffer.capacity() > most {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
+
 impl<R: AsyncRead> AsyncRead for BufReader<R> {
     /// As many bytes as are in the buffer; if there is none, a read of what is behind, past the
     /// buffer if there is room for as much.
@@ -144,6 +158,7 @@ impl<R: AsyncRead> AsyncBufRead for BufReader<R> {
             self.bytes.append(&mut self.spare);
         }
         self.taken = 0;
+        self.give_back();
         Ok(count)
     }
 
@@ -154,6 +169,7 @@ impl<R: AsyncRead> AsyncBufRead for BufReader<R> {
         if self.taken == self.bytes.len() {
             self.bytes.clear();
             self.taken = 0;
+            self.give_back();
         }
     }
 }
@@ -185,3 +201,6 @@ impl<R: fmt::Debug> fmt::Debug for BufReader<R> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

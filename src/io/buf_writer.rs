@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::buf::{BufResult, IoBuf};
 use crate::io::AsyncWrite;
-use crate::io::buf_reader::CAPACITY;
+use crate::io::buf_reader::{CAPACITY, KEPT};
 use crate::io::held::Held;
 use crate::io::write::write_from;
 
@@ -183,7 +183,9 @@ impl<W: AsyncWrite + 'static> BufWriter<W> {
         self.in_flight = 0;
         bytes.drain(..done);
         bytes.append(&mut self.bytes);
-        self.bytes = bytes;
+        // Memory that a long frame needed is given back.
+        let is_kept = !bytes.is_empty() || bytes.capacity() <= KEPT.max(self.capacity);
+        self.bytes = if is_kept { bytes } else { Vec::new() };
         Poll::Ready(result)
     }
 }
@@ -274,3 +276,6 @@ impl<W> From<IntoInnerError<W>> for io::Error {
         error.error
     }
 }
+
+#[cfg(test)]
+mod tests;

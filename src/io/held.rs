@@ -6,13 +6,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::io::alone::Alone;
+
 /// An owner of operations, of which it carries out one at a time.
 pub(super) struct Held<T, O>(State<T, O>);
 
 enum State<T, O> {
     Idle(T),
     /// The operation has the owner, and gives it back at its end.
-    Busy(Operation<T, O>),
+    Busy(Alone<Operation<T, O>>),
     /// Only while an operation is made.
     Moving,
 }
@@ -64,13 +66,13 @@ impl<T, O> Held<T, O> {
         let State::Idle(owner) = std::mem::replace(&mut self.0, State::Moving) else {
             panic!("one operation at a time");
         };
-        self.0 = State::Busy(Box::pin(operation(owner)));
+        self.0 = State::Busy(Alone::new(Box::pin(operation(owner))));
     }
 
     /// What became of the operation; `None` if there is none.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<O>> {
         let State::Busy(operation) = &mut self.0 else { return Poll::Ready(None) };
-        operation.as_mut().poll(cx).map(|(owner, outcome)| {
+        operation.get_mut().as_mut().poll(cx).map(|(owner, outcome)| {
             self.0 = State::Idle(owner);
             Some(outcome)
         })

@@ -50,6 +50,8 @@ impl<T: AsRef<[u8]> + Send> AsyncBufRead for Cursor<T> {
     }
 
     fn consume(&mut self, count: usize) {
+        let has = AsyncBufRead::buffer(self).len();
+        assert!(count <= has, "{count} bytes are taken from a buffer of {has}");
         self.set_position(self.position() + count as u64);
     }
 }
@@ -120,7 +122,9 @@ impl AsyncBufRead for Empty {
         Ok(0)
     }
 
-    fn consume(&mut self, _: usize) {}
+    fn consume(&mut self, count: usize) {
+        assert!(count == 0, "{count} bytes are taken from a buffer of 0");
+    }
 }
 
 /// A writer that takes everything and keeps nothing: [`sink`].

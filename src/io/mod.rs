@@ -9,6 +9,7 @@
 //! | read and write from two tasks | [`split`] |
 //! | copy | [`copy`], [`copy_bidirectional`], [`copy_to_vec`] |
 //! | send and receive messages | [`framed`] |
+//! | talk to other processes | [`pipe`], [`stdin`], [`stdout`], [`stderr`] |
 //! | give it to code for `futures-io` | [`Compat`]; streams and their halves need none |
 //!
 //! Streams of [`net`](crate::net) and [cursors](crate::fs::FileCursor) of files have methods of
@@ -46,11 +47,13 @@
 //! # }).unwrap();
 //! ```
 
+pub(crate) mod alone;
 mod buf_read;
 mod buf_reader;
 mod buf_writer;
 mod bytes;
 mod chain;
+mod channel;
 mod compat;
 mod copy;
 mod duplex;
@@ -59,9 +62,11 @@ pub mod framed;
 mod held;
 mod lines;
 mod memory;
+mod pipe;
 mod read;
 mod read_ext;
 mod split;
+mod stdio;
 mod take;
 mod write;
 
@@ -75,8 +80,10 @@ pub use duplex::{Duplex, Join, join};
 pub use dynamic::{AnyBuf, AnyBufMut, DynRead, DynWrite};
 pub use lines::Lines;
 pub use memory::{Empty, Sink, empty, sink};
+pub use pipe::{PipeReader, PipeWriter, pipe, pipe_on};
 pub use read::AsyncRead;
 pub use read_ext::AsyncReadExt;
 pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use take::Take;
 pub use write::{AsyncWrite, AsyncWriteExt};

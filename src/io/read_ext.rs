@@ -13,6 +13,37 @@ const MOST: usize = 1024 * 1024;
 
 /// What every [`AsyncRead`] can do beside reading once.
 pub trait AsyncReadExt: AsyncRead {
+    /// As [`AsyncRead::read`], for those who do not want the buffer back with an error.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there: no byte is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spargio::io::AsyncReadExt;
+    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+    /// # runtime.block_on(async {
+    /// let (count, buf) = (&b"bytes"[..]).read_owned(vec![0; 16]).await?;
+    /// assert_eq!(&buf[..count], b"bytes");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    fn read_owned<B: IoBufMut>(
+        &mut self,
+        buf: B,
+    ) -> impl Future<Output = io::Result<(usize, B)>> + Send {
+        async move {
+            let (read, buf) = self.read(buf).await;
+            read.map(|count| (count, buf))
+        }
+    }
+
     /// Reads until the buffer is full. To bound it, pass a [slice](IoBuf::slice): a vector's
     /// capacity may be larger than was asked for.
     ///

@@ -96,6 +96,25 @@ pub trait AsyncWrite: Send {
 
 /// What every [`AsyncWrite`] can do beside.
 pub trait AsyncWriteExt: AsyncWrite {
+    /// As [`write`](AsyncWrite::write), for those who do not want the buffer back with an error.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    fn write_owned<B: IoBuf>(
+        &mut self,
+        buf: B,
+    ) -> impl Future<Output = io::Result<(usize, B)>> + Send {
+        async move {
+            let (written, buf) = self.write(buf).await;
+            written.map(|count| (count, buf))
+        }
+    }
+
     /// As [`write_all`](AsyncWrite::write_all), for those who do not want the buffer back with an
     /// error.
     ///

@@ -9,11 +9,11 @@ use std::future::Future;
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::PoisonError;
 use std::task::{Context, Poll, ready};
 
 use socket2::SockRef;
 
+use crate::io::alone::Alone;
 use crate::net::family::Family;
 use crate::net::poll::PollOnce;
 use crate::net::ready::Interest;
@@ -24,13 +24,12 @@ use crate::net::transfer::take_given;
 use crate::net::unsent::Place;
 use crate::op::{self, Claim, Op};
 use crate::port::{self, Port};
-use crate::primitive::{Arc, Mutex};
+use crate::primitive::Arc;
 
 /// What the polls of one value wait for. Nothing is made for it before one waits.
 #[derive(Default)]
-pub(super) struct Polled(Option<Box<Mutex<Waits>>>);
+pub(super) struct Polled(Option<Box<Alone<Waits>>>);
 
-/// The waits, never locked: a poll has the value for itself.
 struct Waits {
     socket: Arc<Socket>,
     readable: Option<Claim<PollOnce>>,
@@ -43,13 +42,13 @@ impl Polled {
     fn waits(&mut self, socket: &Arc<Socket>) -> &mut Waits {
         let made = self.0.get_or_insert_with(|| {
             let socket = Arc::clone(socket);
-            Box::new(Mutex::new(Waits { socket, readable: None, writable: None, behind: None }))
+            Box::new(Alone::new(Waits { socket, readable: None, writable: None, behind: None }))
         });
-        made.get_mut().unwrap_or_else(PoisonError::into_inner)
+        made.get_mut()
     }
 
     fn some(&mut self) -> Option<&mut Waits> {
-        self.0.as_mut().map(|made| made.get_mut().unwrap_or_else(PoisonError::into_inner))
+        self.0.as_mut().map(|made| made.get_mut())
     }
 }
 
@@ -111,7 +110,9 @@ impl<F: Family> Stream<F> {
         let (socket, polled) = self.polled();
         loop {
             // What a dropped read has left comes first.
-            if let Some(mut given) = socket.stash.take() {
+            if socket.stash.is_filled()
+                && let Some(mut given) = socket.stash.take()
+            {
                 if given.poll(cx.waker()).is_pending() {
                     socket.stash.give_back(given);
                     return Poll::Pending;

@@ -15,6 +15,12 @@ use spargio::doorbell::{EventFd, EventFdRinger, MsgRing, MsgRingRinger};
 use spargio::driver::{
     Caps, Class, Cqe, Opcode, RefusalReason, SqFull, Sqe, Token, Uring, UringRefused, UringSetup,
 };
+use spargio::io::framed::{Framed, FramedRead, FramedWrite, LengthDelimited, LengthDelimitedCodec};
+use spargio::io::{
+    BufReader, BufWriter, Compat, DynRead, DynWrite, IntoInnerError, Lines, PipeReader, PipeWriter,
+    ReadHalf, Stderr, Stdin, Stdout, WriteHalf,
+};
+use spargio::net::{TcpStream, UnixStream};
 use spargio::placement::{LeastLoaded, Load, Loads, RoundRobin, Wish};
 use spargio::queue::{
     ChaseLev, ChaseLevLocal, ChaseLevShared, MutexLocal, MutexQueue, MutexShared, QueueOptions,
@@ -109,6 +115,28 @@ assert_impl_all!(RuntimeStats: Send, Sync, Unpin, Debug, Display, Clone, Eq, Def
 assert_impl_all!(ShardStats: Send, Sync, Unpin, Debug, Copy, Eq, Default);
 assert_impl_all!(StealOptions: Send, Sync, Unpin, Debug, Copy, Eq, Default);
 assert_impl_all!(SpinOptions: Send, Sync, Unpin, Debug, Copy, Eq, Default);
+
+// Readers and writers: what is in flight inside of them is reached by their owner alone.
+assert_impl_all!(TcpStream: Send, Sync, Unpin, Debug, Clone);
+assert_impl_all!(TcpStream: futures_io::AsyncRead, futures_io::AsyncWrite);
+assert_impl_all!(ReadHalf<UnixStream>: Send, Sync, Unpin, Debug, futures_io::AsyncRead);
+assert_impl_all!(WriteHalf<UnixStream>: Send, Sync, Unpin, Debug, futures_io::AsyncWrite);
+assert_impl_all!(BufReader<TcpStream>: Send, Sync, Unpin, Debug);
+assert_impl_all!(BufWriter<TcpStream>: Send, Sync, Unpin, Debug);
+assert_impl_all!(IntoInnerError<BufWriter<TcpStream>>: Send, Sync, std::error::Error);
+assert_impl_all!(Lines<BufReader<TcpStream>>: Send, Sync, Unpin, Debug);
+assert_impl_all!(Framed<TcpStream, LengthDelimitedCodec>: Send, Sync, Unpin, Debug);
+assert_impl_all!(FramedRead<TcpStream, LengthDelimitedCodec>: Send, Sync, Unpin, Debug);
+assert_impl_all!(FramedWrite<TcpStream, LengthDelimitedCodec>: Send, Sync, Unpin, Debug);
+assert_impl_all!(LengthDelimited<TcpStream, TcpStream>: Send, Sync, Unpin, Debug);
+assert_impl_all!(Compat<PipeReader, PipeWriter>: Send, Sync, Unpin, Debug);
+assert_impl_all!(PipeReader: Send, Sync, Unpin, Debug);
+assert_impl_all!(PipeWriter: Send, Sync, Unpin, Debug);
+assert_impl_all!(Stdin: Send, Sync, Unpin, Debug);
+assert_impl_all!(Stdout: Send, Sync, Unpin, Debug);
+assert_impl_all!(Stderr: Send, Sync, Unpin, Debug);
+assert_impl_all!(Box<dyn DynRead>: Send, Unpin, spargio::io::AsyncRead);
+assert_impl_all!(Box<dyn DynWrite>: Send, Unpin, spargio::io::AsyncWrite);
 
 // Parts.
 assert_impl_all!(UringSetup: Send, Sync, Unpin, Debug, Clone, Eq, Default);

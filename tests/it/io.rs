@@ -3,6 +3,8 @@
 
 mod copies;
 mod frames;
+mod pipes;
+mod polls;
 mod readers;
 mod sockets;
 mod torture;

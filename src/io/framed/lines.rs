@@ -22,8 +22,8 @@ use crate::io::read_ext::text;
 /// let error = codec.decode(b"two lines together").unwrap_err();
 /// assert_eq!(error.to_string(), "a line has more than 8 bytes, the limit");
 ///
-/// let error = codec.encode("two\nlines", &mut Vec::new()).unwrap_err();
-/// assert_eq!(error.to_string(), "a line break at byte 3 of a line");
+/// let error = codec.encode("a\nb", &mut Vec::new()).unwrap_err();
+/// assert_eq!(error.to_string(), "a line break at byte 1 of a line");
 /// ```
 #[derive(Clone, Debug)]
 pub struct LinesCodec {

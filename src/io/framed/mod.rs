@@ -36,6 +36,7 @@ mod duplex;
 mod length;
 mod lines;
 mod read;
+mod stream;
 mod write;
 
 pub use bytes::BytesCodec;
@@ -44,6 +45,7 @@ pub use duplex::{Framed, LengthDelimited};
 pub use length::{Endian, LengthDelimitedCodec, LengthSize};
 pub use lines::LinesCodec;
 pub use read::FramedRead;
+pub use stream::Frames;
 pub use write::FramedWrite;
 
 /// Bytes a frame may have unless something else is said.

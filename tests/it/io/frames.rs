@@ -1,7 +1,10 @@
 //! Frames: the same whatever pieces the bytes come in, and whatever futures are dropped.
 
 use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
+use futures_core::Stream;
 use proptest::prelude::{Just, Strategy, any, prop, prop_oneof};
 use proptest::{prop_assert, prop_assert_eq, proptest};
 use spargio::io::framed::{
@@ -143,6 +146,35 @@ fn frames_are_read_once_and_in_order_when_the_futures_were_dropped() {
             }
         }
         assert_eq!((got, errors), (frames, 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_stream_of_frames_goes_on_when_it_is_polled_and_left_and_ends_with_an_error() {
+    let mut codec = LengthDelimitedCodec::new();
+    for seed in 0..100 {
+        let mut bytes = Vec::new();
+        for len in 0..10 {
+            codec.encode(vec![len; usize::from(len)], &mut bytes).unwrap();
+        }
+        if seed % 2 == 1 {
+            bytes.pop();
+        }
+        let mut frames = FramedRead::new(Trickle::new(&bytes, seed), codec).into_stream();
+        let (mut got, mut errors) = (Vec::new(), Vec::new());
+        loop {
+            let mut cx = Context::from_waker(Waker::noop());
+            match Pin::new(&mut frames).poll_next(&mut cx) {
+                Poll::Ready(Some(Ok(frame))) => got.push(frame),
+                Poll::Ready(Some(Err(error))) => errors.push(error.kind()),
+                Poll::Ready(None) => break,
+                Poll::Pending => {}
+            }
+        }
+        let whole = 10 - seed as u8 % 2;
+        assert_eq!(got, (0..whole).map(|len| vec![len; usize::from(len)]).collect::<Vec<_>>());
+        let expected = if whole == 10 { vec![] } else { vec![ErrorKind::UnexpectedEof] };
+        assert_eq!(errors, expected);
     }
 }
 

@@ -259,9 +259,15 @@ fn a_reader_whose_type_is_left_open_reads_to_the_buffer_it_was_given() {
         read.unwrap();
         let head = head.into_inner();
         assert_eq!(head, [&[7; 10][..], &bytes[..20]].concat());
-        let (read, array) = run(reader.read_exact(Box::new([0; 30])));
-        read.unwrap();
+        let array = run(reader.read_exact_owned(Box::new([0; 30]))).unwrap();
         assert_eq!(array[..], bytes[20..]);
+        let end = loop {
+            match run(reader.read_owned(vec![0; 8])) {
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted),
+                Ok((count, _)) => break count,
+            }
+        };
+        assert_eq!(end, 0);
     }
 }
 

@@ -164,6 +164,7 @@ fn a_writer_whose_type_is_left_open_gives_back_the_buffer_it_was_given() {
 fn memory_is_written_to_where_it_is() {
     let mut cursor = Cursor::new(b"some bytes".to_vec());
     cursor.set_position(5);
-    run(cursor.write_all("texts and more")).0.unwrap();
+    assert_eq!(run(cursor.write_owned("texts")).unwrap(), (5, "texts"));
+    run(cursor.write_all(" and more")).0.unwrap();
     assert_eq!(cursor.into_inner(), b"some texts and more");
 }
