@@ -59,6 +59,10 @@ impl<F: Family> Stream<F> {
         &self.socket
     }
 
+    pub(super) fn share_socket(&self) -> Arc<Socket> {
+        Arc::clone(&self.socket)
+    }
+
     pub(super) fn lane(&self) -> &Arc<dyn Lane> {
         self.socket.lane()
     }
