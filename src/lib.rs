@@ -64,6 +64,7 @@
 //! | send messages | [`RemoteShard`], [`RingMsg`], [`ShardCtx::next_event`], [`SendError`] |
 //! | await, abort | [`JoinHandle`], [`LocalJoinHandle`], [`AbortHandle`], [`JoinError`] |
 //! | speak TCP | [`net`]: [`TcpListener`](net::TcpListener), [`TcpStream`](net::TcpStream) |
+//! | receive without copying | [`recv_stream`](net::Stream::recv_stream) |
 //! | send datagrams | [`UdpSocket`](net::UdpSocket), [`UnixDatagram`](net::UnixDatagram) |
 //! | talk on one machine | [`UnixListener`](net::UnixListener), [`UnixStream`](net::UnixStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
@@ -130,6 +131,7 @@
 //!
 //! | Missing | Instead |
 //! |---|---|
+//! | receives that fill many provided buffers (6.0) | receives into memory of their own |
 //! | `DEFER_TASKRUN` (6.1) | cooperative completion work; below that, plain rings |
 //! | multishot accept (5.19) | one accept after the other |
 //! | posting to a ring from a thread without one (6.13) | that thread rings through an eventfd |
@@ -144,8 +146,6 @@
 //! What can be refused has a limit, and most limits are knobs of the [`Builder`]. A spawn at a
 //! limit is [`Overloaded`](RuntimeError::Overloaded); an operation at a limit fails with
 //! [`WouldBlock`](std::io::ErrorKind::WouldBlock) and gives the buffer back.
-//!
-//! There are no buffers provided to or registered with the kernel yet.
 
 // Under loom nobody above the parts is there to use them.
 #![cfg_attr(loom, allow(dead_code, unused_imports, unreachable_pub, unused_qualifications))]

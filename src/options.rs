@@ -122,6 +122,30 @@ impl Default for BlockingOptions {
     }
 }
 
+/// Receive buffers that a shard provides to its kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct BufferOptions {
+    /// How many bytes each has.
+    pub(crate) size: usize,
+    /// How many there are at first, and when the shard has nothing to do.
+    pub(crate) first: usize,
+    /// How many there are at most; 0 for none at all.
+    pub(crate) most: usize,
+}
+
+impl Default for BufferOptions {
+    /// 256 KiB of 4 KiB at first, which stay in the cache of a core, and at most 16 times that.
+    fn default() -> Self {
+        Self { size: 4096, first: 64, most: 1024 }
+    }
+}
+
+/// The most receive buffers that the builder lets a shard have: what a ring of them holds.
+pub(crate) const MAX_RECV_BUFFERS: usize = 1 << 15;
+
+/// The largest receive buffer that the builder takes.
+pub(crate) const MAX_RECV_BUFFER_SIZE: usize = 1 << 20;
+
 /// The most messages that the builder lets a lane hold: 128 MiB of slots.
 pub(crate) const MAX_LANE: usize = 1 << 24;
 
@@ -141,6 +165,7 @@ pub(crate) struct Options {
     pub(crate) packing: bool,
     pub(crate) poll_histograms: bool,
     pub(crate) messages: MessageOptions,
+    pub(crate) buffers: BufferOptions,
     pub(crate) queue: QueueOptions,
     pub(crate) steal: StealOptions,
     pub(crate) spin: SpinOptions,
@@ -171,6 +196,7 @@ impl Default for Options {
             packing: true,
             poll_histograms: false,
             messages: MessageOptions::default(),
+            buffers: BufferOptions::default(),
             queue: QueueOptions::default(),
             steal: StealOptions::default(),
             spin: SpinOptions::default(),

@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::blocking::Pool;
+use crate::buf::pool::{Armed, Loan};
 use crate::driver::{Sqe, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
@@ -101,6 +102,20 @@ pub(crate) trait Port {
 
     /// Removes a timer of the shard `home` of this runtime.
     fn clear_timer(&self, home: ShardId, key: TimerKey);
+
+    /// For an operation that is being put on the ring of this shard and takes provided buffers.
+    /// `None`: there are none for it.
+    fn provided(&self) -> Option<Armed>;
+
+    /// How many bytes the provided buffers have, or would have.
+    fn provided_size(&self) -> usize;
+
+    /// Takes a provided buffer back.
+    ///
+    /// # Errors
+    ///
+    /// The loan comes back if this shard has not lent it.
+    fn take_back(&self, loan: Loan) -> Result<(), Loan>;
 
     /// Closes an fd whose last owner is gone, without waiting.
     fn close(&self, fd: OwnedFd);

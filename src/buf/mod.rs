@@ -10,6 +10,7 @@
 //! rules the move of a `Box` ends the use of pointers that were derived from it before.
 
 mod impls;
+pub(crate) mod pool;
 mod result;
 mod slice;
 mod traits;

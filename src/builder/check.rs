@@ -3,7 +3,10 @@
 use crate::cpu;
 use crate::error::BuildError;
 use crate::id::ShardId;
-use crate::options::{MAX_BACKOFF, MAX_LANE, MAX_SPIN, Options, StealOptions};
+use crate::options::{
+    BufferOptions, MAX_BACKOFF, MAX_LANE, MAX_RECV_BUFFER_SIZE, MAX_RECV_BUFFERS, MAX_SPIN,
+    Options, StealOptions,
+};
 
 /// # Errors
 ///
@@ -30,7 +33,26 @@ pub(super) fn options(options: &Options) -> Result<(), BuildError> {
         let limit = format!("at most {MAX_LANE}");
         return Err(BuildError::invalid("msg_ring_queue_capacity", capacity, limit));
     }
+    buffers(&options.buffers)?;
     affinity(&options.thread_affinity)
+}
+
+fn buffers(options: &BufferOptions) -> Result<(), BuildError> {
+    let BufferOptions { size, first, most } = *options;
+    if size > MAX_RECV_BUFFER_SIZE {
+        let limit = format!("at most {MAX_RECV_BUFFER_SIZE}");
+        return Err(BuildError::invalid("recv_buffer_size", size, limit));
+    }
+    let value = || format!("{first}, {most}");
+    if most > MAX_RECV_BUFFERS {
+        let limit = format!("at most {MAX_RECV_BUFFERS} of them");
+        return Err(BuildError::invalid("recv_buffers", value(), limit));
+    }
+    if first > most {
+        let limit = "no more at first than at most".to_owned();
+        return Err(BuildError::invalid("recv_buffers", value(), limit));
+    }
+    Ok(())
 }
 
 fn steal(options: &StealOptions) -> Result<(), BuildError> {

@@ -31,7 +31,8 @@ pub type RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>;
 ///    [`cq_entries`](Self::cq_entries), [`sqpoll`](Self::sqpoll).
 /// 4. *Limits.* [`stealable_queue_capacity`](Self::stealable_queue_capacity),
 ///    [`max_tasks`](Self::max_tasks), [`max_operations`](Self::max_operations),
-///    [`max_timers`](Self::max_timers), [`msg_ring_queue_capacity`](Self::msg_ring_queue_capacity).
+///    [`max_timers`](Self::max_timers), [`msg_ring_queue_capacity`](Self::msg_ring_queue_capacity),
+///    [`recv_buffer_size`](Self::recv_buffer_size), [`recv_buffers`](Self::recv_buffers).
 /// 5. *Behaviour.* [`spin`](Self::spin), [`steal`](Self::steal) and the knobs it is made of,
 ///    [`packing`](Self::packing), [`poll_histograms`](Self::poll_histograms).
 /// 6. *Messages.* [`hot_msg_tags`](Self::hot_msg_tags),
@@ -228,6 +229,27 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     /// counts as 1. Default 1: at once.
     pub fn hot_counter_wake_threshold(mut self, count: u64) -> Self {
         self.options.messages.threshold = count.max(1);
+        self
+    }
+
+    /// How many bytes each of the buffers has that a shard lends to its kernel for
+    /// [`recv_stream`](crate::net::Stream::recv_stream): 64 to 1,048,576, rounded up to a multiple
+    /// of 64. What comes in one piece is cut to this. Default 4,096.
+    pub fn recv_buffer_size(mut self, bytes: usize) -> Self {
+        // What is too large stays so, to be refused.
+        let multiple = bytes.max(1).checked_next_multiple_of(64);
+        self.options.buffers.size = multiple.unwrap_or(bytes);
+        self
+    }
+
+    /// How many of these buffers a shard has: the number at first, made when the first stream asks
+    /// for one, and the most; at most 32,768. When few are left there are twice as many, and when
+    /// the shard has less to do, half as many again. At the most, a stream receives into memory of
+    /// its own. With 0 for the most, all of them always do. Default 64 and 1,024.
+    ///
+    /// A shard reserves addresses for the most, and has memory for those that were used.
+    pub fn recv_buffers(mut self, first: usize, most: usize) -> Self {
+        (self.options.buffers.first, self.options.buffers.most) = (first, most);
         self
     }
 

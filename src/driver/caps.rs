@@ -32,6 +32,13 @@ pub struct Caps {
     pub absolute_wait: bool,
     /// Waiting is not counted as waiting for I/O (Linux 6.15).
     pub no_iowait: bool,
+    /// A ring of buffers can be [provided](crate::driver::Driver::provide) (Linux 5.19).
+    pub provided_buffers: bool,
+    /// One receive can take many of the provided buffers (Linux 6.0).
+    pub recv_multishot: bool,
+    /// Such a receive can be told to end after so many bytes (Linux 6.17; asked for by what came
+    /// with 6.18).
+    pub recv_limit: bool,
     opcodes: [u64; 4],
 }
 
@@ -61,6 +68,9 @@ impl fmt::Debug for Caps {
             .field("foreign_msg_ring", &self.foreign_msg_ring)
             .field("absolute_wait", &self.absolute_wait)
             .field("no_iowait", &self.no_iowait)
+            .field("provided_buffers", &self.provided_buffers)
+            .field("recv_multishot", &self.recv_multishot)
+            .field("recv_limit", &self.recv_limit)
             .field("opcodes", &opcodes)
             .finish()
     }

@@ -224,6 +224,19 @@ impl Sqe {
         Self { addr: to.expose_provenance() as u64, len, op_flags, ..Self::new(Opcode::RECV, fd) }
     }
 
+    /// Receives to whichever buffers of the group come next until cancelled: one completion each,
+    /// all but the last with `MORE`. It ends after `most` bytes (`optlen`, see
+    /// [`Caps::recv_limit`](crate::driver::Caps::recv_limit)); 0 for no limit.
+    pub const fn recv_multi(fd: RawFd, group: u16, most: u32) -> Self {
+        Self {
+            flags: sqe_flags::BUFFER_SELECT,
+            ioprio: ioprio::RECV_MULTISHOT,
+            buf_index: group,
+            splice_fd: most as i32,
+            ..Self::new(Opcode::RECV, fd)
+        }
+    }
+
     /// Sends up to `len` bytes from `from`, with `MSG_*` flags.
     pub fn send(fd: RawFd, from: *const u8, len: u32, msg_flags: i32) -> Self {
         let op_flags = msg_flags as u32;
@@ -339,6 +352,23 @@ impl fmt::Debug for Sqe {
     }
 }
 
+/// A ring of buffers to be provided to a backend: `struct io_uring_buf_ring`, and what
+/// `IORING_REGISTER_PBUF_RING` is told of it.
+///
+/// The entries are 16 bytes each: address (8), length (4), number (2), and two bytes which in the
+/// first entry are the tail. Whoever provides the ring writes entries and then stores the tail,
+/// which counts all entries ever written, modulo 65,536; the entry of a count is at its remainder
+/// by `entries`. The backend counts for itself what it has taken. Both count from 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BufferRing {
+    /// Where the ring is, at the beginning of a page.
+    pub address: *mut u8,
+    /// How many entries it has: a power of two, at most 32,768.
+    pub entries: u16,
+    /// The name of the group, for [`Sqe::buf_index`].
+    pub group: u16,
+}
+
 /// A completion entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
@@ -357,5 +387,10 @@ impl Cqe {
     /// Whether more completions with this token will come.
     pub const fn has_more(&self) -> bool {
         self.flags & cqe_flags::MORE != 0
+    }
+
+    /// The number of the provided buffer that the operation has used.
+    pub const fn buffer(&self) -> Option<u16> {
+        cqe_flags::buffer(self.flags)
     }
 }

@@ -14,7 +14,7 @@ mod opcode;
 mod uring;
 
 pub use caps::Caps;
-pub use entry::{Class, Cqe, Sqe, Token};
+pub use entry::{BufferRing, Class, Cqe, Sqe, Token};
 pub use opcode::{Opcode, cqe_flags, ioprio, sqe_flags};
 pub(crate) use uring::post;
 pub use uring::{RefusalReason, Uring, UringRefused, UringSetup};
@@ -50,6 +50,12 @@ pub use uring::{RefusalReason, Uring, UringRefused, UringSetup};
 /// - **O8** Dropping the driver with entries in flight does not return memory to anybody: it is
 ///   the caller who keeps that memory (a shard drops its driver when its table is empty, or leaks
 ///   both).
+/// - **O10** A driver that can [`provide`](Self::provide) buffers takes each buffer at most once
+///   for each time that it was put into the ring, and only for an entry that names the group. The
+///   completion that has used one names it, exactly one does, and its result is no more than the
+///   buffer's length; from then on the backend touches the buffer no more. After
+///   [`retract`](Self::retract) has returned `Ok` it does not touch the ring, and takes no buffer.
+///   (**O9** is one of [`RingDriver`].)
 pub unsafe trait Driver: Sized + 'static {
     /// The recipe: cheap to copy to the shard's thread, where the part itself is opened.
     type Setup: Clone + fmt::Debug + Default + Send + Sync + 'static;
@@ -102,6 +108,36 @@ pub unsafe trait Driver: Sized + 'static {
     ///
     /// The memory and the fd that the entry names are valid for the length of the call.
     unsafe fn attempt(&mut self, sqe: &Sqe) -> Option<i32>;
+
+    /// Provides the buffers of a ring, those included that will be put there later, to entries that
+    /// name its group. Only where [`Caps::provided_buffers`] says so.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers, and then nothing is provided; `Unsupported` by default, for a
+    /// driver that lacks it.
+    ///
+    /// # Safety
+    ///
+    /// The ring stays where it is, and is not written to but as [`BufferRing`] says, until it was
+    /// retracted or the driver is dropped. No other ring of that group is provided. A buffer that
+    /// is in the ring is not otherwise used; its memory stays valid until a completion has named
+    /// it, or the ring was retracted and every entry that named the group has completed.
+    unsafe fn provide(&mut self, ring: BufferRing) -> io::Result<()> {
+        let _ = ring; // Nothing is done with it.
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Takes back what was provided as this group. Entries in flight that name it may still tell of
+    /// buffers that they have used before.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers; then the ring is provided still, if it was.
+    fn retract(&mut self, group: u16) -> io::Result<()> {
+        let _ = group; // There is none.
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// How many entries are pushed and not yet handed over.
     fn queued(&self) -> usize;

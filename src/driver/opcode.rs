@@ -145,4 +145,15 @@ pub mod cqe_flags {
     pub const SOCK_NONEMPTY: u32 = 1 << 2;
     /// The kernel has let go of a zero-copy send's buffer.
     pub const NOTIF: u32 = 1 << 3;
+
+    /// The provided buffer that the flags name.
+    ///
+    /// ```
+    /// use spargio::driver::cqe_flags;
+    /// assert_eq!(cqe_flags::buffer(cqe_flags::BUFFER | 7 << 16), Some(7));
+    /// assert_eq!(cqe_flags::buffer(cqe_flags::MORE), None);
+    /// ```
+    pub const fn buffer(flags: u32) -> Option<u16> {
+        if flags & BUFFER == 0 { None } else { Some((flags >> 16) as u16) }
+    }
 }

@@ -38,7 +38,7 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use crate::contain::guard;
-use crate::driver::{Sqe, Token};
+use crate::driver::{Sqe, Token, cqe_flags};
 use crate::id::ShardId;
 use crate::pool;
 use crate::primitive::{AtomicU32, UnsafeCell};
@@ -87,6 +87,13 @@ pub(crate) struct Outcome {
     pub(crate) result: i32,
     /// The flags of the completion.
     pub(crate) flags: u32,
+}
+
+impl Outcome {
+    /// The provided buffer that the kernel has used.
+    pub(crate) fn buffer(self) -> Option<u16> {
+        cqe_flags::buffer(self.flags)
+    }
 }
 
 const PHASE: u32 = 0b111;

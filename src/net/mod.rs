@@ -60,6 +60,7 @@ mod envelope;
 mod family;
 mod hint;
 mod incoming;
+mod inlet;
 mod io;
 mod keepalive;
 mod listener;
@@ -71,6 +72,7 @@ mod poll;
 mod polled;
 mod race;
 mod ready;
+mod recv_stream;
 mod session;
 mod socket;
 mod socket_options;
@@ -98,11 +100,14 @@ pub use listener::{Accept, Listener};
 pub use lookup::lookup_host;
 pub use options::ListenOptions;
 pub use ready::{Interest, Ready};
+pub use recv_stream::RecvStream;
 pub use session::StreamSessionPolicy;
 pub use stream::Stream;
 pub use tcp_socket::TcpSocket;
 pub use transfer::{Read, Write};
 pub use watch::Watch;
+
+pub use crate::op::RecvBuf;
 
 /// A TCP connection.
 pub type TcpStream = Stream<Ip>;

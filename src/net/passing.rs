@@ -168,34 +168,39 @@ impl<B: IoBufMut> Future for RecvFds<'_, B> {
     type Output = BufResult<(usize, Brought), B>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = std::mem::replace(&mut self.state, State::Done);
-        if let State::Own(op) = state {
-            state = self.turn(op);
-        }
-        match state {
-            State::Own(mut op) => match Pin::new(&mut op).poll(cx) {
-                Poll::Ready(received) => {
-                    self.socket.note_received_msg(&received);
-                    Poll::Ready((received.result.map(Brought::of), received.buf))
-                }
-                Poll::Pending => {
-                    self.state = State::Own(op);
-                    Poll::Pending
-                }
-            },
-            State::Earlier(mut recv, mut given) => {
-                if given.poll(cx.waker()).is_pending() {
-                    self.state = State::Earlier(recv, given);
-                    return Poll::Pending;
-                }
-                let (result, left) = take_given(&mut *given, &mut recv.buf, 0);
-                let brought = given.take_fds();
-                if left == Left::Bytes {
-                    self.socket.stash.give_back(given);
-                }
-                Poll::Ready((result.map(|count| (count, brought)), recv.buf))
+        loop {
+            let mut state = std::mem::replace(&mut self.state, State::Done);
+            if let State::Own(op) = state {
+                state = self.turn(op);
             }
-            State::Done => panic!("a receive is not polled after it was ready"),
+            match state {
+                State::Own(mut op) => {
+                    let polled = Pin::new(&mut op).poll(cx);
+                    let Poll::Ready(received) = polled else {
+                        self.state = State::Own(op);
+                        return Poll::Pending;
+                    };
+                    self.socket.note_received_msg(&received);
+                    return Poll::Ready((received.result.map(Brought::of), received.buf));
+                }
+                State::Earlier(mut recv, mut given) => {
+                    if given.poll(cx.waker()).is_pending() {
+                        self.state = State::Earlier(recv, given);
+                        return Poll::Pending;
+                    }
+                    if given.is_spent() {
+                        self.state = State::Own(Op::new(recv, self.socket.lane()));
+                        continue;
+                    }
+                    let (result, left) = take_given(&mut *given, &mut recv.buf, 0);
+                    let brought = given.take_fds();
+                    if left == Left::Bytes {
+                        self.socket.stash.give_back(given);
+                    }
+                    return Poll::Ready((result.map(|count| (count, brought)), recv.buf));
+                }
+                State::Done => panic!("a receive is not polled after it was ready"),
+            }
         }
     }
 }

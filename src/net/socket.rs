@@ -129,6 +129,7 @@ impl Socket {
 
     /// The fd, if nothing but this uses it and no receive is with the stream.
     pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
+        self.stash.settle();
         if self.stash.is_filled() || !self.unsent.has_settled() {
             return Err(self);
         }

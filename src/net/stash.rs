@@ -57,6 +57,17 @@ impl<G: ?Sized> Stash<G> {
 }
 
 impl Stash {
+    /// Drops the receives that have ended and brought nothing.
+    pub(super) fn settle(&self) {
+        let mut left = VecDeque::new();
+        while let Some(mut given) = self.take() {
+            if given.poll(Waker::noop()).is_pending() || !given.is_spent() {
+                left.push_back(given);
+            }
+        }
+        left.into_iter().for_each(|given| self.give(given));
+    }
+
     /// Keeps a receive in flight.
     pub(super) fn give_claim<B: IoBufMut>(&self, claim: Claim<RecvOp<B>>, lane: &Arc<dyn Lane>) {
         self.give(Box::new(GivenRecv { state: State::InFlight(claim), lane: Arc::clone(lane) }));
@@ -80,8 +91,14 @@ pub(super) trait Given: Send {
     /// Whether its outcome is there; else leaves the waker.
     fn poll(&mut self, waker: &Waker) -> Poll<()>;
 
+    /// Whether it has ended without bringing anything, not even the end. Then there is nothing to
+    /// take. Only after it was polled ready.
+    fn is_spent(&self) -> bool {
+        false
+    }
+
     /// Moves as many of its bytes as there is room for, and says whether it has more. Only after
-    /// it was polled ready.
+    /// it was polled ready, and not spent.
     fn take(&mut self, room: &mut [MaybeUninit<u8>]) -> (io::Result<usize>, Left);
 
     /// Takes the descriptors that came with its first byte. Who takes that byte without them has

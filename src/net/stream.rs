@@ -71,6 +71,10 @@ impl<F: Family> Stream<F> {
         (&self.socket, &mut self.polled)
     }
 
+    pub(super) fn share_socket(&self) -> Arc<Socket> {
+        Arc::clone(&self.socket)
+    }
+
     pub(super) fn lane(&self) -> &Arc<dyn Lane> {
         self.socket.lane()
     }

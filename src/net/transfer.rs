@@ -58,38 +58,43 @@ impl<B: IoBufMut> Future for Read<'_, B> {
     type Output = BufResult<usize, B>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = std::mem::replace(&mut self.state, ReadState::Done);
-        if let ReadState::Receiving(op) = state {
-            state = if self.socket.stash.is_filled() {
-                self.adopt(op)
-            } else {
-                ReadState::Receiving(op)
-            };
-        }
-        match state {
-            ReadState::Receiving(mut op) => match Pin::new(&mut op).poll(cx) {
-                Poll::Ready(received) => {
-                    self.socket.note_received(&received);
-                    Poll::Ready((received.result, received.buf))
-                }
-                Poll::Pending => {
-                    self.state = ReadState::Receiving(op);
-                    Poll::Pending
-                }
-            },
-            ReadState::Adopting(mut buf, from, mut given) => {
-                if given.poll(cx.waker()).is_pending() {
-                    self.state = ReadState::Adopting(buf, from, given);
-                    return Poll::Pending;
-                }
-                let (result, left) = take_given(&mut *given, &mut buf, from);
-                if left == Left::Bytes {
-                    self.socket.stash.give_back(given);
-                }
-                Poll::Ready((result, buf))
+        loop {
+            let mut state = std::mem::replace(&mut self.state, ReadState::Done);
+            if let ReadState::Receiving(op) = state {
+                state = if self.socket.stash.is_filled() {
+                    self.adopt(op)
+                } else {
+                    ReadState::Receiving(op)
+                };
             }
-            ReadState::Full(buf) => Poll::Ready((Ok(0), buf)),
-            ReadState::Done => panic!("a read is not polled after it was ready"),
+            match state {
+                ReadState::Receiving(mut op) => {
+                    let polled = Pin::new(&mut op).poll(cx);
+                    let Poll::Ready(received) = polled else {
+                        self.state = ReadState::Receiving(op);
+                        return Poll::Pending;
+                    };
+                    self.socket.note_received(&received);
+                    return Poll::Ready((received.result, received.buf));
+                }
+                ReadState::Adopting(mut buf, from, mut given) => {
+                    if given.poll(cx.waker()).is_pending() {
+                        self.state = ReadState::Adopting(buf, from, given);
+                        return Poll::Pending;
+                    }
+                    if given.is_spent() {
+                        self.state = ReadState::Receiving(self.socket.recv(buf, from));
+                        continue;
+                    }
+                    let (result, left) = take_given(&mut *given, &mut buf, from);
+                    if left == Left::Bytes {
+                        self.socket.stash.give_back(given);
+                    }
+                    return Poll::Ready((result, buf));
+                }
+                ReadState::Full(buf) => return Poll::Ready((Ok(0), buf)),
+                ReadState::Done => panic!("a read is not polled after it was ready"),
+            }
         }
     }
 }

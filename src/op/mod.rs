@@ -20,6 +20,7 @@ pub(crate) mod offload;
 pub(crate) mod path;
 mod path_error;
 mod predict;
+mod recv_buf;
 pub(crate) mod statx;
 pub(crate) mod vectored;
 
@@ -27,6 +28,8 @@ pub(crate) use crate::inflight::{Claim, Operation, Outcome, Unfinished};
 pub(crate) use fd::{Fd, close};
 pub(crate) use inline::Inline;
 pub use path_error::PathError;
+pub use recv_buf::RecvBuf;
+pub(crate) use recv_buf::Room;
 
 /// An operation whose completion has a meaning.
 pub(crate) trait Complete: Operation {
@@ -45,6 +48,14 @@ pub(crate) trait Complete: Operation {
 
     /// Turns the outcome into the output, and hands back what the operation carried.
     fn finish(self, outcome: io::Result<Outcome>) -> Self::Output;
+
+    /// As [`finish`](Self::finish), for an operation to which the flags of a failure matter.
+    fn end(self, outcome: Outcome) -> Self::Output
+    where
+        Self: Sized,
+    {
+        self.finish(outcome.check())
+    }
 
     /// The output when the shard `home` went while the kernel had the operation, which stays the
     /// kernel's with all that it carries.
@@ -229,7 +240,7 @@ impl<T: Complete> Future for Op<'_, T> {
                 match claim.poll(cx.waker()) {
                     Ok((operation, outcome)) => {
                         note_home(home, self.lane);
-                        Poll::Ready(operation.finish(outcome.check()))
+                        Poll::Ready(operation.end(outcome))
                     }
                     Err(Unfinished::Pending(claim)) => {
                         self.state = State::InFlight(claim);

@@ -83,6 +83,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
             let mut stats = public.counters.snapshot();
             stats.polls = public.polls();
             stats.blocking_jobs = public.blocking_jobs.get();
+            stats.recv_buffers_leased = public.leases.leased();
             stats.doorbells_coalesced = public.coalesced.get();
             stats.doorbells_sent += public.rung_from_outside.get();
             stats.spawned = public.registry.spawned();

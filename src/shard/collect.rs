@@ -29,6 +29,7 @@ impl<A: Assembly> Shard<A> {
             }
         }
         self.batch.replace(batch);
+        self.serve_buffers();
         let stale = self.table.borrow().stale();
         self.public().counters.stale_completions.set(stale);
     }

@@ -9,6 +9,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::assembly::Assembly;
 use crate::blocking::Pool;
+use crate::buf::pool::Tally;
 use crate::doorbell::{Doorbell, Gate, Idle};
 use crate::driver::Token;
 use crate::error::RuntimeError;
@@ -85,6 +86,8 @@ pub(crate) struct Public<A: Assembly> {
     pub(crate) rung_from_outside: Counter,
     /// Operations done by the blocking pool, by whoever asked for them.
     pub(crate) blocking_jobs: Counter,
+    /// Receive buffers in use, by whoever has them.
+    pub(crate) leases: Arc<Tally>,
     /// Spawns refused because too many tasks wait, by whoever was refused.
     pub(crate) refused: Counter,
     /// Times this shard was called for help, by whoever called.
@@ -159,6 +162,7 @@ impl<A: Assembly> Core<A> {
                 coalesced: Counter::default(),
                 rung_from_outside: Counter::default(),
                 blocking_jobs: Counter::default(),
+                leases: Arc::default(),
                 refused: Counter::default(),
                 called: Counter::default(),
             });

@@ -196,6 +196,7 @@ impl<A: Assembly> Shard<A> {
         let failure = self.take_failure();
         let shard = ManuallyDrop::new(self);
         if clean {
+            shard.retract_buffers();
             drop(ManuallyDrop::into_inner(shard));
         } else {
             // The ring, the buffers and the fds of operations stay: invariant I1 before memory.

@@ -63,6 +63,7 @@ impl<A: Assembly> Shard<A> {
         }
         if !found {
             self.settle();
+            self.rest_buffers();
             self.sleep();
         }
     }

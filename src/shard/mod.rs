@@ -26,6 +26,7 @@ use crate::task::{self, Chain, Runnable};
 use crate::timer::Wheel;
 
 mod ahead;
+mod buffers;
 mod collect;
 mod core;
 mod defer;
@@ -57,6 +58,7 @@ pub(crate) use outpost::Outpost;
 pub(crate) use watch::Watch;
 
 use self::core::Public;
+use buffers::Buffers;
 use defer::Deferred;
 use idle::Next;
 use lead::Lead;
@@ -91,6 +93,8 @@ pub(crate) struct Shard<A: Assembly> {
     driver: RefCell<A::Driver>,
     doorbell: RefCell<A::Doorbell>,
     table: RefCell<Table>,
+    /// What the kernel may receive into.
+    buffers: RefCell<Buffers>,
     /// Stealable tasks.
     queue: RefCell<LocalOf<A>>,
     /// Tasks that may run here only.

@@ -56,6 +56,7 @@ impl<A: Assembly> Shard<A> {
             driver: RefCell::new(driver),
             doorbell: RefCell::new(doorbell),
             table: RefCell::new(Table::new(options.max_operations)),
+            buffers: RefCell::default(),
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),

@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::buf::pool::{Armed, Loan};
 use crate::contain::wake;
 use crate::doorbell::{Doorbell, Post};
 use crate::driver::{Class, Driver, Sqe, Token};
@@ -170,6 +171,18 @@ impl<A: Assembly> Port for Shard<A> {
         } else {
             self.send(home, Letter::ClearTimer(key));
         }
+    }
+
+    fn provided(&self) -> Option<Armed> {
+        self.arm_provided()
+    }
+
+    fn provided_size(&self) -> usize {
+        self.core.options.buffers.size
+    }
+
+    fn take_back(&self, loan: Loan) -> Result<(), Loan> {
+        self.take_provided_back(loan)
     }
 
     fn close(&self, fd: OwnedFd) {

@@ -129,6 +129,12 @@ macro_rules! each_number {
                     "Completions that named an operation which was no longer in flight.";
                 in_flight: Ring, Gauge,
                     "Gauge: operations in flight.";
+                recv_buffers: Ring, Gauge,
+                    "Gauge: receive buffers that the shard has provided to its kernel or lent to \
+                     tasks.";
+                recv_unprovided: Ring, Total,
+                    "Receives of streams that got memory of their own, because the kernel had no \
+                     provided buffer left or knows none.";
                 parks: Idle, Total,
                     "Times the shard went to sleep.";
                 parked_nanos: Idle, Total,
@@ -161,6 +167,8 @@ macro_rules! each_number {
                 blocking_jobs: Ring, Total,
                     "Operations that the ring has no opcode for, done by a thread of the blocking \
                      pool.";
+                recv_buffers_leased: Ring, Gauge,
+                    "Gauge: of the receive buffers, those that are filled and not given back.";
                 doorbells_coalesced: Doorbells, Total,
                     "Wake-ups of this shard that needed no doorbell because one was under way.";
                 ring_msgs_submitted: Messages, Total,

@@ -14,8 +14,10 @@ use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
 use crate::testing::asleep::park_while;
 use crate::testing::{Site, broken, demand};
 
+mod buffers;
 mod tokens;
 
+pub use buffers::o10_a_provided_buffer_is_filled_once_and_named;
 pub use tokens::{
     o3_a_close_answers_once_and_says_what_became_of_the_fd,
     o3_nothing_completes_that_was_not_pushed, o3_opening_leaves_no_completion_behind,
@@ -42,6 +44,7 @@ macro_rules! checks {
             o6_what_is_ready_keeps_it_awake_and_what_is_pushed_is_handed_over
             o7_what_is_ready_shows_without_a_call
             o8_dropping_the_driver_leaves_memory_to_its_owner
+            o10_a_provided_buffer_is_filled_once_and_named
         }
     };
 }

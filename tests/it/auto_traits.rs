@@ -20,7 +20,7 @@ use spargio::io::{
     BufReader, BufWriter, Compat, DynRead, DynWrite, IntoInnerError, Lines, PipeReader, PipeWriter,
     ReadHalf, Stderr, Stdin, Stdout, WriteHalf,
 };
-use spargio::net::{TcpStream, UnixStream};
+use spargio::net::{RecvBuf, RecvStream, TcpStream, UnixStream};
 use spargio::placement::{LeastLoaded, Load, Loads, RoundRobin, Wish};
 use spargio::queue::{
     ChaseLev, ChaseLevLocal, ChaseLevShared, MutexLocal, MutexQueue, MutexShared, QueueOptions,
@@ -28,10 +28,11 @@ use spargio::queue::{
 };
 use spargio::sync::{Notified, Notify, mpsc, oneshot};
 use spargio::{
-    AbortHandle, BuildError, Event, JoinError, JoinHandle, LocalJoinHandle, Native, NextEvent,
-    NextHotCount, RemoteShard, Runtime, RuntimeBuilder, RuntimeError, RuntimeHandle, RuntimeStats,
-    SendError, SendTicket, ShardCtx, ShardHandleOf, ShardId, ShardLane, ShardStats, ShutdownReport,
-    SpinOptions, StealOptions, TaskId, TaskPlacement, TrySpawnError, UnknownMessage,
+    AbortHandle, BuildError, Event, IoBuf, JoinError, JoinHandle, LocalJoinHandle, Native,
+    NextEvent, NextHotCount, RemoteShard, Runtime, RuntimeBuilder, RuntimeError, RuntimeHandle,
+    RuntimeStats, SendError, SendTicket, ShardCtx, ShardHandleOf, ShardId, ShardLane, ShardStats,
+    ShutdownReport, SpinOptions, StealOptions, TaskId, TaskPlacement, TrySpawnError,
+    UnknownMessage,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
@@ -45,6 +46,11 @@ assert_impl_all!(ShardLane: Send, Sync, Unpin, Debug, Clone);
 assert_impl_all!(Native: Send, Sync, Unpin, Debug, Copy);
 assert_impl_all!(ShardCtx: Unpin, Debug, Clone);
 assert_not_impl_any!(ShardCtx: Send, Sync);
+
+// What is received.
+assert_impl_all!(RecvBuf: Send, Sync, Unpin, Debug, AsRef<[u8]>, IoBuf);
+assert_not_impl_any!(RecvBuf: Clone);
+assert_impl_all!(RecvStream: Send, Unpin, Debug);
 
 // Messages.
 assert_impl_all!(RemoteShard: Send, Sync, Unpin, Debug, Clone);

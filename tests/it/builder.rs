@@ -154,6 +154,24 @@ fn a_back_off_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn receive_buffers_that_cannot_be_are_named() {
+    watched(|_| {
+        for (builder, knob_of, value_of, limit_of) in [
+            (new().recv_buffer_size((1 << 20) + 1), "recv_buffer_size", "1048640", "1048576"),
+            (new().recv_buffers(0, 32_769), "recv_buffers", "0, 32769", "32768"),
+            (new().recv_buffers(9, 8), "recv_buffers", "9, 8", "no more at first"),
+        ] {
+            let BuildError::InvalidConfig { knob, value, limit } = builder.build().unwrap_err()
+            else {
+                panic!("another error");
+            };
+            assert_eq!((knob, &value[..]), (knob_of, value_of));
+            assert!(limit.contains(limit_of), "{limit}");
+        }
+    });
+}
+
+#[test]
 fn a_back_off_at_its_limits_is_taken() {
     watched(|watch| {
         for pause in [Duration::ZERO, MAX_BACKOFF] {

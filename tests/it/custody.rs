@@ -9,6 +9,7 @@ mod faulty;
 mod limits;
 mod numbers;
 mod polls;
+mod provided;
 
 use std::env;
 use std::future::{Future, poll_fn};

@@ -8,6 +8,7 @@ mod datagrams;
 mod ends;
 mod passing;
 mod reads;
+mod recv_stream;
 mod sessions;
 mod strangers;
 mod streams;

@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use crate::driver::entry::{Sqe, Token};
+use crate::driver::entry::{BufferRing, Sqe, Token};
 
 /// Flags of `io_uring_enter(2)`.
 pub(super) mod enter_flags {
@@ -21,7 +21,10 @@ pub(super) mod enter_flags {
 
 const REGISTER_RING_FDS: u32 = 20;
 const UNREGISTER_RING_FDS: u32 = 21;
+const REGISTER_PBUF_RING: u32 = 22;
+const UNREGISTER_PBUF_RING: u32 = 23;
 const REGISTER_SEND_MSG_RING: u32 = 31;
+const REGISTER_QUERY: u32 = 35;
 
 /// The longest wait asked of the kernel, in seconds: far from where its clock overflows.
 const MAX_WAIT_SECS: u64 = 1 << 31;
@@ -140,6 +143,50 @@ impl Gate {
         true
     }
 
+    /// The fd of the ring.
+    fn fd(&self) -> RawFd {
+        self.registered.unwrap_or(self.ring)
+    }
+
+    /// Whether the kernel knows rings of provided buffers.
+    pub(super) fn knows_buffer_rings(&self) -> bool {
+        // At an address where nothing can be: a kernel that knows the call fails to read it, and
+        // one that does not refuses the call.
+        let nowhere = ptr::without_provenance_mut(1);
+        // SAFETY: the kernel reads what the argument points to, with a check; it is nothing.
+        let answer = unsafe { register(self.fd(), REGISTER_PBUF_RING, nowhere, 1) };
+        answer == Err(libc::EFAULT)
+    }
+
+    /// Whether the kernel can be asked what it knows (Linux 6.18).
+    pub(super) fn knows_queries(&self) -> bool {
+        let nowhere = ptr::without_provenance_mut(1);
+        // SAFETY: as in `knows_buffer_rings`.
+        let answer = unsafe { register(self.fd(), REGISTER_QUERY, nowhere, 0) };
+        answer == Err(libc::EFAULT)
+    }
+
+    /// Registers a ring of buffers.
+    ///
+    /// # Safety
+    ///
+    /// As [`Driver::provide`](crate::driver::Driver::provide).
+    pub(super) unsafe fn register_buffers(&mut self, ring: BufferRing) -> Result<(), i32> {
+        let address = ring.address.expose_provenance() as u64;
+        let entries = u32::from(ring.entries);
+        let mut arg = BufferRingArg { address, entries, group: ring.group, ..Default::default() };
+        // SAFETY: one argument, as the count says, which the call reads; what it names is the
+        // caller's promise.
+        unsafe { register(self.fd(), REGISTER_PBUF_RING, (&raw mut arg).cast(), 1) }.map(drop)
+    }
+
+    /// Takes a ring of buffers back.
+    pub(super) fn unregister_buffers(&mut self, group: u16) -> Result<(), i32> {
+        let mut arg = BufferRingArg { group, ..Default::default() };
+        // SAFETY: one argument, as the count says, which the call reads; it names no memory.
+        unsafe { register(self.fd(), UNREGISTER_PBUF_RING, (&raw mut arg).cast(), 1) }.map(drop)
+    }
+
     /// Waits are not counted as waits for I/O.
     pub(super) fn set_no_iowait(&mut self) {
         self.wait_flags |= enter_flags::NO_IOWAIT;
@@ -246,6 +293,19 @@ struct RingPlace {
     reserved: u32,
     fd: u64,
 }
+
+/// `struct io_uring_buf_reg`.
+#[repr(C)]
+#[derive(Default)]
+struct BufferRingArg {
+    address: u64,
+    entries: u32,
+    group: u16,
+    flags: u16,
+    reserved: [u64; 3],
+}
+
+const _: () = assert!(size_of::<BufferRingArg>() == 40);
 
 /// Posts a completion with this token on the ring, from a thread that need not have a ring of its
 /// own. Does not block; about 0.3 us, and a wake-up when the ring's owner sleeps.

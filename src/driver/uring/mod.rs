@@ -12,7 +12,7 @@ use std::time::Instant;
 use io_uring::{CompletionStatus, IoUring, squeue};
 
 use crate::driver::caps::Caps;
-use crate::driver::entry::{Cqe, Sqe, Token};
+use crate::driver::entry::{BufferRing, Cqe, Sqe, Token};
 use crate::driver::{Driver, RingDriver, SqFull};
 use crate::error::{BuildError, RuntimeError};
 use crate::id::ShardId;
@@ -167,6 +167,8 @@ fn is_passing(errno: i32) -> bool {
 //   go in the same call, and when the kernel does not take all of them it does not sleep.
 // - O7: two looks at mapped memory. Every ladder step in which work is put off shows it in a flag.
 // - O8: closing the ring frees none of the caller's memory.
+// - O10: the kernel's promise; it moves its head behind a buffer when it takes that for a receive,
+//   and names it in the completion. It does not look at the memory of a ring that is unregistered.
 unsafe impl Driver for Uring {
     type Setup = UringSetup;
 
@@ -233,6 +235,16 @@ unsafe impl Driver for Uring {
     unsafe fn attempt(&mut self, sqe: &Sqe) -> Option<i32> {
         // SAFETY: the caller's promise.
         unsafe { attempt::attempt(sqe) }
+    }
+
+    unsafe fn provide(&mut self, ring: BufferRing) -> io::Result<()> {
+        // SAFETY: the caller's promise.
+        let done = unsafe { self.gate.register_buffers(ring) };
+        done.map_err(io::Error::from_raw_os_error)
+    }
+
+    fn retract(&mut self, group: u16) -> io::Result<()> {
+        self.gate.unregister_buffers(group).map_err(io::Error::from_raw_os_error)
     }
 
     #[inline]

@@ -70,6 +70,11 @@ pub(super) fn complete(caps: &mut Caps, ring: &mut IoUring, gate: &mut Gate) -> 
         gate.set_no_iowait();
     }
     caps.registered_ring = gate.register_fd();
+    caps.provided_buffers = gate.knows_buffer_rings();
+    // Receives that take many buffers came with the same kernel as zero-copy sends (6.0), and have
+    // no number of their own to ask for.
+    caps.recv_multishot = caps.provided_buffers && caps.supports(Opcode::SEND_ZC);
+    caps.recv_limit = caps.recv_multishot && gate.knows_queries();
     // The message goes to ourselves: nothing but a kernel that can do it answers with success.
     // The call after it collects the message, and it is thrown away.
     caps.foreign_msg_ring = post(ring.as_raw_fd(), Token::default()).is_ok();

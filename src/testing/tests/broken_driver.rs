@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::caught;
-use crate::driver::{Caps, Class, Cqe, Driver, SqFull, Sqe, Token, Uring, UringSetup};
+use crate::driver::{BufferRing, Caps, Class, Cqe, Driver, SqFull, Sqe, Token, Uring, UringSetup};
 use crate::id::ShardId;
 use crate::testing::{Site, driver, driver_at};
 
@@ -20,6 +20,8 @@ const ANSWERS_UNASKED: u8 = 3;
 const DENIES_A_CLOSE: u8 = 4;
 /// Nothing is wrong.
 const NONE: u8 = 5;
+/// Every provided buffer is called by the same name.
+const MISNAMES: u8 = 6;
 
 struct Faulty<const FAULT: u8> {
     inner: Uring,
@@ -72,6 +74,15 @@ unsafe impl<const FAULT: u8> Driver for Faulty<FAULT> {
         self.inner.park(until)
     }
 
+    unsafe fn provide(&mut self, ring: BufferRing) -> io::Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.inner.provide(ring) }
+    }
+
+    fn retract(&mut self, group: u16) -> io::Result<()> {
+        self.inner.retract(group)
+    }
+
     fn pending(&self) -> bool {
         self.inner.pending()
     }
@@ -83,6 +94,9 @@ unsafe impl<const FAULT: u8> Driver for Faulty<FAULT> {
             let is_close = cqe.token.class() == Some(Class::Close);
             if FAULT == DENIES_A_CLOSE && is_close && cqe.result == 0 {
                 cqe.result = -libc::ECANCELED;
+            }
+            if FAULT == MISNAMES && cqe.buffer().is_some() {
+                cqe.flags &= u32::from(u16::MAX);
             }
             if FAULT == ANSWERS_UNASKED && is_close && drained.is_multiple_of(7) {
                 cqe.token = Token::new(Class::Close, 1, cqe.token.index());
@@ -134,6 +148,12 @@ fn a_driver_that_answers_a_close_that_nobody_asked_for_is_caught() {
     let said = caught(|| driver::o3_nothing_completes_that_was_not_pushed(&site));
     assert!(said.contains("breaks O3"), "{said}");
     assert!(said.contains("nothing with its token was pushed"), "{said}");
+}
+
+#[test]
+fn a_driver_that_misnames_provided_buffers_is_caught() {
+    let said = said_of::<MISNAMES>();
+    assert!(said.contains("breaks O10: receive 1 is gone from its buffer after 1"), "{said}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use spargio::doorbell::EventFd;
 use spargio::driver::{
-    Caps, Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, Uring, UringSetup, cqe_flags,
+    BufferRing, Caps, Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, Uring, UringSetup, cqe_flags,
 };
 use spargio::placement::LeastLoaded;
 use spargio::queue::ChaseLev;
@@ -99,6 +99,15 @@ unsafe impl Driver for Faulty {
     unsafe fn attempt(&mut self, _sqe: &Sqe) -> Option<i32> {
         // Everything goes to the ring.
         None
+    }
+
+    unsafe fn provide(&mut self, ring: BufferRing) -> io::Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.uring.provide(ring) }
+    }
+
+    fn retract(&mut self, group: u16) -> io::Result<()> {
+        self.uring.retract(group)
     }
 
     fn queued(&self) -> usize {

@@ -48,6 +48,7 @@ const HOMES: &[&str] = &[
     "src/io/dynamic.rs",
     "src/net/backlog.rs",
     "src/net/control.rs",
+    "src/net/inlet.rs",
     "src/net/message.rs",
     "src/net/poll.rs",
     "src/net/socket.rs",

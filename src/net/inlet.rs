@@ -1,0 +1,498 @@
+//! The bytes of a stream between the kernel and who reads them: the receive that brings them, and
+//! those that nobody has taken yet.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::contain::wake;
+use crate::driver::Sqe;
+use crate::id::ShardId;
+use crate::net::stash::{Given, Left};
+use crate::op::{self, Claim, Complete, Fd, Op, Operation, Outcome, RecvBuf, Room};
+use crate::port::Lane;
+use crate::primitive::{Arc, Mutex, MutexGuard, lock};
+
+/// What a reader and its receive operation share.
+///
+/// One operation at a time is in flight, so the bytes are in order: what an operation brings is put
+/// behind what is there, and the next one starts only when it has ended.
+///
+/// No lock is held while a waker is woken, cloned or dropped, nor while an operation is polled or
+/// cancelled, nor while a buffer is dropped.
+pub(super) struct Inlet {
+    state: Mutex<State>,
+    lane: Arc<dyn Lane>,
+}
+
+struct State {
+    ready: VecDeque<RecvBuf>,
+    reader: Option<Waker>,
+    arm: Arm,
+    wish: Wish,
+    /// An error that ended an operation, and that the reader has not been told.
+    error: Option<io::Error>,
+    /// At so many buffers that nobody has taken, the operation is cancelled.
+    limit: usize,
+    /// The peer has ended.
+    is_over: bool,
+    /// Nobody will take anything any more.
+    is_closed: bool,
+}
+
+/// The receive operation.
+enum Arm {
+    Idle,
+    /// Somebody polls or cancels it just now, and will look at the state again.
+    Busy,
+    Armed(Claim<RecvMany>),
+    /// Cancelled, and not over.
+    Ending(Claim<RecvMany>),
+}
+
+/// How the next operation is to receive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wish {
+    /// Into as many of the shard's buffers as come.
+    Many,
+    /// Once into memory of its own: the kernel had no buffer left.
+    OwnOnce,
+    /// Always so: the kernel refuses the other.
+    Own,
+}
+
+/// What ended an operation.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Nothing that matters: there may be more.
+    Passing,
+    /// The peer has ended.
+    Over,
+    /// There was no buffer.
+    NoBuffer,
+    /// The kernel does not receive many times.
+    Unsupported,
+    Failed(io::Error),
+}
+
+/// What a reader found.
+enum Look {
+    Found(Option<io::Result<RecvBuf>>),
+    Wait,
+    Arm(Wish),
+    Poll(Claim<RecvMany>, bool),
+}
+
+impl Inlet {
+    pub(super) fn new(lane: Arc<dyn Lane>, limit: usize) -> Arc<Self> {
+        let state = State {
+            ready: VecDeque::new(),
+            reader: None,
+            arm: Arm::Idle,
+            wish: Wish::Many,
+            error: None,
+            limit,
+            is_over: false,
+            is_closed: false,
+        };
+        Arc::new(Self { state: Mutex::new(state), lane })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// At so many buffers that nobody has taken the receive is ended, until they are taken.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.lock().limit = limit.max(1);
+    }
+
+    /// The next bytes. `None` at the end; without an `fd` to receive from, also when nothing more
+    /// will come of the operations that were started.
+    pub(super) fn poll_next(
+        self: &Arc<Self>,
+        fd: Option<&Fd>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<RecvBuf>>> {
+        loop {
+            let (op, is_ending) = match self.look(fd.is_some(), cx.waker()) {
+                Look::Found(found) => return Poll::Ready(found),
+                Look::Wait => return Poll::Pending,
+                Look::Poll(claim, is_ending) => (Op::resume(claim, &self.lane), is_ending),
+                Look::Arm(wish) => match fd {
+                    Some(fd) => (Op::new(self.recv_op(fd, wish), &self.lane), false),
+                    None => return Poll::Ready(None),
+                },
+            };
+            if self.poll_op(op, is_ending, cx).is_pending() && self.lock().has_none() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Takes what is there, or leaves the waker and says what to do for more.
+    fn look(&self, may_arm: bool, waker: &Waker) -> Look {
+        let waker = waker.clone();
+        let (look, before) = {
+            let mut state = self.lock();
+            match state.take() {
+                Some(found) => (Look::Found(found), Some(waker)),
+                None if matches!(state.arm, Arm::Idle) && !may_arm => {
+                    (Look::Found(None), Some(waker))
+                }
+                None => {
+                    let before = state.reader.replace(waker);
+                    let look = match std::mem::replace(&mut state.arm, Arm::Busy) {
+                        Arm::Busy => Look::Wait,
+                        Arm::Idle => Look::Arm(state.wish),
+                        Arm::Armed(claim) => Look::Poll(claim, false),
+                        Arm::Ending(claim) => Look::Poll(claim, true),
+                    };
+                    (look, before)
+                }
+            }
+        };
+        drop(before);
+        look
+    }
+
+    fn recv_op(self: &Arc<Self>, fd: &Fd, wish: Wish) -> RecvMany {
+        let buffers = (wish == Wish::Many).then(|| self.lock().limit);
+        RecvMany { fd: fd.clone(), inlet: Arc::clone(self), buffers, room: Room::default() }
+    }
+
+    /// Polls the operation, and notes what ended it.
+    fn poll_op(
+        self: &Arc<Self>,
+        mut op: Op<'_, RecvMany>,
+        is_ending: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        match Pin::new(&mut op).poll(cx) {
+            Poll::Ready((last, end)) => {
+                let waker = self.note(last, end, true);
+                // The reader is the caller.
+                drop(waker);
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                // Without a claim it has not started, because the budget of this poll is used up;
+                // then it has woken the reader.
+                let arm = match op.take_claim() {
+                    Some(claim) if is_ending => Arm::Ending(claim),
+                    Some(claim) => Arm::Armed(claim),
+                    None => Arm::Idle,
+                };
+                self.lock().arm = arm;
+                // More may have come meanwhile than there may be.
+                self.curb();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// An operation has ended. Whom to wake.
+    fn note(&self, last: Option<RecvBuf>, end: End, was_armed: bool) -> Option<Waker> {
+        let (unwanted, waker) = {
+            let mut state = self.lock();
+            let unwanted = match last {
+                Some(bytes) if !state.is_closed => {
+                    state.ready.push_back(bytes);
+                    None
+                }
+                last => last,
+            };
+            if state.wish == Wish::OwnOnce {
+                state.wish = Wish::Many;
+            }
+            match end {
+                End::Passing => {}
+                End::Over => state.is_over = true,
+                End::NoBuffer => state.wish = Wish::OwnOnce,
+                End::Unsupported => state.wish = Wish::Own,
+                End::Failed(error) => state.error = Some(error),
+            }
+            if was_armed {
+                state.arm = Arm::Idle;
+            }
+            (unwanted, state.reader.take())
+        };
+        drop(unwanted);
+        waker
+    }
+
+    /// Takes bytes from the kernel. Whom to wake.
+    fn push(self: &Arc<Self>, bytes: RecvBuf) -> Option<Waker> {
+        let mut state = self.lock();
+        if state.is_closed {
+            drop(state);
+            drop(bytes);
+            return None;
+        }
+        state.ready.push_back(bytes);
+        if state.is_full() {
+            // Woken, it cancels the operation: that cannot be done where completions are sorted.
+            return Some(Waker::from(Arc::clone(self)));
+        }
+        state.reader.take()
+    }
+
+    /// Cancels the operation if there is more than there may be.
+    fn curb(&self) {
+        self.cancel_if(State::is_full);
+    }
+
+    fn cancel_if(&self, wanted: impl FnOnce(&State) -> bool) {
+        let claim = {
+            let mut state = self.lock();
+            if !wanted(&state) {
+                return;
+            }
+            match std::mem::replace(&mut state.arm, Arm::Busy) {
+                Arm::Armed(claim) => claim,
+                other => {
+                    state.arm = other;
+                    return;
+                }
+            }
+        };
+        let claim = op::cancel_and_keep(claim, &self.lane);
+        let (reader, orphan) = {
+            let mut state = self.lock();
+            let orphan = match claim {
+                Some(claim) if !state.is_closed => {
+                    state.arm = Arm::Ending(claim);
+                    None
+                }
+                orphan => {
+                    state.arm = Arm::Idle;
+                    orphan
+                }
+            };
+            // It may have found the operation busy, and the operation may have lost its waker.
+            (state.reader.take(), orphan)
+        };
+        if let Some(orphan) = orphan {
+            op::cancel(orphan, &self.lane);
+        }
+        reader.into_iter().for_each(wake);
+    }
+
+    /// The reader goes: cancels the operation, and keeps what it brings until it has ended. Whether
+    /// there is, or may yet come, something for the next reader.
+    pub(super) fn leave(&self) -> bool {
+        self.cancel_if(|_| true);
+        let (reader, is_left) = {
+            let mut state = self.lock();
+            // An operation that was refused: nothing about the socket.
+            state.error = None;
+            (state.reader.take(), !state.is_spent())
+        };
+        drop(reader);
+        is_left
+    }
+
+    /// Nobody will take anything any more: gives everything up.
+    pub(super) fn close(&self) {
+        let (arm, ready, reader) = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            let arm = std::mem::replace(&mut state.arm, Arm::Idle);
+            (arm, std::mem::take(&mut state.ready), state.reader.take())
+        };
+        drop((ready, reader));
+        if let Arm::Armed(claim) | Arm::Ending(claim) = arm {
+            op::cancel(claim, &self.lane);
+        }
+    }
+}
+
+impl State {
+    /// What is there for the reader.
+    fn take(&mut self) -> Option<Option<io::Result<RecvBuf>>> {
+        if let Some(bytes) = self.ready.pop_front() {
+            return Some(Some(Ok(bytes)));
+        }
+        if let Some(error) = self.error.take() {
+            return Some(Some(Err(error)));
+        }
+        self.is_over.then_some(None)
+    }
+
+    /// Whether [`take`](Self::take) would find nothing.
+    fn has_none(&self) -> bool {
+        self.ready.is_empty() && self.error.is_none() && !self.is_over
+    }
+
+    /// Whether nothing is there but perhaps the end, and nothing will come.
+    fn is_spent(&self) -> bool {
+        self.ready.is_empty() && self.error.is_none() && matches!(self.arm, Arm::Idle)
+    }
+
+    fn is_full(&self) -> bool {
+        self.ready.len() >= self.limit
+    }
+}
+
+/// Woken when there are as many bytes as may be.
+impl Wake for Inlet {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.curb();
+        let reader = self.lock().reader.take();
+        reader.into_iter().for_each(wake);
+    }
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Inlet")
+            .field("ready", &state.ready.len())
+            .field("limit", &state.limit)
+            .field("wish", &state.wish)
+            .field("is_over", &state.is_over)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Receives to an inlet until it is cancelled, or once.
+#[derive(Debug)]
+pub(super) struct RecvMany {
+    fd: Fd,
+    inlet: Arc<Inlet>,
+    /// How many buffers to fill.
+    buffers: Option<usize>,
+    room: Room,
+}
+
+// SAFETY: I1:
+// - the room, which `self` owns, keeps what its entry names: a share of the memory of provided
+//   buffers, or memory on the heap that stays where it is when `self` is moved.
+// - `self.fd` keeps the fd open.
+unsafe impl Operation for RecvMany {
+    fn entry(&mut self) -> Sqe {
+        self.room.entry(self.fd.number(), self.buffers)
+    }
+
+    fn more(&mut self, outcome: Outcome) -> Option<Waker> {
+        // SAFETY:
+        // - it is a completion of this operation, and each is passed on once.
+        let bytes = unsafe { self.room.brought(outcome) }?;
+        self.inlet.push(bytes)
+    }
+
+    fn abandon(self, outcome: Option<Outcome>) {
+        let Some(outcome) = outcome else { return };
+        let inlet = Arc::clone(&self.inlet);
+        let (last, end) = self.end(outcome);
+        // Given up when it had just ended (`cancel_and_keep`), or for good (`close`).
+        if let Some(reader) = inlet.note(last, end, false) {
+            wake(reader);
+        }
+    }
+}
+
+impl Complete for RecvMany {
+    type Output = (Option<RecvBuf>, End);
+
+    fn finish(self, outcome: io::Result<Outcome>) -> Self::Output {
+        match outcome {
+            Ok(outcome) => self.end(outcome),
+            Err(error) => (None, End::Failed(error)),
+        }
+    }
+
+    fn end(mut self, outcome: Outcome) -> Self::Output {
+        // SAFETY:
+        // - it is the last completion of this operation, which is consumed.
+        let last = unsafe { self.room.brought(outcome) };
+        let is_many = self.room.is_many();
+        let end = match outcome.check() {
+            Ok(outcome) if outcome.result == 0 => End::Over,
+            Ok(_) => End::Passing,
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ECANCELED | libc::EINTR | libc::EAGAIN) => End::Passing,
+                Some(libc::ENOBUFS) if is_many => End::NoBuffer,
+                Some(libc::EINVAL) if is_many => End::Unsupported,
+                _ => End::Failed(error),
+            },
+        };
+        (last, end)
+    }
+
+    fn finish_lost(home: ShardId) -> Self::Output {
+        (None, End::Failed(op::lost(home)))
+    }
+}
+
+/// What a reader left: its receive was cancelled, and what it brought is for the next.
+pub(super) struct GivenInlet(pub(super) Arc<Inlet>);
+
+impl Given for GivenInlet {
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        if !self.0.lock().has_none() {
+            return Poll::Ready(());
+        }
+        let mut cx = Context::from_waker(waker);
+        match self.0.poll_next(None, &mut cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(found) => {
+                self.0.untake(found);
+                Poll::Ready(())
+            }
+        }
+    }
+
+    fn is_spent(&self) -> bool {
+        let state = self.0.lock();
+        state.has_none() && matches!(state.arm, Arm::Idle)
+    }
+
+    fn take(&mut self, room: &mut [MaybeUninit<u8>]) -> (io::Result<usize>, Left) {
+        let found = self.0.lock().take();
+        let result = match found {
+            Some(Some(Ok(mut bytes))) => {
+                let count = bytes.len().min(room.len());
+                room[..count].write_copy_of_slice(&bytes[..count]);
+                bytes.advance(count);
+                if !bytes.is_empty() {
+                    self.0.untake(Some(Ok(bytes)));
+                }
+                Ok(count)
+            }
+            Some(Some(Err(error))) => Err(error),
+            // The peer has ended.
+            Some(None) => return (Ok(0), Left::Nothing),
+            None => {
+                panic!("a receive is taken after it was polled ready, and has brought something")
+            }
+        };
+        let left = if self.0.lock().is_spent() { Left::Nothing } else { Left::Bytes };
+        (result, left)
+    }
+}
+
+impl Inlet {
+    /// Puts back what was just taken.
+    fn untake(&self, found: Option<io::Result<RecvBuf>>) {
+        let mut state = self.lock();
+        match found {
+            Some(Ok(bytes)) => state.ready.push_front(bytes),
+            Some(Err(error)) => state.error = Some(error),
+            None => {}
+        }
+    }
+}
+
+impl Drop for GivenInlet {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
