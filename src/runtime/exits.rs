@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::contain::wake;
+use crate::driver::Opcode;
 use crate::id::ShardId;
 use crate::runtime::Failure;
 use crate::shard::Core;
@@ -21,7 +22,9 @@ use crate::shard::Core;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Tasks that were alive and were told to end.
+    /// Tasks that had ended before the runtime did, from its start on.
+    pub tasks_finished: u64,
+    /// Tasks that were alive still and were told to end.
     pub tasks_dropped: usize,
     /// Operations in flight that were cancelled.
     pub operations_cancelled: usize,
@@ -29,6 +32,8 @@ pub struct ShutdownReport {
     /// future that waits for one elsewhere ends with `BrokenPipe`; if it would have to give back a
     /// buffer, which there is none of, its poll panics.
     pub operations_leaked: usize,
+    /// What they were, in no order.
+    pub leaked_opcodes: Vec<Opcode>,
     /// Shards that were still at work when the time was over: in a task's code, or with operations
     /// that the kernel does not give back. Their threads go on. A shard that merely waits for them
     /// is not counted.
@@ -47,8 +52,9 @@ impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} tasks dropped, {} operations cancelled, {} leaked, {} shards stuck, {} panicked, {} \
-             blocking jobs at work, {} drivers failed, up for {:?}",
+            "{} tasks finished, {} dropped, {} operations cancelled, {} leaked, {} shards stuck, {} panicked, \
+             {} blocking jobs at work, {} drivers failed, up for {:?}",
+            self.tasks_finished,
             self.tasks_dropped,
             self.operations_cancelled,
             self.operations_leaked,
@@ -150,11 +156,15 @@ impl Exits {
 
     pub(super) fn report<A: Assembly>(&self, core: &Core<A>, started: Instant) -> ShutdownReport {
         let state = self.lock();
+        let dropped = core.dropped.load(Ordering::Relaxed);
+        let leaked_opcodes = core.leaked.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let failures = state.failures.iter().map(|(shard, error)| (*shard, same(error)));
         ShutdownReport {
-            tasks_dropped: core.dropped.load(Ordering::Relaxed),
+            tasks_finished: core.spawned().saturating_sub(dropped as u64),
+            tasks_dropped: dropped,
             operations_cancelled: core.cancelled.load(Ordering::Relaxed),
-            operations_leaked: core.leaked.load(Ordering::Relaxed),
+            operations_leaked: leaked_opcodes.len(),
+            leaked_opcodes,
             shards_stuck: core.quiet.busy().min(state.running),
             shards_panicked: state.panicked,
             blocking_jobs_running: core.blocking.stats().busy,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 
 use crate::assembly::Assembly;
+use crate::cancel::CancellationToken;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::placement::Wish;
@@ -75,6 +76,30 @@ impl<A: Assembly> RuntimeHandleOf<A> {
     /// As there.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.enter(|| block_on(future))
+    }
+
+    /// A token that is canceled as soon as the runtime begins to end: for tasks that want to come
+    /// to an end by themselves, within the time that
+    /// [`shutdown_graceful`](super::RuntimeOf::shutdown_graceful) gives them. Canceling it concerns
+    /// its own copies only.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// let runtime = spargio::Runtime::builder().shards(1).build()?;
+    /// let stop = runtime.handle().shutdown_token();
+    /// let served = runtime.handle().spawn_stealable(async move {
+    ///     stop.cancelled().await;
+    ///     "said goodbye"
+    /// })?;
+    /// let report = runtime.shutdown_graceful(Duration::from_secs(5), Duration::from_secs(1));
+    /// assert_eq!((report.tasks_finished, report.tasks_dropped), (1, 0));
+    /// # drop(served);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shutdown_token(&self) -> CancellationToken {
+        self.core.shutdown_token()
     }
 
     /// What the shards counted so far. Cheap: one relaxed load per counter.

@@ -44,6 +44,8 @@ use exits::Exits;
 
 /// How long [`Drop`] waits for shards that do not end, before it leaves them behind.
 const DROP_PATIENCE: Duration = Duration::from_secs(10);
+/// How often a graceful shutdown looks whether tasks are left.
+const DRAIN_LOOK: Duration = Duration::from_millis(1);
 
 /// The way to each shard of a runtime.
 pub(crate) type Outposts<A> = Arc<[Arc<Outpost<A>>]>;
@@ -164,14 +166,39 @@ impl<A: Assembly> RuntimeOf<A> {
         self.report()
     }
 
+    /// Ends the runtime in steps, and blocks until it is over:
+    ///
+    /// 1. Threads that are no shards can spawn nothing more; tasks still can.
+    /// 2. Tasks are told, by the [token](RuntimeHandleOf::shutdown_token) that they asked for.
+    /// 3. All tasks that end within `drain` end by themselves.
+    /// 4. The rest is ended as by [`shutdown_timeout`](Self::shutdown_timeout) with this patience:
+    ///    tasks are dropped on their shards, operations are cancelled and reaped, threads joined,
+    ///    and blocking jobs awaited.
+    ///
+    /// On a shard of its own, which it would block, it begins step 4 at once and does not wait.
+    pub fn shutdown_graceful(self, drain: Duration, patience: Duration) -> ShutdownReport {
+        self.core.drain();
+        let deadline = Instant::now().checked_add(drain);
+        let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        while !self.is_here() && self.core.live_tasks() > 0 && !is_late() {
+            // Nobody counts tasks down for this: it would cost every task that ends.
+            thread::park_timeout(DRAIN_LOOK);
+        }
+        self.shutdown_timeout(patience)
+    }
+
+    /// Whether this thread is one of the shards.
+    fn is_here(&self) -> bool {
+        port::with(|port| port.is_some_and(|port| port.runtime() == self.core.runtime()))
+    }
+
     fn close(&self) {
         self.core.close();
         self.core.wake_all();
     }
 
     fn end(&mut self, patience: Duration) {
-        let on_own_shard =
-            port::with(|port| port.is_some_and(|port| port.runtime() == self.core.runtime()));
+        let on_own_shard = self.is_here();
         // Patience beyond what the clock can show has no end.
         let deadline = Instant::now().checked_add(patience);
         if let Some(deadline) = deadline {

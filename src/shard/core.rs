@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::AtomicUsize as StdAtomicUsize;
-use std::sync::{Arc as StdArc, OnceLock, Weak as StdWeak};
+use std::sync::{Arc as StdArc, Mutex as StdMutex, OnceLock, Weak as StdWeak};
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
@@ -10,14 +10,16 @@ use crossbeam_utils::CachePadded;
 use crate::assembly::Assembly;
 use crate::blocking::Pool;
 use crate::buf::pool::Tally;
+use crate::cancel::CancellationToken;
 use crate::doorbell::{Doorbell, Gate, Idle};
-use crate::driver::Token;
+use crate::driver::{Opcode, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::Charge;
 use crate::message::Hub;
 use crate::options::Options;
 use crate::placement::{Load, Loads, Placement, Wish};
+use crate::port;
 use crate::primitive::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 use crate::queue::{SharedQueue, StealQueue};
 use crate::shard::mailbox::Mailbox;
@@ -55,8 +57,10 @@ pub(crate) enum Letter {
 pub(crate) enum Phase {
     /// Tasks are taken and run.
     Running = 0,
+    /// Tasks run and may spawn others; none is taken from outside.
+    Draining = 1,
     /// No task is taken any more; those that live are told to end.
-    Closing = 1,
+    Closing = 2,
 }
 
 /// What one shard shows to the others.
@@ -123,10 +127,12 @@ pub(crate) struct Core<A: Assembly> {
     /// The threads that do what blocks.
     pub(crate) blocking: Pool,
     phase: AtomicU8,
+    /// Canceled as soon as the runtime begins to end.
+    ending: CancellationToken,
     /// How far each shard is on its way down.
     pub(crate) quiet: Quiet,
     /// Operations that were still in flight when the time for their end was over.
-    pub(crate) leaked: StdAtomicUsize,
+    pub(crate) leaked: StdMutex<Vec<Opcode>>,
     /// Operations that were cancelled at the end.
     pub(crate) cancelled: StdAtomicUsize,
     /// Tasks that were told to end at the end.
@@ -175,8 +181,9 @@ impl<A: Assembly> Core<A> {
             blocking: Pool::new(options.blocking),
             options,
             phase: AtomicU8::new(Phase::Running as u8),
+            ending: CancellationToken::new(),
             quiet: Quiet::new(count),
-            leaked: StdAtomicUsize::new(0),
+            leaked: StdMutex::default(),
             cancelled: StdAtomicUsize::new(0),
             dropped: StdAtomicUsize::new(0),
             misplaced: Counter::default(),
@@ -202,8 +209,27 @@ impl<A: Assembly> Core<A> {
         // Acquire pairs with `close`.
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Running,
+            1 => Phase::Draining,
             _ => Phase::Closing,
         }
+    }
+
+    /// Whether the shards are to end.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.phase() == Phase::Closing
+    }
+
+    /// Takes no more tasks from outside, and tells those that listen to come to an end.
+    pub(crate) fn drain(&self) {
+        let (from, to) = (Phase::Running as u8, Phase::Draining as u8);
+        // AcqRel pairs with `phase`. It may be on its way down already.
+        let _further = self.phase.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire);
+        self.ending.cancel();
+    }
+
+    /// A token that is canceled as soon as the runtime begins to end.
+    pub(crate) fn shutdown_token(&self) -> CancellationToken {
+        self.ending.child_token()
     }
 
     /// Takes no more tasks. Whether this call did it.
@@ -213,7 +239,8 @@ impl<A: Assembly> Core<A> {
         for public in &self.shards {
             public.registry.close();
         }
-        was == Phase::Running as u8
+        self.ending.cancel();
+        was != Phase::Closing as u8
     }
 
     /// Notes the ways to the shards, which hold this in turn.
@@ -243,9 +270,19 @@ impl<A: Assembly> Core<A> {
         self.never_started(shard);
     }
 
+    /// Whether this thread is one of the shards.
+    fn is_here(&self) -> bool {
+        port::with(|port| port.is_some_and(|port| port.runtime() == self.runtime()))
+    }
+
     /// Whether a shard takes a task from elsewhere: it must not have too many waiting.
     pub(crate) fn admit(&self, shard: ShardId) -> Result<(), RuntimeError> {
-        if self.phase() != Phase::Running {
+        let is_open = match self.phase() {
+            Phase::Running => true,
+            Phase::Draining => self.is_here(),
+            Phase::Closing => false,
+        };
+        if !is_open {
             return Err(RuntimeError::Closed);
         }
         let public = self.public(shard);
@@ -273,6 +310,11 @@ impl<A: Assembly> Core<A> {
         for index in 0..self.shards.len() {
             self.wake_from_anywhere(ShardId::from_index(index));
         }
+    }
+
+    /// How many tasks there have been.
+    pub(crate) fn spawned(&self) -> u64 {
+        self.shards.iter().map(|public| public.registry.spawned()).sum()
     }
 
     /// How many tasks are alive.

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::mem::ManuallyDrop;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering as StdOrdering;
 use std::time::{Duration, Instant};
 
@@ -208,8 +209,9 @@ impl<A: Assembly> Shard<A> {
     /// Tells whoever waits for an operation in flight that nothing will come of it. Off the shard,
     /// so that what is woken goes to a shard that runs.
     pub(super) fn lose_operations(&self) {
+        let opcodes: Vec<_> = self.table.borrow().in_flight().map(|(_, opcode)| opcode).collect();
+        self.core.leaked.lock().unwrap_or_else(PoisonError::into_inner).extend(opcodes);
         let lost = self.table.borrow_mut().lose_all();
-        self.core.leaked.fetch_add(lost.len(), StdOrdering::Relaxed);
         for charge in lost {
             charge.lose(wake);
         }

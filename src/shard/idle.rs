@@ -11,7 +11,7 @@ use crate::id::ShardId;
 use crate::primitive::{Ordering, spin_loop};
 use crate::queue::{LocalQueue, SharedQueue};
 use crate::shard::steal::Others;
-use crate::shard::{Phase, Shard, WAKE_COST_NANOS};
+use crate::shard::{Shard, WAKE_COST_NANOS};
 
 /// Looks at the signals before the shard becomes a searcher.
 const GLANCES: u32 = 64;
@@ -211,7 +211,7 @@ impl<A: Assembly> Shard<A> {
             || self.desk.has_signal()
             || self.queue.borrow().has_injected()
             || self.driver.borrow().pending()
-            || self.core.phase() != Phase::Running
+            || self.core.is_closing()
     }
 
     /// Whether the doorbell is not armed, so that nobody could end a sleep.

@@ -50,7 +50,7 @@ mod spread;
 mod steal;
 mod watch;
 
-pub(crate) use self::core::{Core, Letter, LocalOf, Phase};
+pub(crate) use self::core::{Core, Letter, LocalOf};
 pub(crate) use ahead::Ahead;
 #[cfg(any(test, fuzzing, feature = "testing"))]
 pub(crate) use mailbox::Mailbox;
@@ -175,7 +175,7 @@ impl<A: Assembly> Shard<A> {
         let shard = ManuallyDrop::new(self);
         let finished = on_shard(&*shard, || {
             let turns = || {
-                while shard.core.phase() == Phase::Running && shard.failure.borrow().is_none() {
+                while !shard.core.is_closing() && shard.failure.borrow().is_none() {
                     shard.turn();
                 }
                 shard.wind_down()

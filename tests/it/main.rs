@@ -11,6 +11,7 @@ mod budget;
 mod builder;
 mod cancel;
 mod custody;
+mod drain;
 mod ends;
 mod entries;
 mod fair;

@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use spargio::driver::Opcode;
 use spargio::net::{RecvBuf, RecvStream, TcpStream};
 use spargio::{Runtime, RuntimeHandle};
 
@@ -224,6 +225,7 @@ fn held_buffers_stay_as_they_are_when_a_driver_breaks() {
         faults.broken.store(true, Ordering::SeqCst);
         let report = runtime.shutdown_timeout(SOON);
         assert_eq!((report.operations_leaked, report.failures.len()), (6, 1), "{report}");
+        assert_eq!(report.leaked_opcodes, vec![Opcode::RECV; 6]);
         go_on(all);
     });
 }
