@@ -71,7 +71,7 @@ impl<Q, R> BoundaryRequest<Q, R> {
     ///     let (mut bytes, reply) = request.into_parts();
     ///     bytes.reverse();
     ///     if let Err(late) = reply.respond(bytes) {
-    ///         println!("{late}: {} bytes for nobody", late.into_reply().len());
+    ///         println!("{}: {} bytes for nobody", late.kind(), late.into_reply().len());
     ///     }
     /// }
     /// # }
