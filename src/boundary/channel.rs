@@ -10,7 +10,7 @@ use crate::boundary::stats::Ledger;
 use crate::contain;
 use crate::port::{self, Port};
 use crate::primitive::{AtomicUsize, Mutex, MutexGuard, Ordering, lock};
-use crate::sync::{Fifo, Granted, Key, Place, WaitList, oneshot, poll_place};
+use crate::sync::{Fifo, Granted, Key, Look, Place, WaitList, oneshot, poll_place};
 
 /// What both sides share. One short lock: whoever takes it moves a request or a waker and goes.
 pub(super) struct Channel<Q, R> {
@@ -188,9 +188,21 @@ impl<Q, R> Channel<Q, R> {
         }
     }
 
-    /// Takes requests out of the queue, at most `limit`. How many.
-    pub(super) fn take(&self, limit: usize, mut keep: impl FnMut(Envelope<Q, R>)) -> usize {
-        let mut state = self.lock();
+    /// Takes a request out of the queue.
+    pub(super) fn take(&self) -> Option<Envelope<Q, R>> {
+        let mut taken = None;
+        self.take_from(self.lock(), 1, |envelope| taken = Some(envelope));
+        taken
+    }
+
+    /// Takes requests out of the queue, at most `limit`.
+    fn take_from(
+        &self,
+        mut state: MutexGuard<'_, State<Q, R>>,
+        limit: usize,
+        mut keep: impl FnMut(Envelope<Q, R>),
+    ) {
+        let waited_for = !state.for_room.is_empty();
         let mut taken = 0;
         while taken < limit
             && let Some(envelope) = state.queue.pop()
@@ -198,12 +210,10 @@ impl<Q, R> Channel<Q, R> {
             keep(envelope);
             taken += 1;
         }
-        let waited_for = !state.for_room.is_empty();
         drop(state);
-        if taken > 0 && waited_for {
+        if waited_for {
             self.hand_out();
         }
-        taken
     }
 
     /// Tells the client of a request that will not be handled, and drops the request.
@@ -360,50 +370,54 @@ impl<'a, Q, R> ForRequests<'a, Q, R> {
         &mut self,
         cx: &mut Context<'_>,
         limit: usize,
-        mut keep: impl FnMut(Envelope<Q, R>),
+        keep: impl FnMut(Envelope<Q, R>),
     ) -> Poll<Result<(), BoundaryError>> {
-        if let Some(place) = &self.place {
-            let lock = || self.channel.lock();
-            match poll_place::<Arrival, _>(lock, place, cx.waker()) {
-                Some(Arrival) => {
-                    self.place = None;
-                    self.owes = true;
-                }
-                None => return Poll::Pending,
-            }
-        }
+        // Cloned while nothing is locked: it may be anybody's code.
         let mut spare = None;
         loop {
             let mut state = self.channel.lock();
+            if let Some(place) = &self.place {
+                match state.for_requests.look(place, cx.waker()) {
+                    Look::Granted(Arrival) => {
+                        self.place = None;
+                        self.owes = true;
+                    }
+                    Look::Waits => return Poll::Pending,
+                    Look::Changed => {
+                        let Some(waker) = spare.take() else {
+                            drop(state);
+                            spare = Some(cx.waker().clone());
+                            continue;
+                        };
+                        let before = state.for_requests.change(place, waker);
+                        drop(state);
+                        drop(before);
+                        return Poll::Pending;
+                    }
+                }
+            }
             if !state.queue.is_empty() {
-                drop(state);
                 if !port::with(|port| port.is_none_or(Port::consume_budget)) {
+                    drop(state);
                     cx.waker().wake_by_ref();
                     // If it is dropped before that, somebody else is to look.
                     self.owes = true;
                     return Poll::Pending;
                 }
-                if self.channel.take(limit, &mut keep) > 0 {
-                    self.owes = false;
-                    return Poll::Ready(Ok(()));
-                }
-                // Another server was faster.
-                continue;
+                self.channel.take_from(state, limit, keep);
+                self.owes = false;
+                return Poll::Ready(Ok(()));
             }
             if state.clients_gone {
                 return Poll::Ready(Err(BoundaryError::Closed));
             }
-            match spare.take() {
-                Some(waker) => {
-                    self.owes = false;
-                    self.place = Some(state.for_requests.join(Some(waker)));
-                    return Poll::Pending;
-                }
-                None => {
-                    drop(state);
-                    spare = Some(cx.waker().clone());
-                }
+            if let Some(waker) = spare.take() {
+                self.owes = false;
+                self.place = Some(state.for_requests.join(Some(waker)));
+                return Poll::Pending;
             }
+            drop(state);
+            spare = Some(cx.waker().clone());
         }
     }
 }

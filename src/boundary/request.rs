@@ -11,7 +11,8 @@ use crate::boundary::{BoundaryError, RespondError};
 use crate::time::{Sleep, sleep_until};
 
 /// A request that was received. Dropping it without a reply cancels the call: its ticket is ready
-/// with [`Canceled`](BoundaryError::Canceled).
+/// with [`Canceled`](BoundaryError::Canceled), or [`Timeout`](BoundaryError::Timeout) after the
+/// deadline.
 #[must_use = "dropping a request cancels the call"]
 pub struct BoundaryRequest<Q, R> {
     request: Q,
@@ -71,7 +72,7 @@ impl<Q, R> BoundaryRequest<Q, R> {
     ///     let (mut bytes, reply) = request.into_parts();
     ///     bytes.reverse();
     ///     if let Err(late) = reply.respond(bytes) {
-    ///         println!("{late}: {} bytes for nobody", late.into_reply().len());
+    ///         println!("{}: {} bytes for nobody", late.kind(), late.into_reply().len());
     ///     }
     /// }
     /// # }

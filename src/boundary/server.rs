@@ -79,9 +79,7 @@ impl<Q, R> BoundaryServer<Q, R> {
     /// As of [`recv`](Self::recv).
     pub fn try_recv(&self) -> Result<Option<BoundaryRequest<Q, R>>, BoundaryError> {
         loop {
-            let mut taken = None;
-            self.channel.take(1, |envelope| taken = Some(envelope));
-            match taken {
+            match self.channel.take() {
                 Some(envelope) => {
                     if let Some(request) = Self::admit(envelope) {
                         return Ok(Some(request));

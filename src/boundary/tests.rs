@@ -178,6 +178,21 @@ fn the_handler_cannot_respond_after_the_deadline_and_the_ticket_learns_it() {
 }
 
 #[test]
+fn a_request_that_is_dropped_at_its_deadline_is_late_and_not_cancelled() {
+    let (client, server) = channel::<_, u8>(1);
+    let mut ticket = client.try_call_with_timeout(1, Duration::from_millis(5)).unwrap();
+    let mut request = server.try_recv().unwrap().unwrap();
+    block_on(request.canceled());
+    drop(request);
+    // The handler learns of the deadline before the ticket does.
+    assert_eq!(
+        Arc::<Bell>::default().poll(Pin::new(&mut ticket)),
+        Poll::Ready(Err(BoundaryError::Timeout))
+    );
+    assert_eq!(client.stats(), stats(1, [0, 0, 1, 0, 0]));
+}
+
+#[test]
 fn a_reply_that_was_in_time_is_taken_after_the_deadline() {
     let (client, server) = channel::<_, u8>(1);
     let ticket = client.try_call_with_timeout(1, Duration::from_millis(50)).unwrap();

@@ -17,8 +17,8 @@ use crate::time::{Sleep, sleep, sleep_until};
 /// Ready with the reply, or with
 ///
 /// - [`Timeout`](BoundaryError::Timeout) when the deadline of the call has passed,
-/// - [`Canceled`](BoundaryError::Canceled) if the handler dropped the request, which it does also
-///   when it panics,
+/// - [`Canceled`](BoundaryError::Canceled) if the handler dropped the request before the deadline,
+///   which it does also when it panics,
 /// - [`Closed`](BoundaryError::Closed) if the last server left the request in the queue.
 ///
 /// # Cancel safety
@@ -86,6 +86,15 @@ impl<R> BoundaryTicket<R> {
         reply
     }
 
+    /// Why there is no reply: the handler dropped the request without a word, which it may well do
+    /// because the deadline has passed; or the ticket was ready before.
+    fn unanswered(&self) -> BoundaryError {
+        match &self.deadline {
+            Some(deadline) if deadline.is_elapsed() => BoundaryError::Timeout,
+            _ => BoundaryError::Canceled,
+        }
+    }
+
     /// Counts the call, once.
     fn end(&mut self, reply: &Result<R, BoundaryError>) {
         if !std::mem::replace(&mut self.ended, true) {
@@ -97,11 +106,10 @@ impl<R> BoundaryTicket<R> {
 impl<R> Future for BoundaryTicket<R> {
     type Output = Result<R, BoundaryError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
         if let Poll::Ready(received) = Pin::new(&mut this.reply).poll(cx) {
-            // Without a word it was given up; or it is polled again after it was ready.
-            let reply = received.unwrap_or(Err(BoundaryError::Canceled));
+            let reply = received.unwrap_or_else(|_| Err(this.unanswered()));
             this.end(&reply);
             return Poll::Ready(reply);
         }

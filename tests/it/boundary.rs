@@ -10,7 +10,7 @@ use spargio::boundary::{
 };
 use spargio::{Runtime, timeout};
 
-use crate::support::{Event, elsewhere, wait_until, watched};
+use crate::support::{Event, asleep, elsewhere, wait_until, watched};
 
 fn tokio(workers: usize) -> tokio::runtime::Runtime {
     let mut builder = match workers {
@@ -204,6 +204,7 @@ fn who_waits_is_not_polled() {
             async move { client.call(1).await.unwrap().await }
         });
         assert_eq!(tokio.block_on(held).unwrap(), Ok(2));
+        asleep(&runtime.handle(), 0);
         let polls = runtime.stats_snapshot().total().polls;
         // There is nothing to wait for: it is to be seen that nothing happens.
         std::thread::sleep(Duration::from_millis(50));

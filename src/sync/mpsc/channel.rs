@@ -111,20 +111,22 @@ unsafe impl<T: Send> Send for Channel<T> {}
 unsafe impl<T: Send> Sync for Channel<T> {}
 
 impl<T> Channel<T> {
-    /// With one sender. The capacity is between 1 and 2^30.
-    pub(super) fn new(capacity: usize) -> Self {
+    /// With one sender. The capacity is between 1 and 2^30, and the first message gets `first` as
+    /// its position.
+    pub(super) fn new(capacity: usize, first: u32) -> Self {
         let slots = (0..capacity.next_power_of_two()).map(|_| Slot {
             state: AtomicU8::new(EMPTY),
             message: UnsafeCell::new(MaybeUninit::uninit()),
         });
         let slots = slots.collect();
+        let start = u64::from(first) * POSITION;
         let capacity = u32::try_from(capacity).expect("the limit of a capacity is far below that");
         Self {
             slots,
             capacity,
-            claims: CachePadded::new(AtomicU64::new(u64::from(capacity))),
-            head: CachePadded::new(AtomicU64::new(0)),
-            room: CachePadded::new(Mutex::new(Room { waiters: WaitList::new(), settled: 0 })),
+            claims: CachePadded::new(AtomicU64::new(start | u64::from(capacity))),
+            head: CachePadded::new(AtomicU64::new(start)),
+            room: CachePadded::new(Mutex::new(Room { waiters: WaitList::new(), settled: first })),
             receiver: Mutex::new(None),
             senders: AtomicUsize::new(1),
             closing: Notify::new(),

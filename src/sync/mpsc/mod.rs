@@ -61,6 +61,11 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         capacity <= MAX_CAPACITY,
         "a channel of {capacity} messages was asked for, and the limit is {MAX_CAPACITY}"
     );
-    let channel = Arc::new(Channel::new(capacity.max(1)));
-    (Sender::new(Arc::clone(&channel)), Receiver::new(channel))
+    channel_from(capacity, 0)
+}
+
+/// As [`channel`], and positions begin with `first`.
+fn channel_from<T>(capacity: usize, first: u32) -> (Sender<T>, Receiver<T>) {
+    let channel = Arc::new(Channel::new(capacity.max(1), first));
+    (Sender::new(Arc::clone(&channel)), Receiver::new(channel, first))
 }

@@ -23,8 +23,8 @@ pub struct Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    pub(super) const fn new(channel: Arc<Channel<T>>) -> Self {
-        Self { channel, position: 0, closed: false }
+    pub(super) const fn new(channel: Arc<Channel<T>>, first: u32) -> Self {
+        Self { channel, position: first, closed: false }
     }
 
     /// Waits for the next message; `None` if there is none left and all senders are gone, or the

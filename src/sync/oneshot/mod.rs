@@ -32,6 +32,7 @@ mod tests;
 use shared::{ReceiverEnd, SenderEnd, Taken};
 
 /// Makes a channel for one value.
+#[inline]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let (sender, receiver) = shared::pair();
     (Sender { end: sender }, Receiver { end: Some(receiver) })
@@ -51,6 +52,7 @@ impl<T> Sender<T> {
     ///
     /// The value comes back if the receiver is gone, or was closed. `Ok` means that the receiver
     /// was there; it may still be dropped without a look at the value.
+    #[inline]
     pub fn send(self, value: T) -> Result<(), T> {
         self.end.send(value)
     }
@@ -115,6 +117,7 @@ impl<T> Receiver<T> {
     ///
     /// [`TryRecvError::Empty`] if it may still come, [`TryRecvError::Closed`] if it will not: the
     /// sender is gone, this was closed before it sent, or the value was taken before.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         let Some(end) = &mut self.end else { return Err(TryRecvError::Closed) };
         match end.take() {
@@ -144,6 +147,7 @@ impl<T> Receiver<T> {
 impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(end) = &mut self.end else { return Poll::Ready(Err(RecvError(()))) };
         if !end.poll(cx.waker()) {
@@ -163,6 +167,7 @@ impl<T> fmt::Debug for Receiver<T> {
 }
 
 /// Ready, if the budget of the task allows it; else it is ready in the next poll.
+#[inline]
 fn in_budget<R>(cx: &Context<'_>, ready: R) -> Poll<R> {
     if budget::consume() {
         return Poll::Ready(ready);

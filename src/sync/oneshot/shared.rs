@@ -11,7 +11,7 @@
 //!   and finds `TX_WAITS` without `ENDED`.
 //! - The **memory** belongs to both until one says `OUT`; the other then frees it when it leaves.
 
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::task::Waker;
 
@@ -42,14 +42,45 @@ struct Shared<T> {
 }
 
 /// The two ends of new memory.
+#[inline]
 pub(super) fn pair<T>() -> (SenderEnd<T>, ReceiverEnd<T>) {
-    let shared = pool::allocate(Shared {
+    // Written in its place: moving it there costs as much as all the rest.
+    let memory = pool::allocate(MaybeUninit::<Shared<T>>::uninit()).cast::<Shared<T>>();
+    let shared = Shared {
         word: AtomicU8::new(0),
         value: UnsafeCell::new(None),
         receiver: UnsafeCell::new(None),
         sender: UnsafeCell::new(None),
-    });
-    (SenderEnd(shared), ReceiverEnd(shared))
+    };
+    // SAFETY:
+    // - the memory is for a `Shared<T>`, and nobody else's.
+    unsafe { memory.write(shared) };
+    (SenderEnd(memory), ReceiverEnd(memory))
+}
+
+/// Frees the memory, and only then drops what is left in it, which is code of others.
+///
+/// # Safety
+///
+/// Both sides are out, or the caller is the last and touches nothing afterwards.
+#[inline]
+unsafe fn free<T>(memory: NonNull<Shared<T>>) {
+    // SAFETY:
+    // - the memory is there until this frees it.
+    let Shared { value, receiver, sender, .. } = unsafe { memory.as_ref() };
+    // SAFETY:
+    // - nobody else is left, so all cells are the caller's.
+    let value = unsafe { replace(value, None) };
+    // SAFETY:
+    // - as above.
+    let receiver = unsafe { replace(receiver, None) };
+    // SAFETY:
+    // - as above.
+    let sender = unsafe { replace(sender, None) };
+    // SAFETY:
+    // - `pair` made it so, and nobody uses it any more. What is left in it needs no destructor.
+    unsafe { pool::deallocate(memory.cast::<MaybeUninit<Shared<T>>>()) };
+    drop((value, receiver, sender));
 }
 
 /// Puts something into a cell, and returns what was there.
@@ -135,6 +166,7 @@ impl<T> SenderEnd<T> {
         unsafe { self.0.as_ref() }
     }
 
+    #[inline]
     pub(super) fn send(self, value: T) -> Result<(), T> {
         let end = ManuallyDrop::new(self);
         // SAFETY:
@@ -175,7 +207,29 @@ impl<T> Drop for SenderEnd<T> {
 /// # Safety
 ///
 /// It is the sender, which has not ended, and touches nothing afterwards.
+#[inline]
 unsafe fn finish<T>(memory: NonNull<Shared<T>>) -> Option<T> {
+    // SAFETY:
+    // - the memory is there until both sides are out; this one is not before its step below.
+    let word = unsafe { &memory.as_ref().word };
+    // Nobody waits and nobody has closed: this is the last step at once. Release gives the value to
+    // the receiver, and with it the memory.
+    let at_once =
+        word.compare_exchange(0, ENDED | TX_OUT, Ordering::Release, Ordering::Relaxed).is_ok();
+    if at_once {
+        return None;
+    }
+    // SAFETY:
+    // - passed on to the caller.
+    unsafe { finish_slowly(memory) }
+}
+
+/// As [`finish`], where the receiver waits or has closed, or the sender has waited.
+///
+/// # Safety
+///
+/// As there.
+unsafe fn finish_slowly<T>(memory: NonNull<Shared<T>>) -> Option<T> {
     // SAFETY:
     // - the memory is there until both sides are out; this one is not before its step below, and
     //   touches nothing after that.
@@ -237,7 +291,7 @@ unsafe fn leave<T>(memory: NonNull<Shared<T>>, out: u8, other: u8) {
     if word.fetch_or(out, Ordering::AcqRel) & other != 0 {
         // SAFETY:
         // - both sides are out.
-        drop(unsafe { pool::free(memory) });
+        unsafe { free(memory) };
     }
 }
 
@@ -268,14 +322,20 @@ impl<T> ReceiverEnd<T> {
     }
 
     /// Whether the sender has ended; if not, the waker is woken then.
+    #[inline]
     pub(super) fn poll(&mut self, waker: &Waker) -> bool {
         let shared = self.shared();
+        // Acquire pairs with `finish`.
+        if shared.word.load(Ordering::Acquire) & ENDED != 0 {
+            return true;
+        }
         // SAFETY:
         // - cell and bit are the receiver's, and the sender takes it over with `ENDED`.
         unsafe { wait(&shared.word, &shared.receiver, (RX_WAITS, ENDED), waker) }
     }
 
     /// Takes the value, of a receiver that has not closed before the sender ended.
+    #[inline]
     pub(super) fn take(&mut self) -> Taken<T> {
         // Acquire pairs with `finish`.
         if self.shared().word.load(Ordering::Acquire) & ENDED == 0 {
@@ -315,12 +375,13 @@ impl<T> ReceiverEnd<T> {
 }
 
 impl<T> Drop for ReceiverEnd<T> {
+    #[inline]
     fn drop(&mut self) {
         // Acquire pairs with the last step of the sender.
         if self.shared().word.load(Ordering::Acquire) & TX_OUT != 0 {
             // SAFETY:
             // - the sender is out, and this is the last step of the receiver.
-            drop(unsafe { pool::free(self.0) });
+            unsafe { free(self.0) };
             return;
         }
         let value = if self.close() {

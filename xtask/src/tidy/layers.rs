@@ -74,7 +74,11 @@ const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("doorbell", "driver", &["Driver", "RingDriver", "post"]),
     ("net", "time", &["Sleep", "sleep", "timeout_at"]),
     ("boundary", "time", &["Sleep", "sleep", "sleep_until", "timeout", "timeout_at"]),
-    ("boundary", "sync", &["Fifo", "Granted", "Key", "Place", "WaitList", "oneshot", "poll_place"]),
+    (
+        "boundary",
+        "sync",
+        &["Fifo", "Granted", "Key", "Look", "Place", "WaitList", "oneshot", "poll_place"],
+    ),
 ];
 
 /// Arrows down that are not wanted: from which modules, to which, and why.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 
-use crate::sync::mpsc::channel;
+use crate::sync::mpsc::channel_from;
 use crate::sync::mpsc::{OwnedPermit, Receiver, SendError, Sender, TryRecvError, TrySendError};
 use crate::sync::testing::Bell;
 
@@ -67,8 +67,8 @@ struct World {
 }
 
 impl World {
-    fn new(capacity: usize) -> Self {
-        let (sender, receiver) = channel(capacity);
+    fn new(capacity: usize, first: u32) -> Self {
+        let (sender, receiver) = channel_from(capacity, first);
         Self {
             sender,
             receiver,
@@ -257,9 +257,11 @@ proptest! {
     #[test]
     fn the_channel_does_as_the_list(
         capacity in 1..6_usize,
+        first in prop_oneof![Just(0), Just(u32::MAX), Just(u32::MAX - 9)],
         steps in proptest::collection::vec(step(), 0..200),
     ) {
-        let mut world = World::new(capacity);
+        // Positions are counted around.
+        let mut world = World::new(capacity, first);
         for step in steps {
             world.step(step);
             world.check();
