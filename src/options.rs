@@ -134,9 +134,12 @@ pub(crate) struct BufferOptions {
 }
 
 impl Default for BufferOptions {
-    /// 256 KiB of 4 KiB at first, which stay in the cache of a core, and at most 16 times that.
+    /// Half a mebibyte at first, and at most 32 times that. Measured on a virtual machine with
+    /// Linux 6.18: a stream in full flow costs a shard 650 ns per KiB in buffers of 4 KiB, 490 in
+    /// those of 16 KiB and 370 to 450 in those of 64 KiB; an echo of 64 bytes costs the same with
+    /// 1, 4 and 16 KiB.
     fn default() -> Self {
-        Self { size: 4096, first: 64, most: 1024 }
+        Self { size: 16_384, first: 32, most: 1024 }
     }
 }
 

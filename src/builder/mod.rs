@@ -234,7 +234,7 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
 
     /// How many bytes each of the buffers has that a shard lends to its kernel for
     /// [`recv_stream`](crate::net::Stream::recv_stream): 64 to 1,048,576, rounded up to a multiple
-    /// of 64. What comes in one piece is cut to this. Default 4,096.
+    /// of 64. What comes in one piece is cut to this. Default 16,384.
     pub fn recv_buffer_size(mut self, bytes: usize) -> Self {
         // What is too large stays so, to be refused.
         let multiple = bytes.max(1).checked_next_multiple_of(64);
@@ -245,7 +245,7 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     /// How many of these buffers a shard has: the number at first, made when the first stream asks
     /// for one, and the most; at most 32,768. When few are left there are twice as many, and when
     /// the shard has less to do, half as many again. At the most, a stream receives into memory of
-    /// its own. With 0 for the most, all of them always do. Default 64 and 1,024.
+    /// its own. With 0 for the most, all of them always do. Default 32 and 1,024.
     ///
     /// A shard reserves addresses for the most, and has memory for those that were used.
     pub fn recv_buffers(mut self, first: usize, most: usize) -> Self {

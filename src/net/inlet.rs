@@ -4,17 +4,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::contain::wake;
 use crate::driver::Sqe;
 use crate::id::ShardId;
-use crate::net::stash::{Given, Left};
 use crate::op::{self, Claim, Complete, Fd, Op, Operation, Outcome, RecvBuf, Room};
 use crate::port::Lane;
 use crate::primitive::{Arc, Mutex, MutexGuard, lock};
+
+mod given;
+
+pub(super) use given::GivenInlet;
 
 /// What a reader and its receive operation share.
 ///
@@ -127,7 +129,7 @@ impl Inlet {
                     None => return Poll::Ready(None),
                 },
             };
-            if self.poll_op(op, is_ending, cx).is_pending() && self.lock().has_none() {
+            if self.poll_op(op, is_ending, cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -135,6 +137,10 @@ impl Inlet {
 
     /// Takes what is there, or leaves the waker and says what to do for more.
     fn look(&self, may_arm: bool, waker: &Waker) -> Look {
+        let found = self.lock().take();
+        if let Some(found) = found {
+            return Look::Found(found);
+        }
         let waker = waker.clone();
         let (look, before) = {
             let mut state = self.lock();
@@ -164,7 +170,7 @@ impl Inlet {
         RecvMany { fd: fd.clone(), inlet: Arc::clone(self), buffers, room: Room::default() }
     }
 
-    /// Polls the operation, and notes what ended it.
+    /// Polls the operation, and notes what ended it. Pending if there is nothing to take.
     fn poll_op(
         self: &Arc<Self>,
         mut op: Op<'_, RecvMany>,
@@ -186,10 +192,16 @@ impl Inlet {
                     Some(claim) => Arm::Armed(claim),
                     None => Arm::Idle,
                 };
-                self.lock().arm = arm;
-                // More may have come meanwhile than there may be.
-                self.curb();
-                Poll::Pending
+                let (has_none, is_full) = {
+                    let mut state = self.lock();
+                    state.arm = arm;
+                    (state.has_none(), state.is_full())
+                };
+                if is_full {
+                    // More has come meanwhile than there may be.
+                    self.curb();
+                }
+                if has_none { Poll::Pending } else { Poll::Ready(()) }
             }
         }
     }
@@ -429,70 +441,5 @@ impl Complete for RecvMany {
 
     fn finish_lost(home: ShardId) -> Self::Output {
         (None, End::Failed(op::lost(home)))
-    }
-}
-
-/// What a reader left: its receive was cancelled, and what it brought is for the next.
-pub(super) struct GivenInlet(pub(super) Arc<Inlet>);
-
-impl Given for GivenInlet {
-    fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        if !self.0.lock().has_none() {
-            return Poll::Ready(());
-        }
-        let mut cx = Context::from_waker(waker);
-        match self.0.poll_next(None, &mut cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(found) => {
-                self.0.untake(found);
-                Poll::Ready(())
-            }
-        }
-    }
-
-    fn is_spent(&self) -> bool {
-        let state = self.0.lock();
-        state.has_none() && matches!(state.arm, Arm::Idle)
-    }
-
-    fn take(&mut self, room: &mut [MaybeUninit<u8>]) -> (io::Result<usize>, Left) {
-        let found = self.0.lock().take();
-        let result = match found {
-            Some(Some(Ok(mut bytes))) => {
-                let count = bytes.len().min(room.len());
-                room[..count].write_copy_of_slice(&bytes[..count]);
-                bytes.advance(count);
-                if !bytes.is_empty() {
-                    self.0.untake(Some(Ok(bytes)));
-                }
-                Ok(count)
-            }
-            Some(Some(Err(error))) => Err(error),
-            // The peer has ended.
-            Some(None) => return (Ok(0), Left::Nothing),
-            None => {
-                panic!("a receive is taken after it was polled ready, and has brought something")
-            }
-        };
-        let left = if self.0.lock().is_spent() { Left::Nothing } else { Left::Bytes };
-        (result, left)
-    }
-}
-
-impl Inlet {
-    /// Puts back what was just taken.
-    fn untake(&self, found: Option<io::Result<RecvBuf>>) {
-        let mut state = self.lock();
-        match found {
-            Some(Ok(bytes)) => state.ready.push_front(bytes),
-            Some(Err(error)) => state.error = Some(error),
-            None => {}
-        }
-    }
-}
-
-impl Drop for GivenInlet {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }

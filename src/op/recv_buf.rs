@@ -214,6 +214,10 @@ impl Room {
             // SAFETY:
             // - the kernel wrote `count` bytes from the first on, which the capacity has room for.
             unsafe { bytes.set_len(count) };
+            if count < bytes.capacity() / 4 {
+                // It may be held for long.
+                bytes.shrink_to_fit();
+            }
             return (count > 0).then(|| RecvBuf::own(bytes));
         };
         // Also a completion that brought nothing may name a buffer, which then goes back.
@@ -228,4 +232,4 @@ impl Room {
 }
 
 /// The size of a buffer on a thread that is no shard, where no receive is put on a ring.
-const DEFAULT_SIZE: usize = 4096;
+const DEFAULT_SIZE: usize = 16_384;

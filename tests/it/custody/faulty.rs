@@ -8,6 +8,7 @@ use std::time::Instant;
 use spargio::doorbell::EventFd;
 use spargio::driver::{
     BufferRing, Caps, Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, Uring, UringSetup, cqe_flags,
+    sqe_flags,
 };
 use spargio::placement::LeastLoaded;
 use spargio::queue::ChaseLev;
@@ -22,6 +23,10 @@ pub(super) struct Faults {
     pub(super) panics: AtomicBool,
     /// So many reads get an operation that no kernel knows.
     pub(super) refused: AtomicUsize,
+    /// Receives that fill many buffers are refused, as by a kernel that knows none.
+    pub(super) single: AtomicBool,
+    /// Receives that fill many buffers end at no number of bytes, as with a kernel that knows none.
+    pub(super) endless: AtomicBool,
     /// Every completion comes once more at once, and once more at the next drain, when its slot
     /// may be another's.
     pub(super) echoes: AtomicBool,
@@ -88,6 +93,14 @@ unsafe impl Driver for Faulty {
     unsafe fn push(&mut self, mut sqe: Sqe) -> Result<(), SqFull> {
         if sqe.opcode() == Opcode::READ && spend(&self.faults.refused) {
             sqe.opcode = 0xee;
+        }
+        if sqe.opcode() == Opcode::RECV && sqe.flags & sqe_flags::BUFFER_SELECT != 0 {
+            if self.faults.single.load(Ordering::SeqCst) {
+                sqe.opcode = 0xee;
+            }
+            if self.faults.endless.load(Ordering::SeqCst) {
+                sqe.splice_fd = 0;
+            }
         }
         if sqe.token.class() == Some(Class::Watch) && spend(&self.faults.crowded) {
             return Err(SqFull(sqe));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use spargio::driver::Opcode;
 use spargio::net::{RecvBuf, RecvStream, TcpStream};
-use spargio::{Runtime, RuntimeHandle};
+use spargio::{Assembly, Runtime, RuntimeHandle, RuntimeHandleOf};
 
 use super::faulty::{self, Faults};
 use super::{Dice, alone, connections, open_fds, poll_once};
@@ -115,8 +115,43 @@ fn write(mut peer: StdStream, len: usize, mut dice: Dice) -> thread::JoinHandle<
     })
 }
 
-fn leased(handle: &RuntimeHandle) -> u64 {
+fn leased<A: Assembly>(handle: &RuntimeHandleOf<A>) -> u64 {
     handle.stats_snapshot().total().recv_buffers_leased
+}
+
+/// Reads so many streams of so many bytes each, and sees to it that every buffer comes back.
+fn read_at_random<A: Assembly>(handle: &RuntimeHandleOf<A>, streams: u64, len: usize) {
+    let mut ends = Vec::new();
+    for (seed, (own, peer)) in (1..=streams).zip(connections(streams as usize)) {
+        let stream = TcpStream::from_std_on(handle, own).unwrap();
+        let writer = write(peer, len, Dice::new(seed + 100));
+        let task = handle.spawn_stealable(async move {
+            let mut reader = Reader::new(stream, seed);
+            while reader.step().await {}
+            reader.let_go().await;
+            assert_eq!(reader.got, len);
+        });
+        ends.push((task.unwrap(), writer));
+    }
+    for (task, writer) in ends {
+        elsewhere(task).unwrap();
+        writer.join().unwrap();
+    }
+    wait_until("all buffers are back", || leased(handle) == 0);
+}
+
+#[test]
+fn kernels_that_lack_a_part_of_it_lose_no_byte_and_no_buffer() {
+    watched(|watch| {
+        for (single, endless) in [(true, false), (false, true)] {
+            let faults = Arc::new(Faults::default());
+            faults.single.store(single, Ordering::SeqCst);
+            faults.endless.store(endless, Ordering::SeqCst);
+            let builder = faulty::builder(&faults).shards(1);
+            let runtime = watch.build(builder.recv_buffer_size(512).recv_buffers(4, 16));
+            read_at_random(&runtime.handle(), 8, 60_000);
+        }
+    });
 }
 
 #[test]
@@ -131,23 +166,7 @@ fn readers_at_random_lose_no_byte_no_buffer_and_no_descriptor() {
                 let builder = Runtime::builder().shards(shards);
                 let runtime = watch.build(builder.recv_buffer_size(512).recv_buffers(2, most));
                 let handle = runtime.handle();
-                let mut ends = Vec::new();
-                for (seed, (own, peer)) in (1..=STREAMS).zip(connections(STREAMS as usize)) {
-                    let stream = TcpStream::from_std_on(&handle, own).unwrap();
-                    let writer = write(peer, LEN, Dice::new(seed + 100));
-                    let task = handle.spawn_stealable(async move {
-                        let mut reader = Reader::new(stream, seed);
-                        while reader.step().await {}
-                        reader.let_go().await;
-                        assert_eq!(reader.got, LEN);
-                    });
-                    ends.push((task.unwrap(), writer));
-                }
-                for (task, writer) in ends {
-                    elsewhere(task).unwrap();
-                    writer.join().unwrap();
-                }
-                wait_until("all buffers are back", || leased(&handle) == 0);
+                read_at_random(&handle, STREAMS, LEN);
                 let report = runtime.shutdown_timeout(SOON);
                 assert_eq!((report.operations_leaked, report.shards_stuck), (0, 0), "{report}");
             }

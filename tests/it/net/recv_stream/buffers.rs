@@ -25,7 +25,7 @@ fn the_buffers_are_those_of_the_shard() {
         }
         let stats = handle.stats_snapshot().total();
         assert_eq!(stats.recv_unprovided, 0);
-        assert_eq!(stats.recv_buffers, 64);
+        assert_eq!(stats.recv_buffers, 32);
         // One receive, and the accept before it.
         assert!(stats.ops_submitted < 10, "{stats:?}");
     });
