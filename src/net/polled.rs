@@ -71,8 +71,15 @@ fn poll_wait(
     };
     let polled = Pin::new(&mut op).poll(cx);
     *claim = op.take_claim();
-    // What it is ready for, an error among it, is for the call to find out.
-    polled.map(|ready| ready.map(drop))
+    match polled {
+        // At the limit of operations in flight: others end theirs meanwhile.
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        // What it is ready for, an error among it, is for the call to find out.
+        polled => polled.map(|ready| ready.map(drop)),
+    }
 }
 
 impl Drop for Waits {
