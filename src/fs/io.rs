@@ -16,6 +16,11 @@ impl AsyncRead for FileCursor {
 
 /// Flushing and shutting down do nothing: what was written is the kernel's.
 /// [`File::sync_all`](crate::fs::File::sync_all) is what brings it to the device.
+///
+/// A dropped write leaves the cursor where it was, so the next one goes to the same place. If the
+/// kernel has begun the first, it may write both at the same time: write through a
+/// [`BufWriter`](crate::io::BufWriter) where futures are dropped, which ends the one before it
+/// begins the next.
 impl AsyncWrite for FileCursor {
     fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         Self::write(self, buf)

@@ -1,6 +1,7 @@
 //! The traits of `futures-io` for what has only our own.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -157,8 +158,14 @@ impl<R: AsyncRead + 'static, W> Compat<R, W> {
             bytes.reserve(most);
             self.taken = 0;
             self.reader.start(|mut reader| async move {
-                let (read, bytes) = reader.read(bytes.slice(..most)).await;
-                (reader, (read, bytes.into_inner()))
+                loop {
+                    let (read, part) = reader.read(bytes.slice(..most)).await;
+                    bytes = part.into_inner();
+                    match read {
+                        Err(error) if is_passing(&error) => give_way().await,
+                        read => return (reader, (read, bytes)),
+                    }
+                }
             });
         }
         Poll::Ready(Ok(&self.bytes[self.taken..]))
@@ -219,7 +226,11 @@ impl<R, W: AsyncWrite + 'static> Compat<R, W> {
         let bytes = std::mem::take(&mut self.unwritten);
         self.phase = Phase::Written;
         self.writer.start(|mut writer| async move {
-            let (done, result, bytes) = write_from(&mut writer, bytes, 0).await;
+            let (mut done, mut result, mut bytes) = write_from(&mut writer, bytes, 0).await;
+            while result.as_ref().is_err_and(is_passing) {
+                give_way().await;
+                (done, result, bytes) = write_from(&mut writer, bytes, done).await;
+            }
             (writer, Ended { phase: Phase::Written, bytes, done, result })
         });
     }
@@ -236,11 +247,19 @@ impl<R, W: AsyncWrite + 'static> Compat<R, W> {
                 continue;
             }
             self.writer.start(move |mut writer| async move {
-                let result = match to {
-                    Phase::Closed => writer.shutdown().await,
-                    Phase::Flushed | Phase::Written => writer.flush().await,
-                };
-                (writer, Ended { phase: to, bytes: Vec::new(), done: 0, result })
+                loop {
+                    let result = match to {
+                        Phase::Closed => writer.shutdown().await,
+                        Phase::Flushed | Phase::Written => writer.flush().await,
+                    };
+                    match result {
+                        Err(error) if is_passing(&error) => give_way().await,
+                        result => {
+                            let bytes = Vec::new();
+                            return (writer, Ended { phase: to, bytes, done: 0, result });
+                        }
+                    }
+                }
             });
         }
     }
@@ -283,6 +302,24 @@ impl<R, W: AsyncWrite + 'static> futures_io::AsyncWrite for Compat<R, W> {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_phase(cx, Phase::Closed)
     }
+}
+
+/// Whether the same may be tried again. `futures-io` asks for that to be done here.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+/// Lets others run, who may end what is in the way.
+async fn give_way() {
+    let mut has_given_way = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut has_given_way, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl<R: fmt::Debug, W: fmt::Debug> fmt::Debug for Compat<R, W> {

@@ -16,9 +16,9 @@ use crate::buf::{BufResult, IoBuf};
 /// # Cancel safety
 ///
 /// When the future of a [`write`](Self::write) is dropped, some of the bytes may have been written,
-/// and none of them is written after those of a later write. How many they were is not known; who
-/// must know writes through a [`BufWriter`](super::BufWriter), whose futures may be dropped without
-/// harm.
+/// and on streams and pipes none of them is written after those of a later write. How many they
+/// were is not known; who must know writes through a [`BufWriter`](super::BufWriter), whose futures
+/// may be dropped without harm.
 ///
 /// # Examples
 ///

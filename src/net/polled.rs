@@ -18,13 +18,15 @@ use crate::net::family::Family;
 use crate::net::poll::PollOnce;
 use crate::net::ready::Interest;
 use crate::net::socket::Socket;
-use crate::net::stash::Left;
 use crate::net::stream::Stream;
-use crate::net::transfer::take_given;
+use crate::net::transfer;
 use crate::net::unsent::Place;
 use crate::op::{self, Claim, Op};
 use crate::port::{self, Port};
 use crate::primitive::Arc;
+
+/// Most bytes that one poll takes of what a dropped read has left.
+const MOST_LEFT: usize = 64 * 1024;
 
 /// What the polls of one value wait for. Nothing is made for it before one waits.
 #[derive(Default)]
@@ -71,8 +73,15 @@ fn poll_wait(
     };
     let polled = Pin::new(&mut op).poll(cx);
     *claim = op.take_claim();
-    // What it is ready for, an error among it, is for the call to find out.
-    polled.map(|ready| ready.map(drop))
+    match polled {
+        // At the limit of operations in flight: others end theirs meanwhile.
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        // What it is ready for, an error among it, is for the call to find out.
+        polled => polled.map(|ready| ready.map(drop)),
+    }
 }
 
 impl Drop for Waits {
@@ -109,20 +118,13 @@ impl<F: Family> Stream<F> {
         }
         let (socket, polled) = self.polled();
         loop {
-            // What a dropped read has left comes first.
-            if socket.stash.is_filled()
-                && let Some(mut given) = socket.stash.take()
-            {
-                if given.poll(cx.waker()).is_pending() {
-                    socket.stash.give_back(given);
-                    return Poll::Pending;
-                }
-                let mut bytes = Vec::with_capacity(len);
-                let (result, left) = take_given(&mut *given, &mut bytes, 0);
-                if left == Left::Bytes {
-                    socket.stash.give_back(given);
-                }
-                return Poll::Ready(result.map(|_| room.put(&bytes)));
+            if socket.stash.is_filled() {
+                // What a dropped read has left comes first. This one takes it, or leaves it there
+                // for the next poll.
+                let bytes = vec![0; len.min(MOST_LEFT)].into_boxed_slice();
+                let mut read = transfer::Read::new(socket, bytes, 0);
+                let (result, bytes) = ready!(Pin::new(&mut read).poll(cx));
+                return Poll::Ready(result.map(|count| room.put(&bytes[..count])));
             }
             if let Some(waits) = polled.some()
                 && waits.readable.is_some()

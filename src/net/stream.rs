@@ -62,13 +62,13 @@ impl<F: Family> Stream<F> {
         Self { socket, polled: Polled::default(), family: PhantomData }
     }
 
-    pub(super) fn socket(&self) -> &Socket {
-        &self.socket
-    }
-
     /// The socket, and what the polls of this clone wait for.
     pub(super) fn polled(&mut self) -> (&Arc<Socket>, &mut Polled) {
         (&self.socket, &mut self.polled)
+    }
+
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
     }
 
     pub(super) fn share_socket(&self) -> Arc<Socket> {

@@ -11,6 +11,7 @@ mod torture;
 mod writers;
 
 use std::future::Future;
+use std::os::fd::{AsFd, AsRawFd};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -54,4 +55,14 @@ where
         let task = runtime.handle().spawn_stealable(future).unwrap();
         runtime.block_on(task).unwrap();
     });
+}
+
+/// How many bytes wait in a pipe or a socket to be read.
+fn waiting_bytes(fd: &impl AsFd) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY:
+    // - the request writes one `int`, which lives until the call returns.
+    let asked = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    assert_eq!(asked, 0);
+    count as usize
 }

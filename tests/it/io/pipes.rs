@@ -13,8 +13,8 @@ use spargio::io::{
     stdin, stdout,
 };
 
-use super::on_shards;
 use super::torture::Dice;
+use super::{on_shards, waiting_bytes};
 use crate::support::yield_now;
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -88,7 +88,7 @@ fn a_dropped_write_to_a_full_pipe_comes_before_the_next_or_not_at_all() {
             for _ in 0..4 {
                 yield_now().await;
             }
-            if filled_bytes(&reader) >= 60_000 {
+            if waiting_bytes(&reader) >= 60_000 {
                 break;
             }
         }
@@ -104,17 +104,6 @@ fn a_dropped_write_to_a_full_pipe_comes_before_the_next_or_not_at_all() {
         assert_eq!(end, b"end");
         assert!(middle.iter().all(|byte| *byte == b'b'));
     });
-}
-
-/// How many bytes lie in a pipe.
-fn filled_bytes(reader: &PipeReader) -> usize {
-    let mut count: libc::c_int = 0;
-    let fd = std::os::fd::AsFd::as_fd(reader).as_raw_fd();
-    // SAFETY:
-    // - the request writes one `int`, which lives until the call returns.
-    let asked = unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut count) };
-    assert_eq!(asked, 0);
-    count as usize
 }
 
 #[test]

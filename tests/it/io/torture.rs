@@ -54,18 +54,24 @@ pub(super) struct Trickle {
     most: usize,
     /// Where a read fails, once.
     fails_at: Option<usize>,
+    refuses: bool,
 }
 
 impl Trickle {
     pub(super) fn new(bytes: &[u8], seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let most = 1 + dice.below(5);
-        Self { bytes: bytes.to_vec(), at: 0, dice, most, fails_at: None }
+        Self { bytes: bytes.to_vec(), at: 0, dice, most, fails_at: None, refuses: false }
     }
 
     /// A read that gets to this byte fails, and the next goes on.
     pub(super) fn failing_at(self, at: usize) -> Self {
         Self { fails_at: Some(at), ..self }
+    }
+
+    /// Some reads are refused, as at the limit of operations in flight.
+    pub(super) fn refusing(self) -> Self {
+        Self { refuses: true, ..self }
     }
 
     pub(super) fn is_at_end(&self) -> bool {
@@ -80,6 +86,9 @@ impl AsyncRead for Trickle {
         }
         if self.dice.one_in(6) {
             return (Err(io::ErrorKind::Interrupted.into()), buf);
+        }
+        if self.refuses && self.dice.one_in(6) {
+            return (Err(io::ErrorKind::WouldBlock.into()), buf);
         }
         let mut most = (1 + self.dice.below(self.most)).min(buf.bytes_total());
         match self.fails_at {
@@ -132,18 +141,28 @@ pub(super) struct Drip {
     dice: Dice,
     most: usize,
     fails_at: Option<usize>,
+    refuses: bool,
 }
 
 impl Drip {
     pub(super) fn new(basin: &Basin, seed: u64) -> Self {
         let mut dice = Dice::new(!seed);
         let most = 1 + dice.below(5);
-        Self { basin: basin.clone(), dice, most, fails_at: None }
+        Self { basin: basin.clone(), dice, most, fails_at: None, refuses: false }
     }
 
     /// A write that gets to this byte fails, and the next goes on.
     pub(super) fn failing_at(self, at: usize) -> Self {
         Self { fails_at: Some(at), ..self }
+    }
+
+    /// Some calls are refused, as at the limit of operations in flight.
+    pub(super) fn refusing(self) -> Self {
+        Self { refuses: true, ..self }
+    }
+
+    fn is_refused(&mut self) -> bool {
+        self.refuses && self.dice.one_in(6)
     }
 
     async fn dawdle(&mut self) {
@@ -158,6 +177,9 @@ impl AsyncWrite for Drip {
         self.dawdle().await;
         if self.dice.one_in(6) {
             return (Err(io::ErrorKind::Interrupted.into()), buf);
+        }
+        if self.is_refused() {
+            return (Err(io::ErrorKind::WouldBlock.into()), buf);
         }
         let has = self.basin.bytes().len();
         let mut count = (1 + self.dice.below(self.most)).min(buf.bytes_init());
@@ -176,6 +198,9 @@ impl AsyncWrite for Drip {
 
     async fn flush(&mut self) -> io::Result<()> {
         self.dawdle().await;
+        if self.is_refused() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut caught = self.basin.0.lock().unwrap();
         caught.flushed = caught.bytes.len();
         Ok(())
