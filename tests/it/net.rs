@@ -3,6 +3,8 @@
 mod accepts;
 mod addresses;
 mod async_fd;
+mod batch;
+mod calls;
 mod connects;
 mod datagrams;
 mod ends;

@@ -47,6 +47,7 @@ const HOMES: &[&str] = &[
     "src/io/bytes.rs",
     "src/io/dynamic.rs",
     "src/net/backlog.rs",
+    "src/net/batch.rs",
     "src/net/control.rs",
     "src/net/message.rs",
     "src/net/poll.rs",
