@@ -14,9 +14,11 @@ impl<F: Family> Stream<F> {
     /// first come, as [`read`](Self::read) does. Both begin together, and the answer is there when
     /// both have ended.
     ///
-    /// The receive is armed without a look at what is there, since a reply takes its time, and the
-    /// shard sleeps and receives with one entry into the kernel. A request for which there is no
-    /// room at once goes on from the byte where it stopped while the receive waits.
+    /// A reply takes its time, so the receive goes to the ring without a look at what is there, and
+    /// the shard arms it with the same entry into the kernel with which it goes to sleep. (A shard
+    /// whose own tasks answer looks once more before that, and enters the kernel not at all.) A
+    /// request for which there is no room goes on from the byte where it stopped while the receive
+    /// waits.
     ///
     /// A reply that is longer than what came is read to its end with `read`; a buffer without room
     /// receives nothing.
@@ -37,8 +39,8 @@ impl<F: Family> Stream<F> {
     /// # Cost
     ///
     /// One direct system call for a request that fits, and at most one entry of the ring for the
-    /// reply, which other tasks of the shard share. A request that does not fit costs no entry of
-    /// its own before there is room.
+    /// reply, which other tasks of the shard share. What does not fit of a request goes with the
+    /// same entry, and costs another once there is room.
     ///
     /// # Examples
     ///
