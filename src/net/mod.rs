@@ -87,6 +87,7 @@ mod unix;
 mod unix_path;
 mod unsent;
 mod watch;
+mod zero_copy;
 
 pub use address::ToAddrs;
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdTryNewError, TryIoError};

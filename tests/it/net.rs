@@ -17,6 +17,7 @@ mod tcp_socket;
 mod udp;
 mod unix;
 mod writes;
+mod zero_copy;
 
 use std::future::{Future, poll_fn};
 use std::net::{self, Ipv4Addr, SocketAddr};

@@ -55,6 +55,7 @@ const HOMES: &[&str] = &[
     // Options that no crate below has a safe call for.
     "src/net/sockopt.rs",
     "src/net/transfer.rs",
+    "src/net/zero_copy.rs",
     // A pinned future beside its deadline, and the timer slack of a thread.
     "src/time/timeout.rs",
     "src/time/off_shard.rs",
