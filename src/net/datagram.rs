@@ -152,7 +152,7 @@ impl<F: Family> Datagram<F> {
     /// ```
     pub async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
         let socket = &self.sockets.socket;
-        let sent = socket.send(buf, 0, false).await;
+        let sent = socket.send(buf, 0, 0).await;
         socket.note_sent(&sent);
         (sent.result, sent.buf)
     }

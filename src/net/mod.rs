@@ -53,6 +53,8 @@
 mod address;
 mod async_fd;
 mod backlog;
+mod batch;
+mod call;
 mod control;
 mod credentials;
 mod datagram;
@@ -87,9 +89,11 @@ mod unix;
 mod unix_path;
 mod unsent;
 mod watch;
+mod zero_copy;
 
 pub use address::ToAddrs;
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdTryNewError, TryIoError};
+pub use batch::BatchError;
 pub use credentials::Credentials;
 pub use datagram::Datagram;
 pub use envelope::{Envelope, Received};

@@ -77,7 +77,7 @@ impl Stream<Unix> {
         let sent = socket.send_msg(message).await;
         socket.note_sent_msg(&sent);
         match sent.result {
-            Ok(count) => self.write_from(sent.buf, count).await,
+            Ok(count) => self.write_from(sent.buf, count, 0).await,
             Err(error) => (Err(error), sent.buf),
         }
     }

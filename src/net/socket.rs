@@ -9,6 +9,7 @@ use socket2::SockAddr;
 use crate::buf::{IoBuf, IoBufMut, transfer_len};
 use crate::driver::{Sqe, cqe_flags, ioprio};
 use crate::id::ShardId;
+use crate::net::batch::{Batch, SendBatch, SentBatch};
 use crate::net::hint::{RecvHint, SendHint};
 use crate::net::message::{ReceivedMsg, RecvMsg, SendMsg, SentMsg};
 use crate::net::stash::Stash;
@@ -54,6 +55,12 @@ impl Socket {
         let inline = self.recv_hint.predict();
         let recv = RecvOp { fd: self.fd.clone(), buf, from, inline, entries: 0 };
         self.start_recv(recv)
+    }
+
+    /// As [`recv`](Self::recv), without a look at what is there already.
+    pub(super) fn recv_later<B: IoBufMut>(&self, buf: B) -> Op<'_, RecvOp<B>> {
+        let (fd, inline) = (self.fd.clone(), Inline::Never);
+        self.start_recv(RecvOp { fd, buf, from: 0, inline, entries: 0 })
     }
 
     /// A receive that has not started.
@@ -105,16 +112,28 @@ impl Socket {
     }
 
     /// Sends the buffer from byte `from` on, after those sends that were given up have ended. With
-    /// `whole`, the ring goes on until everything is sent.
-    pub(super) fn send<B: IoBuf>(
-        &self,
-        buf: B,
-        from: usize,
-        whole: bool,
-    ) -> Sending<'_, SendOp<B>> {
-        let inline = if whole { Inline::Never } else { self.send_hint.predict() };
-        let send = SendOp { fd: self.fd.clone(), buf, from, inline, whole, entries: 0 };
+    /// `MSG_WAITALL` the ring goes on until everything is sent; with `MSG_MORE` the kernel may wait
+    /// for more.
+    pub(super) fn send<B: IoBuf>(&self, buf: B, from: usize, flags: i32) -> Sending<'_, SendOp<B>> {
+        let inline = self.send_inline(flags);
+        let send = SendOp { fd: self.fd.clone(), buf, from, inline, flags, entries: 0 };
         Sending::new(&self.unsent, self.lane(), send)
+    }
+
+    /// Sends the next buffers of a batch. The flags are those of [`send`](Self::send).
+    pub(super) fn send_batch<B: IoBuf>(
+        &self,
+        batch: Batch<B>,
+        flags: i32,
+    ) -> Sending<'_, SendBatch<B>> {
+        let send = SendBatch::new(self.fd.clone(), batch, self.send_inline(flags), flags);
+        Sending::new(&self.unsent, self.lane(), send)
+    }
+
+    /// Whether a send with these flags is tried directly.
+    fn send_inline(&self, flags: i32) -> Inline {
+        // A direct call could not go on until everything is sent.
+        if flags & libc::MSG_WAITALL != 0 { Inline::Never } else { self.send_hint.predict() }
     }
 
     /// Whether the last send had to wait for room.
@@ -124,6 +143,11 @@ impl Socket {
 
     /// Learns from a send.
     pub(super) fn note_sent<B>(&self, sent: &Sent<B>) {
+        self.send_hint.note(sent.blocked);
+    }
+
+    /// Learns from a part of a batch.
+    pub(super) fn note_sent_batch<B>(&self, sent: &SentBatch<B>) {
         self.send_hint.note(sent.blocked);
     }
 
@@ -224,7 +248,8 @@ pub(super) struct SendOp<B> {
     buf: B,
     from: usize,
     inline: Inline,
-    whole: bool,
+    /// `MSG_*`.
+    flags: i32,
     entries: u8,
 }
 
@@ -248,8 +273,7 @@ unsafe impl<B: IoBuf> Operation for SendOp<B> {
         // SAFETY:
         // - `from <= bytes_init`, so by O1 the result is in the buffer or at its end.
         let bytes = unsafe { self.buf.stable_ptr().add(self.from) };
-        let whole = if self.whole { libc::MSG_WAITALL } else { 0 };
-        let flags = libc::MSG_NOSIGNAL | whole;
+        let flags = libc::MSG_NOSIGNAL | self.flags;
         let mut sqe = Sqe::send(self.fd.number(), bytes, transfer_len(left), flags);
         if self.entries > 0 {
             // A direct call has just found no room.

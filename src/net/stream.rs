@@ -266,20 +266,67 @@ impl<F: Family> Stream<F> {
     /// # }).unwrap();
     /// ```
     pub async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
-        self.write_from(buf, 0).await
+        self.write_from(buf, 0, 0).await
     }
 
-    /// Sends the rest of the buffer, after the first `done` bytes.
+    /// As [`write_all`](Self::write_all), and tells the kernel that more follows: it may hold the
+    /// end of the bytes back until they fill a packet (`MSG_MORE`). A message that is written in
+    /// pieces leaves in as few packets as if it were written at once.
+    ///
+    /// The last piece is written by one of the other methods, whatever that is; it takes along what
+    /// is held back. Without one, TCP sends it after 200 ms, when the stream closes or its writing
+    /// direction is [shut down](Self::shutdown), or when it is told once more not to delay
+    /// (`set_nodelay(true)`). So do not wait for an answer to what was written like this. A Unix
+    /// stream holds nothing back.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cost
+    ///
+    /// As [`write_all`](Self::write_all), but most pieces make no packet of their own, which is the
+    /// larger part of what a small write costs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spargio::net::{TcpListener, TcpStream};
+    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// # let peer = TcpStream::connect(listener.local_addr()?).await?;
+    /// # let (stream, _) = listener.accept().await?;
+    /// let body = String::from("forty-two");
+    /// stream.write_all_more(vec![body.len() as u8]).await.0?;
+    /// stream.write_all(body).await.0?;
+    /// # let (result, got) = peer.read_exact(Box::new([0; 10])).await;
+    /// # result?;
+    /// # assert_eq!(*got, *b"\x09forty-two");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn write_all_more<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        self.write_from(buf, 0, libc::MSG_MORE).await
+    }
+
+    /// Sends the rest of the buffer, after the first `done` bytes, with `MSG_*` flags.
     pub(super) async fn write_from<B: IoBuf>(
         &self,
         mut buf: B,
         mut done: usize,
+        flags: i32,
     ) -> BufResult<(), B> {
         let total = buf.bytes_init();
         while done < total {
             // What does not fit at once is left to the kernel in one operation.
-            let whole = done > 0 || self.socket.is_send_blocked();
-            let sent = self.socket.send(buf, done, whole).await;
+            let is_whole = done > 0 || self.socket.is_send_blocked();
+            let whole = if is_whole { libc::MSG_WAITALL } else { 0 };
+            let sent = self.socket.send(buf, done, flags | whole).await;
             if done == 0 {
                 self.socket.note_sent(&sent);
             }

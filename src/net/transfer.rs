@@ -44,6 +44,37 @@ impl<'s, B: IoBufMut> Read<'s, B> {
         Self { socket, state }
     }
 
+    /// As [`new`](Self::new), to wait on the ring for what is yet to come.
+    pub(super) fn later(socket: &'s Socket, buf: B) -> Self {
+        let state = if buf.bytes_total() == 0 {
+            ReadState::Full(buf)
+        } else {
+            ReadState::Receiving(socket.recv_later(buf))
+        };
+        Self { socket, state }
+    }
+
+    /// Sees to it that the read ends soon, with what has come or with `ECANCELED`.
+    pub(super) fn end(&mut self) -> Ends<BufResult<usize, B>> {
+        let cancelled = || Err(io::Error::from_raw_os_error(libc::ECANCELED));
+        match std::mem::replace(&mut self.state, ReadState::Done) {
+            ReadState::Receiving(mut op) => {
+                if let Some(recv) = op.take_idle() {
+                    return Ends::Now((cancelled(), recv.buf));
+                }
+                let is_asked = op.ask_to_end();
+                self.state = ReadState::Receiving(op);
+                if is_asked { Ends::Soon } else { Ends::NotYet }
+            }
+            ReadState::Adopting(buf, _, given) => {
+                self.socket.stash.give_back(given);
+                Ends::Now((cancelled(), buf))
+            }
+            ReadState::Full(buf) => Ends::Now((Ok(0), buf)),
+            ReadState::Done => Ends::Soon,
+        }
+    }
+
     /// Turns a receive that has not started into the adoption of an earlier one, if there is one.
     fn adopt(&self, mut op: Op<'s, RecvOp<B>>) -> ReadState<'s, B> {
         let Some(recv) = op.take_idle() else { return ReadState::Receiving(op) };
@@ -97,6 +128,15 @@ impl<B: IoBufMut> Future for Read<'_, B> {
             }
         }
     }
+}
+
+/// When a read that was asked to end does so.
+pub(super) enum Ends<T> {
+    Now(T),
+    /// Its future becomes ready.
+    Soon,
+    /// Its shard has not submitted it: ask again.
+    NotYet,
 }
 
 /// Moves bytes of an earlier receive to the buffer.
@@ -160,7 +200,7 @@ impl<'s, B: IoBuf> Write<'s, B> {
         let state = if buf.bytes_init() == 0 {
             WriteState::Empty(buf)
         } else {
-            WriteState::Sending(socket.send(buf, 0, false))
+            WriteState::Sending(socket.send(buf, 0, 0))
         };
         Self { socket, state }
     }

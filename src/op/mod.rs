@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use crate::driver::Token;
 use crate::id::ShardId;
 use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
@@ -120,6 +121,15 @@ impl<'l, T: Complete> Op<'l, T> {
                 None
             }
         }
+    }
+
+    /// Asks the kernel to end the operation soon; its future then becomes ready. `false` if it is
+    /// on its way to its shard, which has not submitted it.
+    pub(crate) fn ask_to_end(&self) -> bool {
+        let State::InFlight(claim) = &self.state else { return true };
+        let Some(token) = claim.submitted_token() else { return false };
+        ask_to_cancel(claim.home(), token, self.lane);
+        true
     }
 
     /// Whether the operation has not started.
@@ -281,10 +291,7 @@ fn note_home(home: ShardId, lane: &Arc<dyn Lane>) {
 /// Gives an operation in flight up, and sees to it that its shard cancels it.
 pub(crate) fn cancel<T: Operation>(claim: Claim<T>, lane: &Arc<dyn Lane>) {
     let Abandoned::Cancel { home, token } = claim.abandon() else { return };
-    port::with(|port| match port {
-        Some(port) if port.runtime() == lane.runtime() => port.cancel(home, token),
-        _ => lane.cancel(home, token),
-    });
+    ask_to_cancel(home, token, lane);
 }
 
 /// As [`cancel`], and returns the claim of an operation that has been submitted: until it has ended
@@ -294,12 +301,16 @@ pub(crate) fn cancel_and_keep<T: Operation>(
     lane: &Arc<dyn Lane>,
 ) -> Option<Claim<T>> {
     let (claim, token) = claim.withdraw()?;
-    let home = claim.home();
+    ask_to_cancel(claim.home(), token, lane);
+    Some(claim)
+}
+
+/// Cancels an operation of the shard `home`, if it has not ended.
+fn ask_to_cancel(home: ShardId, token: Token, lane: &Arc<dyn Lane>) {
     port::with(|port| match port {
         Some(port) if port.runtime() == lane.runtime() => port.cancel(home, token),
         _ => lane.cancel(home, token),
     });
-    Some(claim)
 }
 
 impl<T: Complete> fmt::Debug for Op<'_, T> {

@@ -3,6 +3,8 @@
 mod accepts;
 mod addresses;
 mod async_fd;
+mod batch;
+mod calls;
 mod connects;
 mod datagrams;
 mod ends;
@@ -16,6 +18,7 @@ mod tcp_socket;
 mod udp;
 mod unix;
 mod writes;
+mod zero_copy;
 
 use std::future::{Future, poll_fn};
 use std::net::{self, Ipv4Addr, SocketAddr};

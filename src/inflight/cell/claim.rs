@@ -262,6 +262,13 @@ impl<T: Operation> Claim<T> {
         Some((self, token))
     }
 
+    /// What cancels the operation; `None` before its home has submitted it.
+    pub(crate) fn submitted_token(&self) -> Option<Token> {
+        // Acquire pairs with the Release of SUBMITTED: the token is there.
+        let word = self.header().word.load(Ordering::Acquire);
+        (word & SUBMITTED != 0).then(|| self.token())
+    }
+
     /// Only after SUBMITTED was read with Acquire.
     fn token(&self) -> Token {
         self.header().token.with(|token| {

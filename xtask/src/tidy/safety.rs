@@ -47,6 +47,7 @@ const HOMES: &[&str] = &[
     "src/io/bytes.rs",
     "src/io/dynamic.rs",
     "src/net/backlog.rs",
+    "src/net/batch.rs",
     "src/net/control.rs",
     "src/net/inlet.rs",
     "src/net/message.rs",
@@ -55,6 +56,7 @@ const HOMES: &[&str] = &[
     // Options that no crate below has a safe call for.
     "src/net/sockopt.rs",
     "src/net/transfer.rs",
+    "src/net/zero_copy.rs",
     // A pinned future beside its deadline, and the timer slack of a thread.
     "src/time/timeout.rs",
     "src/time/off_shard.rs",
