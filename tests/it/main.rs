@@ -9,6 +9,7 @@ mod blocking;
 mod budget;
 mod builder;
 mod cancel;
+mod checklist;
 mod custody;
 mod ends;
 mod entries;

@@ -5,7 +5,7 @@ mod addresses;
 mod async_fd;
 mod connects;
 mod datagrams;
-mod ends;
+pub(crate) mod ends;
 mod passing;
 mod reads;
 mod sessions;
