@@ -107,7 +107,7 @@ fn dropping_the_handle_lets_work_go_on() {
 }
 
 #[test]
-fn work_beyond_the_limit_is_refused_and_not_begun() {
+pub(crate) fn work_beyond_the_limit_is_refused_and_not_begun() {
     let runtime = one_thread(1);
     let (end, busy) = occupy(&runtime);
     let waiting = runtime.handle().spawn_blocking(|| 1).unwrap();

@@ -44,7 +44,7 @@ fn new() -> RuntimeBuilder {
 }
 
 #[test]
-fn a_number_of_shards_out_of_range_is_refused() {
+pub(crate) fn a_number_of_shards_out_of_range_is_refused() {
     watched(|_| {
         assert_eq!(text(new().shards(0)), "shards is 0, it must be from 1 to 65535");
         names(&text(new().shards(70_000)), &["shards", "70000", "65535"]);
@@ -54,7 +54,7 @@ fn a_number_of_shards_out_of_range_is_refused() {
 }
 
 #[test]
-fn a_cpu_that_cannot_be_had_is_refused() {
+pub(crate) fn a_cpu_that_cannot_be_had_is_refused() {
     watched(|_| {
         names(&text(new().thread_affinity([5_000])), &["thread_affinity", "5000", "below 1024"]);
         names(&text(new().thread_affinity([usize::MAX])), &["thread_affinity", "below 1024"]);
@@ -66,7 +66,7 @@ fn a_cpu_that_cannot_be_had_is_refused() {
 }
 
 #[test]
-fn a_spin_that_is_a_busy_loop_is_refused() {
+pub(crate) fn a_spin_that_is_a_busy_loop_is_refused() {
     watched(|_| {
         names(&text(new().spin(Duration::from_secs(1))), &["spin", "1s", "10ms"]);
         names(&text(new().spin(MAX_SPIN + Duration::from_nanos(1))), &["spin", "10ms"]);
@@ -82,7 +82,7 @@ fn a_thread_name_with_a_nul_is_refused() {
 }
 
 #[test]
-fn a_ring_of_a_wrong_size_is_refused() {
+pub(crate) fn a_ring_of_a_wrong_size_is_refused() {
     watched(|_| {
         names(&text(new().ring_entries(1 << 20)), &["ring_entries is 1048576", "32768"]);
         assert!(matches!(
@@ -98,7 +98,7 @@ fn a_ring_of_a_wrong_size_is_refused() {
 }
 
 #[test]
-fn options_of_the_ring_that_exclude_each_other_are_refused() {
+pub(crate) fn options_of_the_ring_that_exclude_each_other_are_refused() {
     watched(|_| {
         let coop = |setup: &mut UringSetup| setup.coop_taskrun = true;
         names(&text(new().sqpoll(10).uring(coop)), &["coop_taskrun", "sqpoll"]);
@@ -138,7 +138,7 @@ fn counts_of_zero_count_as_one() {
 }
 
 #[test]
-fn a_back_off_that_cannot_be_is_refused() {
+pub(crate) fn a_back_off_that_cannot_be_is_refused() {
     watched(|_| {
         let far = MAX_BACKOFF + Duration::from_nanos(1);
         names(&text(new().steal_backoff_max(far)), &["steal_backoff_max is 10.000001ms", "10ms"]);
@@ -468,7 +468,7 @@ fn a_part_that_panics_ends_the_runtime_and_every_handle_resolves() {
 }
 
 /// The CPUs that this thread may use.
-fn allowed_cpus() -> Vec<usize> {
+pub(crate) fn allowed_cpus() -> Vec<usize> {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
     list.trim()

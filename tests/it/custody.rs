@@ -1,44 +1,28 @@
 //! Who owns memory and fds while the kernel works with them: nothing is freed, lost, doubled or
 //! mixed up, whenever a future, a task, a shard or the whole runtime ends.
 
-mod canary;
-mod drops;
-mod ends;
-mod faults;
-mod faulty;
-mod limits;
-mod numbers;
+pub(crate) mod canary;
+pub(crate) mod drops;
+pub(crate) mod ends;
+pub(crate) mod faults;
+pub(crate) mod faulty;
+pub(crate) mod limits;
+pub(crate) mod numbers;
 mod polls;
 mod provided;
 
-use std::env;
 use std::future::{Future, poll_fn};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::pin::Pin;
-use std::process::Command;
 use std::task::{Context, Poll, Waker};
-
-/// Set in a process that runs one test alone.
-const ALONE: &str = "SPARGIO_TEST_ALONE";
 
 /// Runs the test in a process of its own, where nobody else opens and closes fds.
 fn alone(name: &str, test: impl FnOnce()) {
-    if env::var_os(ALONE).is_some() {
-        return test();
-    }
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", &format!("custody::{name}"), "--nocapture", "--test-threads=1"])
-        .env(ALONE, "1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let cried = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{cried}");
-    assert!(said.contains("1 passed"), "no test is called {name}: {said}");
+    crate::support::alone(&format!("custody::{name}"), test);
 }
 
 /// How many fds this process has open.
-fn open_fds() -> usize {
+pub(crate) fn open_fds() -> usize {
     // One of them is that of the directory.
     std::fs::read_dir("/proc/self/fd").unwrap().count() - 1
 }
@@ -49,12 +33,12 @@ fn poll_unheard<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 }
 
 /// Polls once in the task that awaits this.
-async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
 
 /// Connections between two sockets of the standard library: ours and the peer's.
-fn connections(count: usize) -> Vec<(TcpStream, TcpStream)> {
+pub(crate) fn connections(count: usize) -> Vec<(TcpStream, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let addr = listener.local_addr().unwrap();
     let connect = |_| {

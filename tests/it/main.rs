@@ -10,6 +10,7 @@ mod boundary;
 mod budget;
 mod builder;
 mod cancel;
+mod checklist;
 mod custody;
 mod drain;
 mod ends;

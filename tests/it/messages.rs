@@ -17,7 +17,7 @@ use crate::support::{Plug, Watch, asleep, elsewhere, wait_until, yield_now};
 mod counts;
 mod limits;
 mod order;
-mod tickets;
+pub(crate) mod tickets;
 
 for_each_assembly! {
     every_form_delivers,
@@ -43,7 +43,7 @@ const HOT: [u16; 2] = [5, 6];
 const COUNTED: [u16; 2] = [7, 8];
 
 /// Runs a future that need not be `Send` on a shard.
-fn on<A: Assembly, F>(
+pub(crate) fn on<A: Assembly, F>(
     handle: &RuntimeHandleOf<A>,
     shard: u16,
     make: impl FnOnce(ShardCtx) -> F + Send + 'static,
@@ -56,7 +56,7 @@ where
 }
 
 /// The source, tag and value of an event.
-fn parts(event: Event) -> (ShardId, u16, u32) {
+pub(crate) fn parts(event: Event) -> (ShardId, u16, u32) {
     let Event::RingMsg { from, tag, val } = event;
     (from, tag, val)
 }
@@ -71,7 +71,7 @@ async fn receive(ctx: &ShardCtx, count: usize) -> Vec<(ShardId, u16, u32)> {
 }
 
 /// Whether a future is pending when it is polled once.
-async fn is_pending(future: impl Future) -> bool {
+pub(crate) async fn is_pending(future: impl Future) -> bool {
     let mut future = pin!(future);
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }

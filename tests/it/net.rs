@@ -7,7 +7,7 @@ mod batch;
 mod calls;
 mod connects;
 mod datagrams;
-mod ends;
+pub(crate) mod ends;
 mod passing;
 mod reads;
 mod recv_stream;

@@ -66,7 +66,7 @@ fn all_are_canceled(tasks: Vec<JoinHandle<()>>) {
     }
 }
 
-fn every_handle_resolves_after_a_shutdown<M: Make>(watch: &Watch) {
+pub(crate) fn every_handle_resolves_after_a_shutdown<M: Make>(watch: &Watch) {
     for round in 0..5 {
         let mut runtime = runtime::<M>(watch, 3);
         let clones = [runtime.handle(), runtime.handle()];
@@ -88,7 +88,7 @@ fn every_handle_resolves_after_a_shutdown<M: Make>(watch: &Watch) {
     }
 }
 
-fn every_handle_resolves_after_a_drop<M: Make>(watch: &Watch) {
+pub(crate) fn every_handle_resolves_after_a_drop<M: Make>(watch: &Watch) {
     for _ in 0..5 {
         let runtime = runtime::<M>(watch, 2);
         let handle = runtime.handle();
@@ -110,7 +110,7 @@ fn a_second_shutdown_gives_the_same_report<M: Make>(watch: &Watch) {
     all_are_canceled(tasks);
 }
 
-fn a_shutdown_whose_future_is_dropped_goes_on<M: Make>(watch: &Watch) {
+pub(crate) fn a_shutdown_whose_future_is_dropped_goes_on<M: Make>(watch: &Watch) {
     let mut runtime = runtime::<M>(watch, 2);
     let tasks = waiting_tasks(&runtime.handle());
     elsewhere(async {
@@ -126,7 +126,7 @@ fn a_shutdown_whose_future_is_dropped_goes_on<M: Make>(watch: &Watch) {
     assert_eq!(report.tasks_dropped, 60, "{report}");
 }
 
-fn tasks_that_ended_keep_their_output<M: Make>(watch: &Watch) {
+pub(crate) fn tasks_that_ended_keep_their_output<M: Make>(watch: &Watch) {
     let runtime = runtime::<M>(watch, 2);
     let task = runtime.spawn_on(1, async { vec![1, 2, 3] }).unwrap();
     wait_until("the task ends", || task.is_finished());
@@ -134,7 +134,7 @@ fn tasks_that_ended_keep_their_output<M: Make>(watch: &Watch) {
     assert_eq!(elsewhere(task).unwrap(), [1, 2, 3]);
 }
 
-fn a_runtime_is_dropped_inside_its_own_task<M: Make>(watch: &Watch) {
+pub(crate) fn a_runtime_is_dropped_inside_its_own_task<M: Make>(watch: &Watch) {
     for local in [false, true] {
         let runtime = runtime::<M>(watch, 2);
         let handle = runtime.handle();
@@ -157,7 +157,7 @@ fn a_runtime_is_dropped_inside_its_own_task<M: Make>(watch: &Watch) {
     }
 }
 
-fn a_runtime_is_shut_down_inside_its_own_task<M: Make>(watch: &Watch) {
+pub(crate) fn a_runtime_is_shut_down_inside_its_own_task<M: Make>(watch: &Watch) {
     let mut runtime = runtime::<M>(watch, 2);
     let handle = runtime.handle();
     let tasks = waiting_tasks(&handle);
@@ -218,7 +218,7 @@ fn a_dropped_runtime_with_a_shard_that_is_busy_waits_for_it<M: Make>(watch: &Wat
     assert!(elsewhere(pinned).unwrap_err().is_canceled());
 }
 
-fn handles_resolve_when_a_stuck_shard_comes_back<M: Make>(watch: &Watch) {
+pub(crate) fn handles_resolve_when_a_stuck_shard_comes_back<M: Make>(watch: &Watch) {
     let runtime = runtime::<M>(watch, 2);
     let handle = runtime.handle();
     let waits = Event::default();
@@ -330,7 +330,7 @@ fn destructors_that_spawn_wake_and_abort_are_harmless<M: Make>(watch: &Watch) {
     }
 }
 
-fn spawning_during_the_shutdown_is_refused_or_ends<M: Make>(watch: &Watch) {
+pub(crate) fn spawning_during_the_shutdown_is_refused_or_ends<M: Make>(watch: &Watch) {
     for _ in 0..10 {
         let runtime = runtime::<M>(watch, 2);
         let spawners: Vec<_> = (0..2u16)

@@ -1,12 +1,14 @@
 //! What the tests share: a watchdog that names a hang, conditions with a deadline, and futures that
 //! wait for the test.
 
+use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::pin::pin;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
@@ -83,6 +85,25 @@ pub(crate) fn watched(test: impl FnOnce(&Watch) + Send + 'static) {
             }
         }
     }
+}
+
+/// Set in a process that runs one test alone.
+const ALONE: &str = "SPARGIO_TEST_ALONE";
+
+/// Runs the test of this name in a process of its own: nobody else has fds, threads or memory there.
+pub(crate) fn alone(name: &str, test: impl FnOnce()) {
+    if env::var_os(ALONE).is_some() {
+        return test();
+    }
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let cried = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{cried}");
+    assert!(said.contains("1 passed"), "no test is called {name}: {said}");
 }
 
 /// Names and states of the threads of this process.

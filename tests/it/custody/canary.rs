@@ -16,7 +16,7 @@ const ALIGN: usize = 4096;
 
 /// Where the memory of dropped buffers lies until the test has ended.
 #[derive(Clone, Default)]
-pub(super) struct Graveyard(Arc<Inner>);
+pub(crate) struct Graveyard(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -26,13 +26,13 @@ struct Inner {
 
 impl Graveyard {
     /// A buffer of so many zeros.
-    pub(super) fn buffer(&self, len: usize) -> Canary {
+    pub(crate) fn buffer(&self, len: usize) -> Canary {
         self.0.made.fetch_add(1, Ordering::Relaxed);
         Canary { memory: Some(Memory::new(len)), yard: self.clone() }
     }
 
     /// A buffer with this content.
-    pub(super) fn filled(&self, bytes: &[u8]) -> Canary {
+    pub(crate) fn filled(&self, bytes: &[u8]) -> Canary {
         let mut buffer = self.buffer(bytes.len());
         // SAFETY: the buffer is new and has as many bytes.
         unsafe { buffer.stable_mut_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
@@ -40,13 +40,13 @@ impl Graveyard {
     }
 
     /// How many buffers exist that were not dropped.
-    pub(super) fn alive(&self) -> usize {
+    pub(crate) fn alive(&self) -> usize {
         self.0.made.load(Ordering::Relaxed) - self.0.dead.lock().unwrap().len()
     }
 
     /// Nobody wrote to the memory of a buffer after it was dropped.
     #[track_caller]
-    pub(super) fn assert_at_rest(&self) {
+    pub(crate) fn assert_at_rest(&self) {
         let dead = self.0.dead.lock().unwrap();
         for (number, memory) in dead.iter().enumerate() {
             let bytes = memory.bytes();
@@ -63,7 +63,7 @@ impl Graveyard {
 }
 
 /// A buffer whose memory is never given back to the allocator while the test runs.
-pub(super) struct Canary {
+pub(crate) struct Canary {
     memory: Option<Memory>,
     yard: Graveyard,
 }

@@ -91,7 +91,7 @@ async fn read_fitfully(stream: TcpStream, yard: Graveyard, total: usize, seed: u
 }
 
 #[test]
-fn reads_dropped_at_any_stage_lose_and_double_no_byte() {
+pub(crate) fn reads_dropped_at_any_stage_lose_and_double_no_byte() {
     alone("drops::reads_dropped_at_any_stage_lose_and_double_no_byte", || {
         watched(|watch| {
             const TOTAL: usize = 60_000;
@@ -132,7 +132,7 @@ fn reads_dropped_at_any_stage_lose_and_double_no_byte() {
 }
 
 #[test]
-fn accepts_dropped_at_any_stage_lose_no_connection_and_no_fd() {
+pub(crate) fn accepts_dropped_at_any_stage_lose_no_connection_and_no_fd() {
     alone("drops::accepts_dropped_at_any_stage_lose_no_connection_and_no_fd", || {
         watched(|watch| {
             let before = open_fds();

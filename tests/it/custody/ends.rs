@@ -31,7 +31,7 @@ const PAGE: usize = 4096;
 const PAGES: u64 = 256;
 
 /// Peers that send to the given sockets for as long as this lives, and read nothing.
-struct Peers {
+pub(crate) struct Peers {
     stop: Arc<AtomicBool>,
     /// Send to all of them, not only to every other one.
     to_all: Arc<AtomicBool>,
@@ -40,7 +40,7 @@ struct Peers {
 }
 
 impl Peers {
-    fn new(sockets: Vec<net::TcpStream>) -> Self {
+    pub(crate) fn new(sockets: Vec<net::TcpStream>) -> Self {
         let (stop, passes) = (Arc::new(AtomicBool::new(false)), Arc::<[AtomicUsize; 2]>::default());
         let to_all = Arc::new(AtomicBool::new(false));
         let mut halves = [Vec::new(), Vec::new()];
@@ -69,7 +69,7 @@ impl Peers {
     }
 
     /// Waits until each socket was sent to so many times more.
-    fn go_on(&self, times: usize) {
+    pub(crate) fn go_on(&self, times: usize) {
         for half in self.passes.iter() {
             let goal = half.load(Ordering::Relaxed) + times;
             wait_until("the peers send", || half.load(Ordering::Relaxed) >= goal);
@@ -121,7 +121,7 @@ impl Drop for Scratch {
 }
 
 /// Reads for ever: to the same buffer, again and again.
-async fn read_for_ever(stream: TcpStream, mut buf: Canary) {
+pub(crate) async fn read_for_ever(stream: TcpStream, mut buf: Canary) {
     loop {
         let result;
         (result, buf) = stream.read(buf).await;
@@ -300,7 +300,7 @@ fn a_runtime_dropped_inside_its_own_task_leaves_no_writer_to_its_buffers() {
 }
 
 /// A task that starts reads on its streams, tells, and panics with them in flight.
-async fn start_and_panic(streams: Vec<TcpStream>, yard: Graveyard) {
+pub(crate) async fn start_and_panic(streams: Vec<TcpStream>, yard: Graveyard) {
     let mut reads: Vec<_> = streams.iter().map(|stream| stream.read(yard.buffer(PAGE))).collect();
     for read in &mut reads {
         assert!(poll_once(read).await.is_pending());

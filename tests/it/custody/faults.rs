@@ -89,7 +89,7 @@ fn cancels_that_overflow_both_queues_all_arrive() {
 }
 
 #[test]
-fn an_operation_that_the_kernel_refuses_holds_up_none_behind_it() {
+pub(crate) fn an_operation_that_the_kernel_refuses_holds_up_none_behind_it() {
     watched(|watch| {
         const READS: usize = 30;
         for refused in [1, 2, READS / 2] {
@@ -133,7 +133,7 @@ fn an_operation_that_the_kernel_refuses_holds_up_none_behind_it() {
 }
 
 #[test]
-fn completions_that_come_twice_or_late_change_nothing_and_are_counted() {
+pub(crate) fn completions_that_come_twice_or_late_change_nothing_and_are_counted() {
     watched(|watch| {
         const ROUNDS: usize = 500;
         let faults = Arc::<Faults>::default();

@@ -16,40 +16,40 @@ use spargio::{Builder, Runtime, ShardId};
 
 /// What is to go wrong, from now on.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
+pub(crate) struct Faults {
     /// Every attempt to hand over fails.
-    pub(super) broken: AtomicBool,
+    pub(crate) broken: AtomicBool,
     /// Handing over panics, once.
-    pub(super) panics: AtomicBool,
+    pub(crate) panics: AtomicBool,
     /// So many reads get an operation that no kernel knows.
-    pub(super) refused: AtomicUsize,
+    pub(crate) refused: AtomicUsize,
     /// Receives that fill many buffers are refused, as by a kernel that knows none.
-    pub(super) single: AtomicBool,
+    pub(crate) single: AtomicBool,
     /// Receives that fill many buffers end at no number of bytes, as with a kernel that knows none.
-    pub(super) endless: AtomicBool,
+    pub(crate) endless: AtomicBool,
     /// Every completion comes once more at once, and once more at the next drain, when its slot
     /// may be another's.
-    pub(super) echoes: AtomicBool,
+    pub(crate) echoes: AtomicBool,
     /// The watch of the doorbell ends with its next completion, so many times.
-    pub(super) unwatched: AtomicUsize,
+    pub(crate) unwatched: AtomicUsize,
     /// The queue has no room for so many watches.
-    pub(super) crowded: AtomicUsize,
+    pub(crate) crowded: AtomicUsize,
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct FaultySetup {
+pub(crate) struct FaultySetup {
     uring: UringSetup,
     faults: Arc<Faults>,
 }
 
-pub(super) struct Faulty {
+pub(crate) struct Faulty {
     uring: Uring,
     faults: Arc<Faults>,
     late: Vec<Cqe>,
 }
 
 /// A builder of runtimes with these faults.
-pub(super) fn builder(faults: &Arc<Faults>) -> Builder<Faulty, EventFd, ChaseLev, LeastLoaded> {
+pub(crate) fn builder(faults: &Arc<Faults>) -> Builder<Faulty, EventFd, ChaseLev, LeastLoaded> {
     let setup = FaultySetup { uring: UringSetup::default(), faults: Arc::clone(faults) };
     Runtime::builder().doorbell::<EventFd>().driver::<Faulty>(setup)
 }

@@ -12,7 +12,7 @@ use super::{connections, poll_once};
 use crate::support::{Event, elsewhere, wait_until, watched};
 
 #[test]
-fn an_operation_beyond_the_limit_is_refused_with_its_buffer() {
+pub(crate) fn an_operation_beyond_the_limit_is_refused_with_its_buffer() {
     watched(|watch| {
         const LIMIT: usize = 4;
         let runtime = watch.build(Runtime::builder().shards(1).max_operations(LIMIT));

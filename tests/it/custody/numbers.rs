@@ -91,7 +91,7 @@ fn rounds(watch: &Watch, mut round: impl FnMut(&RuntimeHandle, &Graveyard, From)
 }
 
 #[test]
-fn a_write_given_up_never_goes_to_the_next_file_of_its_number() {
+pub(crate) fn a_write_given_up_never_goes_to_the_next_file_of_its_number() {
     const NAME: &str = "numbers::a_write_given_up_never_goes_to_the_next_file_of_its_number";
     alone(NAME, || {
         watched(|watch| {
@@ -111,7 +111,7 @@ fn a_write_given_up_never_goes_to_the_next_file_of_its_number() {
 }
 
 #[test]
-fn a_write_that_waits_given_up_never_goes_to_the_next_pipe_of_its_number() {
+pub(crate) fn a_write_that_waits_given_up_never_goes_to_the_next_pipe_of_its_number() {
     const NAME: &str =
         "numbers::a_write_that_waits_given_up_never_goes_to_the_next_pipe_of_its_number";
     alone(NAME, || {
@@ -136,7 +136,7 @@ fn a_write_that_waits_given_up_never_goes_to_the_next_pipe_of_its_number() {
 }
 
 #[test]
-fn a_read_given_up_never_takes_from_the_next_pipe_of_its_number() {
+pub(crate) fn a_read_given_up_never_takes_from_the_next_pipe_of_its_number() {
     const NAME: &str = "numbers::a_read_given_up_never_takes_from_the_next_pipe_of_its_number";
     alone(NAME, || {
         watched(|watch| {

@@ -100,7 +100,7 @@ fn a_flush_waits_for_all_that_was_sent<M: Make>(watch: &Watch) {
     elsewhere(external).unwrap();
 }
 
-fn tickets_resolve_when_the_runtime_shuts_down<M: Make>(watch: &Watch) {
+pub(crate) fn tickets_resolve_when_the_runtime_shuts_down<M: Make>(watch: &Watch) {
     let runtime = runtime::<M>(watch, 2, 2);
     let handle = runtime.handle();
     let remote = handle.remote(1).unwrap();

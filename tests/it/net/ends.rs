@@ -47,7 +47,7 @@ fn a_task_aborted_in_a_read_ends_its_stream() {
 }
 
 #[test]
-fn numbers_of_closed_streams_are_not_read_by_their_old_receives() {
+pub(crate) fn numbers_of_closed_streams_are_not_read_by_their_old_receives() {
     on_shard(async {
         let mut numbers = HashSet::new();
         for round in 0..100u32 {
