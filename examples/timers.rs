@@ -30,7 +30,8 @@ fn main() -> Outcome<()> {
     drop(runtime);
 
     for _ in 0..3 {
-        let runtime = Runtime::builder().shards(THREADS).max_tasks(1_000_000).build()?;
+        let builder = Runtime::builder().shards(THREADS).max_tasks(1_000_000);
+        let runtime = builder.stealable_queue_capacity(1_000_000).build()?;
         let here = Sleeps::of(|| runtime.block_on(sleepers_here()))?;
         if std::env::args().any(|argument| argument == "--stats") {
             println!("{}", runtime.stats_snapshot());

@@ -6,8 +6,10 @@
 //! otherwise idle shard, and nothing for a timer that is removed before.
 //!
 //! Where many timers fire, one soon after the other, there would be no sleep left, or one for each.
-//! There a shard sleeps on past the next deadline, and fires several at once: each is later by up
-//! to two hundred microseconds, and costs a part of a sleep.
+//! There a shard sleeps on past the next deadline, and fires several at once: each is later by a
+//! few hundred microseconds, and costs a part of a sleep. On that machine, when it was busy, a
+//! sleep took 25 us of CPU time with all that the kernel does for it, and a timer without it about
+//! 1 us.
 
 use std::time::{Duration, Instant};
 
@@ -22,9 +24,9 @@ const DENSE: Duration = Duration::from_micros(50);
 /// And if at least so many are set: who sets one at a time wants each of them in time.
 const CROWD: usize = 64;
 /// How many are to be gathered by a sleep.
-const GATHERED: u32 = 8;
+const GATHERED: u32 = 16;
 /// Nothing is gathered for longer than this.
-const LONGEST: Duration = Duration::from_micros(200);
+const LONGEST: Duration = Duration::from_micros(400);
 /// A longer gap counts as one of this length.
 const SPARSE: Duration = Duration::from_millis(1);
 
@@ -88,12 +90,12 @@ mod tests {
         assert_eq!(lead.gather(CROWD), None, "nothing has fired");
         fire(&mut lead, &mut now, 100, Duration::from_micros(10), 1);
         let span = lead.gather(CROWD).unwrap();
-        assert!((70..=90).contains(&span.as_micros()), "{span:?}");
+        assert!((150..=170).contains(&span.as_micros()), "{span:?}");
         assert_eq!(lead.gather(CROWD - 1), None, "too few are set");
         // What is gathered fires together, which changes nothing.
-        fire(&mut lead, &mut now, 100, Duration::from_micros(80), 8);
+        fire(&mut lead, &mut now, 100, Duration::from_micros(160), 16);
         let same = lead.gather(CROWD).unwrap();
-        assert!((70..=90).contains(&same.as_micros()), "{same:?}");
+        assert!((150..=170).contains(&same.as_micros()), "{same:?}");
         fire(&mut lead, &mut now, 100, Duration::from_micros(49), 1);
         assert_eq!(lead.gather(CROWD), Some(LONGEST));
         fire(&mut lead, &mut now, 100, Duration::from_micros(60), 1);
