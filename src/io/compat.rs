@@ -17,8 +17,10 @@ const CAPACITY: usize = 64 * 1024;
 /// A reader and a writer of ours with the traits of `futures-io`: files with a cursor, pipes,
 /// standard input and output, and what is built of them.
 ///
-/// Streams of [`net`](crate::net) and their halves have these traits themselves, without a buffer;
-/// they need no `Compat`.
+/// Streams of [`net`](crate::net) and their halves have these traits themselves, without a buffer.
+/// They need no `Compat`, but may have one: it copies, and saves a call for each wait, since the
+/// ring then receives instead of telling that there is something to receive. For requests and
+/// answers of 64 bytes it was 10 to 15 % quicker.
 ///
 /// # How it works
 ///

@@ -36,6 +36,8 @@ struct Waits {
     socket: Arc<Socket>,
     readable: Option<Claim<PollOnce>>,
     writable: Option<Claim<PollOnce>>,
+    /// The last read left nothing, so the next waits before it looks: that saves it a call.
+    is_drained: bool,
     /// The place behind sends that were given up.
     behind: Option<Place>,
 }
@@ -44,7 +46,13 @@ impl Polled {
     fn waits(&mut self, socket: &Arc<Socket>) -> &mut Waits {
         let made = self.0.get_or_insert_with(|| {
             let socket = Arc::clone(socket);
-            Box::new(Alone::new(Waits { socket, readable: None, writable: None, behind: None }))
+            Box::new(Alone::new(Waits {
+                socket,
+                readable: None,
+                writable: None,
+                is_drained: false,
+                behind: None,
+            }))
         });
         made.get_mut()
     }
@@ -127,14 +135,20 @@ impl<F: Family> Stream<F> {
                 return Poll::Ready(result.map(|count| room.put(&bytes[..count])));
             }
             if let Some(waits) = polled.some()
-                && waits.readable.is_some()
+                && (waits.readable.is_some() || waits.is_drained)
             {
+                waits.is_drained = false;
                 ready!(poll_wait(&mut waits.readable, socket, Interest::READABLE, cx))?;
             }
             match room.read(&SockRef::from(socket.fd())) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                result => return Poll::Ready(result),
+                result => {
+                    if let (Ok(count), Some(waits)) = (&result, polled.some()) {
+                        waits.is_drained = *count < len;
+                    }
+                    return Poll::Ready(result);
+                }
             }
             let waits = polled.waits(socket);
             ready!(poll_wait(&mut waits.readable, socket, Interest::READABLE, cx))?;
