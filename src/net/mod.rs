@@ -15,7 +15,8 @@
 //! # Buffers
 //!
 //! Reads and writes own their buffer while the kernel uses it and hand it back with the result, as
-//! a [`BufResult`](crate::BufResult).
+//! a [`BufResult`](crate::BufResult). [`Stream::recv_stream`] needs none: what comes is in a buffer
+//! of the shard, a [`RecvBuf`], which goes back when it is dropped.
 //!
 //! # Dropped futures
 //!

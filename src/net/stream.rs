@@ -127,6 +127,8 @@ impl<F: Family> Stream<F> {
     ///
     /// The stream comes back while clones of it exist, while an operation on it is in flight, or
     /// while it keeps a receive that a dropped [`read`](Self::read) left (read once more, then).
+    /// After a [`recv_stream`](Self::recv_stream) was dropped that is so until the kernel has let
+    /// go of its receive.
     pub fn into_std(self) -> Result<F::StdStream, Self> {
         let Self { socket, polled, family: _ } = self;
         // Its waits have the socket too.
