@@ -14,11 +14,10 @@ impl<F: Family> Stream<F> {
     /// first come, as [`read`](Self::read) does. Both begin together, and the answer is there when
     /// both have ended.
     ///
-    /// A reply takes its time, so the receive goes to the ring without a look at what is there, and
-    /// the shard arms it with the same entry into the kernel with which it goes to sleep. (A shard
-    /// whose own tasks answer looks once more before that, and enters the kernel not at all.) A
-    /// request for which there is no room goes on from the byte where it stopped while the receive
-    /// waits.
+    /// A reply takes its time, so no look is taken at what is there: the receive is armed on the
+    /// ring with the next entry into the kernel. (A shard whose receives lately found something
+    /// when it looked once more before that does so.) A request for which there is no room goes on
+    /// from the byte where it stopped while the receive waits.
     ///
     /// A reply that is longer than what came is read to its end with `read`; a buffer without room
     /// receives nothing.
@@ -38,9 +37,9 @@ impl<F: Family> Stream<F> {
     ///
     /// # Cost
     ///
-    /// One direct system call for a request that fits, and at most one entry of the ring for the
-    /// reply, which other tasks of the shard share. What does not fit of a request goes with the
-    /// same entry, and costs another once there is room.
+    /// One direct system call for a request that fits, and one operation on the ring for the reply,
+    /// whose entries into the kernel are shared with the other tasks of the shard: one that submits
+    /// it, and one that waits. What does not fit of a request is submitted with the receive.
     ///
     /// # Examples
     ///
