@@ -17,12 +17,12 @@ mod time;
 
 use std::time::{Duration, Instant};
 
-/// Takes a time again and again, until the median of a batch is within the limit.
+/// Takes a time again and again, until the median of a batch is within the limit, and prints it.
 ///
 /// The machine is shared: whoever else uses it holds up any one measurement, and all of a bad
 /// moment. What is too slow by itself is too slow in every batch.
 #[track_caller]
-fn median_within(limit: Duration, mut measure: impl FnMut() -> Duration) {
+fn median_within(limit: Duration, what: &str, mut measure: impl FnMut() -> Duration) {
     const BATCH: usize = 25;
     const PATIENCE: Duration = Duration::from_secs(20);
     let began = Instant::now();
@@ -32,5 +32,6 @@ fn median_within(limit: Duration, mut measure: impl FnMut() -> Duration) {
         times.sort_unstable();
         best = best.min(times[BATCH / 2]);
     }
-    assert!(best <= limit, "the best median of {BATCH} is {best:?}, and the limit is {limit:?}");
+    assert!(best <= limit, "{what}: the best median is {best:?}, and the limit is {limit:?}");
+    println!("{what}: the median of {BATCH} is {best:?}, and the limit is {limit:?}");
 }

@@ -90,7 +90,8 @@ pub(crate) fn watched(test: impl FnOnce(&Watch) + Send + 'static) {
 /// Set in a process that runs one test alone.
 const ALONE: &str = "SPARGIO_TEST_ALONE";
 
-/// Runs the test of this name in a process of its own: nobody else has fds, threads or memory there.
+/// Runs the test of this name in a process of its own: nobody else has fds, threads or memory
+/// there.
 pub(crate) fn alone(name: &str, test: impl FnOnce()) {
     if env::var_os(ALONE).is_some() {
         return test();

@@ -23,13 +23,13 @@ fn wake_a_sleeper(runtime: &Runtime) -> Duration {
     elsewhere(task.unwrap()).unwrap() - began
 }
 
-/// In 5 s of idleness a shard of the default runtime takes at most 10 ms of CPU time and never wakes
-/// up, and the wake of another thread reaches it in less than 50 us.
+/// In 5 s of idleness a shard of the default runtime takes at most 10 ms of CPU time and never
+/// wakes up, and the wake of another thread reaches it in less than 50 us.
 #[test]
 fn c01_idle_costs_nothing() {
     watched(|watch| {
         costs_nothing_when_idle(watch, Runtime::builder(), Duration::from_secs(5));
         let runtime = watch.build(Runtime::builder());
-        median_within(Duration::from_micros(50), || wake_a_sleeper(&runtime));
+        median_within(Duration::from_micros(50), "a wake", || wake_a_sleeper(&runtime));
     });
 }

@@ -59,8 +59,8 @@ where
     }
 }
 
-/// `read_exact`, `write_all`, `copy`, frames, lines, [`BufReader`] and [`BufWriter`] put every byte in
-/// its place when every read and every write moves one byte.
+/// `read_exact`, `write_all`, `copy`, frames, lines, [`BufReader`] and [`BufWriter`] put every byte
+/// in its place when every read and every write moves one byte.
 #[test]
 fn c15_one_byte_io() {
     watched(|watch| {

@@ -17,7 +17,7 @@ use crate::custody::ends::{Peers, read_for_ever, start_and_panic};
 use crate::custody::faulty::{self, Faults};
 use crate::custody::{connections, drops, faults, numbers, poll_once};
 use crate::net::ends::numbers_of_closed_streams_are_not_read_by_their_old_receives;
-use crate::support::{Plug, alone, elsewhere, wait_until, watched};
+use crate::support::{Plug, alone, asleep, elsewhere, wait_until, watched};
 
 /// Operations in flight at the same time.
 const MANY: usize = 2_000;
@@ -64,8 +64,8 @@ fn panic_under_load(runtime: &Runtime) {
 }
 
 /// When a runtime is dropped, is not given the time to end, loses its driver or has a task panic,
-/// with 2,000 reads in flight and peers that go on sending, the kernel never writes to a buffer that
-/// was freed.
+/// with 2,000 reads in flight and peers that go on sending, the kernel never writes to a buffer
+/// that was freed.
 #[test]
 fn c02_buffers_outlive_the_kernel() {
     alone("checklist::kernel::c02_buffers_outlive_the_kernel", || {
@@ -142,6 +142,7 @@ fn c10_cq_overflow_is_survived() {
         };
         let reads: Vec<_> = streams.into_iter().map(read).collect();
         all_are_in_flight(&runtime);
+        asleep(&runtime.handle(), 0);
         let submitted = || runtime.stats_snapshot().total().sqes;
         let before = submitted();
         // The shard looks away while all end.

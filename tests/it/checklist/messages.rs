@@ -49,8 +49,9 @@ fn from_this_thread(handle: &RuntimeHandle) -> (Vec<u32>, SendTicket) {
     (flood(|tag, val| remote.send_raw_nowait(tag, val)), remote.flush().unwrap())
 }
 
-/// Of 20,000 messages to a shard that is stuck each is delivered, in order and once, or handed back;
-/// a flush is over when those that were taken are delivered, and says so when they never will be.
+/// Of 20,000 messages to a shard that is stuck each is delivered, in order and once, or handed
+/// back; a flush is over when those that were taken are delivered, and says so when they never will
+/// be.
 #[test]
 fn c13_backpressure_reaches_the_caller() {
     watched(|watch| {

@@ -22,7 +22,7 @@ fn c05_drop_sends_fin() {
     watched(|watch| {
         let runtime = watch.build(Runtime::builder());
         for on_a_shard in [true, false] {
-            median_within(Duration::from_millis(10), || {
+            median_within(Duration::from_millis(10), "the end of a stream", || {
                 let (own, mut peer) = connections(1).remove(0);
                 let stream = TcpStream::from_std_on(&runtime.handle(), own).unwrap();
                 let pending = async move {

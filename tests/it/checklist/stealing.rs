@@ -7,16 +7,17 @@ use spargio::{Runtime, ShardId};
 use super::median_within;
 use crate::support::{Event, Plug, elsewhere, here, wait_until, watched};
 
-/// A task behind one that holds its shard for 500 ms starts on another shard within 1 ms, also if it
-/// has run before, and also if the one that holds the shard spawned it.
+/// A task behind one that holds its shard for 500 ms starts on another shard within 1 ms, also if
+/// it has run before, and also if the one that holds the shard spawned it.
 #[test]
 fn c20_one_queued_task_is_stolen() {
     const LIMIT: Duration = Duration::from_millis(1);
     watched(|watch| {
         let runtime = watch.build(Runtime::builder().shards(2));
-        median_within(LIMIT, || a_new_task(&runtime));
-        median_within(LIMIT, || a_task_that_has_run(&runtime));
-        median_within(LIMIT, || a_task_of_who_holds_the_shard(&runtime));
+        median_within(LIMIT, "a new task", || a_new_task(&runtime));
+        median_within(LIMIT, "a task that has run", || a_task_that_has_run(&runtime));
+        let own = || a_task_of_who_holds_the_shard(&runtime);
+        median_within(LIMIT, "a task of who holds the shard", own);
     });
 }
 

@@ -1,6 +1,7 @@
 //! Tasks: how they end, and what they do to each other.
 
 use std::future::{Future, ready};
+use std::io::{Read as _, Write as _};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -82,10 +83,11 @@ fn c09_yield_loop_starves_nobody() {
         let handle = runtime.handle();
         watch.add(&handle);
         // Other tasks.
-        median_within(LIMIT, || time(&runtime, async {}));
+        median_within(LIMIT, "a task", || time(&runtime, async {}));
         // Timers: how late they are.
         let nap = Duration::from_millis(3);
-        median_within(LIMIT, || time(&runtime, spargio::sleep(nap)).saturating_sub(nap));
+        let late = || time(&runtime, spargio::sleep(nap)).saturating_sub(nap);
+        median_within(LIMIT, "a timer", late);
         // Operations: a byte comes and goes back.
         let (own, mut peer) = connections(1).remove(0);
         let stream = TcpStream::from_std_on(&handle, own).unwrap();
@@ -101,8 +103,7 @@ fn c09_yield_loop_starves_nobody() {
             }
         };
         let echo = handle.spawn_stealable(echo).unwrap();
-        median_within(LIMIT, || {
-            use std::io::{Read as _, Write as _};
+        median_within(LIMIT, "an echo", || {
             let began = Instant::now();
             peer.write_all(&[7]).unwrap();
             peer.read_exact(&mut [0]).unwrap();
@@ -121,14 +122,14 @@ fn c09_yield_loop_starves_nobody() {
             }
         });
         let remote = handle.remote(0).unwrap();
-        median_within(LIMIT, || {
+        median_within(LIMIT, "a message", || {
             let began = Instant::now();
             remote.send_raw_nowait(1, 1).unwrap();
             receive(&told, "the message arrives") - began
         });
         drop((told, events));
         // The shutdown.
-        median_within(LIMIT, || {
+        median_within(LIMIT, "a shutdown", || {
             let mut runtime = busy_for_ever();
             let began = Instant::now();
             let report = elsewhere(runtime.shutdown());
