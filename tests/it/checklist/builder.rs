@@ -75,6 +75,7 @@ fn presets() -> Vec<(&'static str, RuntimeBuilder)> {
         ("most queue", new().stealable_queue_capacity(usize::MAX)),
         ("least tasks", new().max_tasks(0)),
         ("most tasks", new().max_tasks(usize::MAX)),
+        ("least operations", new().max_operations(0)),
         ("most operations", new().max_operations(usize::MAX)),
         ("least timers", new().max_timers(0)),
         ("most timers", new().max_timers(usize::MAX)),

@@ -79,12 +79,12 @@ fn c13_backpressure_reaches_the_caller() {
 
 /// Sends every tag with a value of its own, a hundred at a time.
 async fn send_every_tag(
-    send: impl Fn(std::vec::IntoIter<(u16, u32)>) -> Result<(), SendError>,
+    send: impl Fn(Vec<(u16, u32)>) -> Result<(), SendError>,
     flush: impl Fn() -> Result<SendTicket, SendError>,
 ) {
     let all: Vec<_> = (0..=u16::MAX).map(|tag| (tag, u32::from(tag) + 1)).collect();
     for some in all.chunks(100) {
-        send(some.to_vec().into_iter()).unwrap();
+        send(some.to_vec()).unwrap();
         flush().unwrap().await.unwrap();
     }
 }
