@@ -1,7 +1,5 @@
 //! What the runtime promises, as a list: the tests `c01` to `c25`, each one promise in full. Where
 //! another test demands all of it, that one is called.
-//!
-//! (Sends in batches, `c16`, and provided buffers, `c17`, are not there yet.)
 
 mod builder;
 mod idle;
@@ -12,6 +10,7 @@ mod net;
 mod parts;
 mod pools;
 mod stealing;
+mod streams;
 mod tasks;
 mod time;
 

@@ -3,14 +3,14 @@
 mod accepts;
 mod addresses;
 mod async_fd;
-mod batch;
+pub(crate) mod batch;
 mod calls;
 mod connects;
 mod datagrams;
 pub(crate) mod ends;
 mod passing;
 mod reads;
-mod recv_stream;
+pub(crate) mod recv_stream;
 mod sessions;
 mod strangers;
 mod streams;

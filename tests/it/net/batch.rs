@@ -83,7 +83,7 @@ async fn send_to_slow_reader<F: Family>(
 }
 
 #[test]
-fn every_byte_is_in_its_place_for_every_window() {
+pub(crate) fn every_byte_is_in_its_place_for_every_window() {
     on_shard(async {
         for window in [1, 2, 32, usize::MAX] {
             let (stream, peer) = small_pair().await;
@@ -114,7 +114,7 @@ fn more_buffers_than_one_call_takes_are_sent_in_order() {
 }
 
 #[test]
-fn a_batch_without_bytes_is_sent_without_a_call() {
+pub(crate) fn a_batch_without_bytes_is_sent_without_a_call() {
     let runtime = Runtime::builder().shards(1).build().unwrap();
     let handle = runtime.handle();
     let task = handle.clone().spawn_stealable(async move {

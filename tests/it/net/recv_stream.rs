@@ -2,7 +2,7 @@
 //! nobody waits for a buffer that somebody else holds.
 
 use std::future::Future;
-mod buffers;
+pub(crate) mod buffers;
 
 use std::io::{self, Write as _};
 use std::net::{Shutdown, TcpStream as StdStream};

@@ -32,7 +32,7 @@ fn the_buffers_are_those_of_the_shard() {
 }
 
 #[test]
-fn streams_go_on_while_all_buffers_are_held() {
+pub(crate) fn streams_go_on_while_all_buffers_are_held() {
     const STREAMS: usize = 12;
     with(small(1), |handle| async move {
         let mut streams = Vec::new();
@@ -68,7 +68,7 @@ fn streams_go_on_while_all_buffers_are_held() {
 }
 
 #[test]
-fn a_hundred_streams_share_a_small_pool_and_each_gets_its_bytes() {
+pub(crate) fn a_hundred_streams_share_a_small_pool_and_each_gets_its_bytes() {
     const LEN: usize = 20_000;
     with(small(2), |_| async {
         let mut tasks = Vec::new();
