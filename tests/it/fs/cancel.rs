@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use spargio::RuntimeHandle;
 use spargio::fs::{self, Allocate, File, OpenOptions};
 
 use super::{Scratch, on_a_shard, until};
@@ -37,14 +38,22 @@ fn open_below(root: &Path) -> Vec<PathBuf> {
     targets.filter(|target| target.starts_with(&root)).collect()
 }
 
+/// Whether neither the kernel nor a blocking thread is at work.
+fn is_quiet() -> bool {
+    let stats = RuntimeHandle::current().unwrap().stats_snapshot();
+    stats.total().in_flight == 0 && stats.blocking.busy == 0
+}
+
 /// Drops the futures that `make` makes after 0, 1, 2 .. polls, until one has ended; then nothing
-/// below the directory is open.
+/// below the directory is open. None is made while the kernel is at work for an earlier one: what
+/// is cancelled may be carried out, and an open that truncates may come late.
 async fn at_every_await<F: Future>(root: &Path, what: &str, mut make: impl FnMut() -> F) {
     for polls in 0..200 {
         if drop_after(polls, make()).await {
             until(what, || open_below(root).is_empty()).await;
             return;
         }
+        until(what, is_quiet).await;
     }
     panic!("{what} does not end");
 }
