@@ -232,8 +232,8 @@ pub use crate::{
     group::{JoinSet, TaskGroupEnd, TaskGroupEnds, TaskGroupJoinHandle, TaskGroupOf},
     port::{ShardLane, ToLane},
     runtime::{
-        NextEvent, NextHotCount, RemoteShard, RuntimeHandleOf, RuntimeOf, SendTicket, ShardCtx,
-        ShardHandleOf, ShutdownReport, TaskPlacement, run, run_local_on, run_with, spawn,
+        Description, NextEvent, NextHotCount, RemoteShard, RuntimeHandleOf, RuntimeOf, SendTicket,
+        ShardCtx, ShardHandleOf, ShutdownReport, TaskPlacement, run, run_local_on, run_with, spawn,
         spawn_blocking, spawn_blocking_with, spawn_local, spawn_stealable_on,
     },
     time::{

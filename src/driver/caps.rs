@@ -42,7 +42,43 @@ pub struct Caps {
     opcodes: [u64; 4],
 }
 
+/// The `IORING_SETUP_*` flags of `linux/io_uring.h`, from bit 0 on.
+const SETUP_FLAGS: [&str; 18] = [
+    "IOPOLL",
+    "SQPOLL",
+    "SQ_AFF",
+    "CQSIZE",
+    "CLAMP",
+    "ATTACH_WQ",
+    "R_DISABLED",
+    "SUBMIT_ALL",
+    "COOP_TASKRUN",
+    "TASKRUN_FLAG",
+    "SQE128",
+    "CQE32",
+    "SINGLE_ISSUER",
+    "DEFER_TASKRUN",
+    "NO_MMAP",
+    "REGISTERED_FD_ONLY",
+    "NO_SQARRAY",
+    "HYBRID_IOPOLL",
+];
+
 impl Caps {
+    /// The names of the [setup flags](Self::setup_flags), without their `IORING_SETUP_`; bits that
+    /// have no name here are left out.
+    ///
+    /// ```
+    /// let mut caps = spargio::driver::Caps::default();
+    /// caps.setup_flags = 1 << 12 | 1 << 13;
+    /// assert!(caps.setup_flag_names().eq(["SINGLE_ISSUER", "DEFER_TASKRUN"]));
+    /// ```
+    pub fn setup_flag_names(&self) -> impl Iterator<Item = &'static str> {
+        let flags = self.setup_flags;
+        let named = SETUP_FLAGS.iter().enumerate();
+        named.filter(move |&(bit, _)| flags >> bit & 1 == 1).map(|(_, &name)| name)
+    }
+
     /// Whether the operation is supported.
     pub const fn supports(&self, opcode: Opcode) -> bool {
         let number = opcode.get();

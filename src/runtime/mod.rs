@@ -19,6 +19,7 @@ use crate::task::JoinHandle;
 mod block_on;
 mod blocking;
 mod ctx;
+mod describe;
 mod entry;
 mod events;
 mod exits;
@@ -30,6 +31,7 @@ mod ticket;
 
 pub use blocking::{spawn_blocking, spawn_blocking_with};
 pub use ctx::ShardCtx;
+pub use describe::Description;
 pub use entry::{run, run_local_on, run_main, run_with};
 pub use events::{NextEvent, NextHotCount};
 pub use exits::ShutdownReport;

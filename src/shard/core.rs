@@ -12,7 +12,7 @@ use crate::blocking::Pool;
 use crate::buf::pool::Tally;
 use crate::cancel::CancellationToken;
 use crate::doorbell::{Doorbell, Gate, Idle};
-use crate::driver::{Opcode, Token};
+use crate::driver::{Caps, Opcode, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::Charge;
@@ -80,6 +80,8 @@ pub(crate) struct Public<A: Assembly> {
     /// Set once, when the shard has opened its doorbell.
     pub(crate) ringer: OnceLock<RingerOf<A>>,
     pub(crate) registry: Registry,
+    /// What the driver of the shard can do; set once, when it has opened.
+    pub(crate) caps: OnceLock<Caps>,
     /// What the shard's thread counts, which has a share of its own.
     pub(crate) counters: Arc<CachePadded<Counters>>,
     /// What those who place tasks saw of its polls.
@@ -163,6 +165,7 @@ impl<A: Assembly> Core<A> {
                 cpu: AtomicU32::new(u32::MAX),
                 ringer: OnceLock::new(),
                 registry: Registry::new(options.max_tasks),
+                caps: OnceLock::new(),
                 counters: Arc::new(CachePadded::new(Counters::default())),
                 sighting: CachePadded::new(Sighting::default()),
                 coalesced: Counter::default(),

@@ -39,7 +39,8 @@ impl<A: Assembly> Shard<A> {
     ) -> io::Result<Self> {
         let mut driver = A::Driver::open(setup, me)?;
         let (doorbell, ringer) = A::Doorbell::open(&mut driver, me)?;
-        let already = core.public(me).ringer.set(ringer).is_err();
+        let already = core.public(me).ringer.set(ringer).is_err()
+            || core.public(me).caps.set(*driver.caps()).is_err();
         assert!(!already, "a shard is opened once");
         let options = &core.options;
         let shards = core.shards.len();

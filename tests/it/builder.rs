@@ -479,3 +479,20 @@ pub(crate) fn allowed_cpus() -> Vec<usize> {
         })
         .collect()
 }
+
+#[test]
+fn a_runtime_describes_itself() {
+    let runtime = Runtime::builder().shards(2).poll_histograms(true).build().unwrap();
+    let about = runtime.describe();
+    assert_eq!((about.version, about.caps.len()), (env!("CARGO_PKG_VERSION"), 2));
+    assert!(about.assembly.contains("MsgRing"), "{}", about.assembly);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert_eq!(about.kernel.as_deref(), Some(kernel.trim()));
+    assert_eq!(about.cpus.as_ref().map(Vec::len), Some(allowed_cpus().len()));
+    let text = about.to_string();
+    for part in
+        ["spargio 0.", "CPUs: ", "shard 0: ", "CQSIZE", "as shard 0", "poll_histograms: true"]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
