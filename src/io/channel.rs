@@ -9,9 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::id::ShardId;
 use crate::io::alone::Alone;
 use crate::io::bytes::fill;
+use crate::op::ending::{Ending, give_up};
 use crate::op::file::{FileFd, ReadAt, WriteAt};
 use crate::op::{self, Claim, Complete, Op, Unfinished};
 use crate::port::Lane;
@@ -217,57 +217,8 @@ impl<B: IoBuf> Future for Writing<'_, B> {
 
 impl<B: IoBuf> Drop for Writing<'_, B> {
     fn drop(&mut self) {
-        let lane = Arc::clone(self.lane);
-        if let Some(claim) = self.op.take_claim()
-            && let Some(claim) = op::cancel_and_keep(claim, &lane)
-        {
-            *self.ending = Some(Box::new(EndingWrite { flight: Flight::Ahead(claim), lane }));
-        }
-    }
-}
-
-/// A write that was dropped.
-trait Ending: Send {
-    /// Whether it has ended; else leaves the waker. An error says that nobody will ever know.
-    fn poll(&mut self, waker: &Waker) -> Poll<io::Result<()>>;
-}
-
-struct EndingWrite<B: IoBuf> {
-    flight: Flight<B>,
-    lane: Arc<dyn Lane>,
-}
-
-enum Flight<B: IoBuf> {
-    Ahead(Claim<WriteAt<B>>),
-    Over,
-    /// Its shard is gone, and the kernel may write yet.
-    Lost(ShardId),
-}
-
-impl<B: IoBuf> Ending for EndingWrite<B> {
-    fn poll(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
-        self.flight = match std::mem::replace(&mut self.flight, Flight::Over) {
-            Flight::Ahead(claim) => match claim.poll(waker) {
-                Ok(_) => Flight::Over,
-                Err(Unfinished::Pending(claim)) => {
-                    self.flight = Flight::Ahead(claim);
-                    return Poll::Pending;
-                }
-                Err(Unfinished::Lost(home)) => Flight::Lost(home),
-            },
-            over => over,
-        };
-        Poll::Ready(match self.flight {
-            Flight::Lost(home) => Err(op::lost(home)),
-            Flight::Ahead(_) | Flight::Over => Ok(()),
-        })
-    }
-}
-
-impl<B: IoBuf> Drop for EndingWrite<B> {
-    fn drop(&mut self) {
-        if let Flight::Ahead(claim) = std::mem::replace(&mut self.flight, Flight::Over) {
-            op::cancel(claim, &self.lane);
+        if let Some(claim) = self.op.take_claim() {
+            *self.ending = give_up(claim, self.lane);
         }
     }
 }

@@ -63,18 +63,6 @@ impl AsyncRead for Stdin {
     }
 }
 
-impl AsFd for Stdin {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl fmt::Debug for Stdin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stdin").field(&self.0).finish()
-    }
-}
-
 /// Standard output of this process.
 ///
 /// # Errors
@@ -101,32 +89,6 @@ pub fn stdout() -> io::Result<Stdout> {
 /// in that. [`shutdown`](AsyncWrite::shutdown) does not close it, because it is not this value's.
 pub struct Stdout(Channel);
 
-impl AsyncWrite for Stdout {
-    async fn write<B: IoBuf>(&mut self, buf: B) -> BufResult<usize, B> {
-        self.0.write(buf).await
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        self.0.settle().await
-    }
-
-    async fn shutdown(&mut self) -> io::Result<()> {
-        self.0.settle().await
-    }
-}
-
-impl AsFd for Stdout {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl fmt::Debug for Stdout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stdout").field(&self.0).finish()
-    }
-}
-
 /// Standard error of this process.
 ///
 /// # Errors
@@ -142,28 +104,40 @@ pub fn stderr() -> io::Result<Stderr> {
 /// value's.
 pub struct Stderr(Channel);
 
-impl AsyncWrite for Stderr {
-    async fn write<B: IoBuf>(&mut self, buf: B) -> BufResult<usize, B> {
-        self.0.write(buf).await
-    }
+/// What is written without a buffer, and not closed.
+macro_rules! outputs {
+    ($($name:ident)+) => {$(
+        impl AsyncWrite for $name {
+            async fn write<B: IoBuf>(&mut self, buf: B) -> BufResult<usize, B> {
+                self.0.write(buf).await
+            }
 
-    async fn flush(&mut self) -> io::Result<()> {
-        self.0.settle().await
-    }
+            async fn flush(&mut self) -> io::Result<()> {
+                self.0.settle().await
+            }
 
-    async fn shutdown(&mut self) -> io::Result<()> {
-        self.0.settle().await
-    }
+            async fn shutdown(&mut self) -> io::Result<()> {
+                self.0.settle().await
+            }
+        }
+    )+};
 }
+outputs!(Stdout Stderr);
 
-impl AsFd for Stderr {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
+/// What the three have alike.
+macro_rules! streams {
+    ($($name:ident)+) => {$(
+        impl AsFd for $name {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.0.as_fd()
+            }
+        }
 
-impl fmt::Debug for Stderr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Stderr").field(&self.0).finish()
-    }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.0).finish()
+            }
+        }
+    )+};
 }
+streams!(Stdin Stdout Stderr);

@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::contain::{guard, wake};
-use crate::id::ShardId;
-use crate::op::{self, Claim, Complete, Op, Operation, Unfinished};
+use crate::op::ending::{Ending, give_up};
+use crate::op::{Claim, Complete, Op, Operation};
 use crate::port::Lane;
 use crate::primitive::{Arc, AtomicBool, Mutex, Ordering, lock};
 
@@ -51,14 +51,9 @@ impl Unsent {
 
     /// Gives a send up.
     fn give<T: Operation>(&self, claim: Claim<T>, lane: &Arc<dyn Lane>) {
-        let Some(claim) = op::cancel_and_keep(claim, lane) else { return };
-        let mut send = EndingSend { flight: Flight::Ahead(claim), lane: Arc::clone(lane) };
-        // Its former waker goes here too.
-        if matches!(send.poll(Waker::noop()), Poll::Ready(Ok(()))) {
-            return;
-        }
+        let Some(ending) = give_up(claim, lane) else { return };
         let mut state = lock(&self.state);
-        state.get_or_insert_default().endings.push(Box::new(send));
+        state.get_or_insert_default().endings.push(ending);
         self.is_filled.store(true, Ordering::Release);
     }
 
@@ -176,52 +171,6 @@ fn poll_all(
 impl fmt::Debug for Unsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unsent").field("is_filled", &self.is_filled()).finish_non_exhaustive()
-    }
-}
-
-/// A send that was given up.
-trait Ending: Send {
-    /// Whether it has ended; else leaves the waker. An error says that nobody will ever know.
-    fn poll(&mut self, waker: &Waker) -> Poll<io::Result<()>>;
-}
-
-struct EndingSend<T: Operation> {
-    flight: Flight<T>,
-    lane: Arc<dyn Lane>,
-}
-
-enum Flight<T: Operation> {
-    Ahead(Claim<T>),
-    Over,
-    /// Its shard is gone, and the kernel may send yet.
-    Lost(ShardId),
-}
-
-impl<T: Operation> Ending for EndingSend<T> {
-    fn poll(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
-        self.flight = match std::mem::replace(&mut self.flight, Flight::Over) {
-            Flight::Ahead(claim) => match claim.poll(waker) {
-                Ok(_) => Flight::Over,
-                Err(Unfinished::Pending(claim)) => {
-                    self.flight = Flight::Ahead(claim);
-                    return Poll::Pending;
-                }
-                Err(Unfinished::Lost(home)) => Flight::Lost(home),
-            },
-            over => over,
-        };
-        Poll::Ready(match self.flight {
-            Flight::Lost(home) => Err(op::lost(home)),
-            Flight::Ahead(_) | Flight::Over => Ok(()),
-        })
-    }
-}
-
-impl<T: Operation> Drop for EndingSend<T> {
-    fn drop(&mut self) {
-        if let Flight::Ahead(claim) = std::mem::replace(&mut self.flight, Flight::Over) {
-            op::cancel(claim, &self.lane);
-        }
     }
 }
 

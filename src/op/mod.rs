@@ -13,6 +13,7 @@ use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
 pub(crate) mod dirents;
+pub(crate) mod ending;
 pub(crate) mod extent;
 mod fd;
 pub(crate) mod file;

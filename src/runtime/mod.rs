@@ -10,7 +10,6 @@ use crate::assembly::{Assembly, Native};
 use crate::builder::RuntimeBuilder;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
-use crate::port;
 use crate::primitive::Arc;
 use crate::shard::{Core, Outpost};
 use crate::stats::RuntimeStats;
@@ -182,16 +181,11 @@ impl<A: Assembly> RuntimeOf<A> {
         self.core.drain();
         let deadline = Instant::now().checked_add(drain);
         let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        while !self.is_here() && self.core.live_tasks() > 0 && !is_late() {
+        while !self.core.is_here() && self.core.live_tasks() > 0 && !is_late() {
             // Nobody counts tasks down for this: it would cost every task that ends.
             thread::park_timeout(DRAIN_LOOK);
         }
         self.shutdown_timeout(patience)
-    }
-
-    /// Whether this thread is one of the shards.
-    fn is_here(&self) -> bool {
-        port::with(|port| port.is_some_and(|port| port.runtime() == self.core.runtime()))
     }
 
     fn close(&self) {
@@ -200,7 +194,7 @@ impl<A: Assembly> RuntimeOf<A> {
     }
 
     fn end(&mut self, patience: Duration) {
-        let on_own_shard = self.is_here();
+        let on_own_shard = self.core.is_here();
         // Patience beyond what the clock can show has no end.
         let deadline = Instant::now().checked_add(patience);
         if let Some(deadline) = deadline {

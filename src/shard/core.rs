@@ -274,7 +274,7 @@ impl<A: Assembly> Core<A> {
     }
 
     /// Whether this thread is one of the shards.
-    fn is_here(&self) -> bool {
+    pub(crate) fn is_here(&self) -> bool {
         port::with(|port| port.is_some_and(|port| port.runtime() == self.runtime()))
     }
 
