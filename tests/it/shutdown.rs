@@ -1,10 +1,8 @@
 //! The end of a runtime: every handle resolves, nothing is left behind, and what is stuck does not
 //! hold up who ends it.
 
-use std::env;
 use std::fs;
 use std::future::pending;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -15,7 +13,8 @@ use spargio::{Assembly, JoinHandle, RuntimeError, RuntimeHandleOf, TaskPlacement
 
 use crate::parts::{Make, Native, Own, Plain, for_each_assembly, runtime};
 use crate::support::{
-    Event, Plug, SOON, Watch, elsewhere, receive, threads_named, wait_until, watched, yield_now,
+    Event, Plug, SOON, Watch, alone, elsewhere, receive, threads_named, wait_until, watched,
+    yield_now,
 };
 
 for_each_assembly! {
@@ -380,28 +379,14 @@ fn nothing_is_left_behind<M: Make>(watch: &Watch) {
     }
 }
 
-/// The environment of the process below.
-const ALONE: &str = "SPARGIO_TEST_ALONE";
-
 #[test]
 fn no_fd_and_no_thread_outlives_its_runtime() {
-    watched(|_| {
-        let test = "shutdown::counts_fds_and_threads_alone";
-        let output = Command::new(env::current_exe().unwrap())
-            .args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"])
-            .env(ALONE, "1")
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        let cried = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}\n{cried}");
-        assert!(said.contains("1 passed"), "{said}");
-    });
+    let name = "shutdown::no_fd_and_no_thread_outlives_its_runtime";
+    watched(move |_| alone(name, count_fds_and_threads));
 }
 
-#[test]
-#[ignore = "a process that another test starts; it counts what a whole process has"]
-fn counts_fds_and_threads_alone() {
+/// In a process of its own: it counts what a whole process has.
+fn count_fds_and_threads() {
     fn live_and_end<M: Make>(round: usize) {
         let runtime = M::builder().shards(1 + round % 4).ring_entries(8).build().unwrap();
         let tasks = waiting_tasks(&runtime.handle());
@@ -415,7 +400,6 @@ fn counts_fds_and_threads_alone() {
         }
         all_are_canceled(tasks);
     }
-    env::var(ALONE).expect("started by another test");
     let count = |what| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
     let before = (count("fd"), count("task"));
     for round in 0..10 {
