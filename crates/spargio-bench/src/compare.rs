@@ -14,7 +14,11 @@ use crate::runtimes::RuntimeId;
 use crate::syscalls;
 use crate::workloads::{self, Entry};
 
-/// Measures everything that is wished for and prints each workload when it is done.
+/// Measures everything that is wished for, in as many passes as there are samples, and prints it.
+///
+/// A pass takes one sample of every cell. What the machine does in the meantime (another guest, a
+/// clock that slows down) so falls on all workloads and runtimes alike, and is part of the spread of
+/// each, instead of the whole of some.
 ///
 /// # Errors
 ///
@@ -31,58 +35,74 @@ pub(crate) fn run(wish: &Compare) -> Result<Report, String> {
     let refused: Vec<Option<String>> =
         wish.runtimes.iter().map(|id| probe(id, wish.threads).err()).collect();
     let start = Instant::now();
-    let mut cells = workloads.iter().map(|entry| entry.cells(&wish.runtimes)).sum();
-    let mut report = Report {
-        machine: Machine::look(wish, wish.slice(cells, Duration::ZERO)),
-        runtimes: wish.runtimes.clone(),
-        rows: Vec::new(),
-    };
-    print!("{}", text::head(&report));
-    for entry in &workloads {
-        // Who was slower than foreseen is made up for by those who come after.
-        let slice = wish.slice(cells, start.elapsed());
-        cells -= entry.cells(&wish.runtimes);
-        let row = measure(entry, wish, &refused, slice);
-        print!("{}", text::row(&row));
-        report.rows.push(row);
+    let cells: usize = workloads.iter().map(|entry| entry.cells(&wish.runtimes)).sum();
+    let mut to_go = cells * wish.budget.samples;
+    let mut machine = Machine::look(wish, wish.slice(to_go, Duration::ZERO));
+    print!("{}", text::head(&machine));
+    let mut races: Vec<Race> =
+        workloads.iter().map(|entry| Race::new(entry, wish, &refused)).collect();
+    for pass in 0..wish.budget.samples {
+        for race in &mut races {
+            // Who was slower than foreseen is made up for by those who come after.
+            let slice = wish.slice(to_go, start.elapsed());
+            to_go -= race.entry.cells(&wish.runtimes);
+            race.round(pass, wish.threads, slice);
+        }
+        eprintln!("pass {} of {}, after {:.0?}", pass + 1, wish.budget.samples, start.elapsed());
     }
-    report.machine.end();
+    if wish.syscalls {
+        races.iter_mut().for_each(|race| race.trace(wish.threads));
+    }
+    machine.end();
+    let rows: Vec<Row> = races.into_iter().map(Race::into_row).collect();
+    rows.iter().for_each(|row| print!("{}", text::row(row)));
+    let report = Report { machine, runtimes: wish.runtimes.clone(), rows };
     print!("{}", text::footnotes(&report));
     Ok(report)
 }
 
-/// Round after round, one sample of each runtime in turn.
-fn measure(entry: &Entry, wish: &Compare, refused: &[Option<String>], slice: Duration) -> Row {
-    let mut contenders: Vec<Contender> = wish
-        .runtimes
-        .iter()
-        .zip(refused)
-        .map(|(&id, refused)| {
+/// A workload, and who takes part.
+struct Race<'a> {
+    entry: &'a Entry,
+    contenders: Vec<Contender>,
+}
+
+impl<'a> Race<'a> {
+    fn new(entry: &'a Entry, wish: &Compare, refused: &[Option<String>]) -> Self {
+        let contender = |(&id, refused): (&&'static RuntimeId, &Option<String>)| {
             let lacks = (entry.lacks)(id).map(|reason| State::Lacking(reason.to_owned()));
             let out = lacks.or_else(|| refused.clone().map(State::Refused));
-            Contender { id, samples: Vec::new(), hint: 0, syscalls: None, out }
-        })
-        .collect();
-    let slice = slice * entry.spec.stretch;
-    for round in 0..wish.budget.samples {
-        for place in 0..contenders.len() {
-            // Each round begins with another one, so that nobody always follows the same.
-            let turn = (round + place) % wish.runtimes.len();
-            contenders[turn].sample(entry, wish.threads, slice);
+            Contender { id, samples: Vec::new(), rate: 0.0, syscalls: None, out }
+        };
+        Self { entry, contenders: wish.runtimes.iter().zip(refused).map(contender).collect() }
+    }
+
+    /// One sample of each runtime. Each pass begins with another one, so that nobody always follows
+    /// the same.
+    fn round(&mut self, pass: usize, threads: usize, slice: Duration) {
+        let slice = slice * self.entry.spec.stretch;
+        let count = self.contenders.len();
+        for place in 0..count {
+            self.contenders[(pass + place) % count].sample(self.entry, threads, slice);
         }
     }
-    if wish.syscalls {
-        contenders.iter_mut().for_each(|contender| contender.trace(entry, wish.threads, slice));
+
+    fn trace(&mut self, threads: usize) {
+        self.contenders.iter_mut().for_each(|contender| contender.trace(self.entry, threads));
     }
-    Row::new(&entry.spec, slice, contenders.into_iter().map(Contender::into_cell).collect())
+
+    fn into_row(self) -> Row {
+        let cells = self.contenders.into_iter().map(Contender::into_cell).collect();
+        Row::new(&self.entry.spec, cells)
+    }
 }
 
 /// A runtime in one workload.
 struct Contender {
     id: &'static RuntimeId,
     samples: Vec<Measured>,
-    /// Operations of the last sample, scaled to the length of a slice.
-    hint: u64,
+    /// Operations per nanosecond in the last sample; 0 before the first.
+    rate: f64,
     /// System calls per operation, if they were counted.
     syscalls: Option<f64>,
     /// Why it is not measured, or not any more.
@@ -94,10 +114,10 @@ impl Contender {
         if self.out.is_some() {
             return;
         }
-        match child(entry.spec.name, self.id, &Order { threads, slice, hint: self.hint }) {
+        let order = Order { threads, slice, hint: self.ops_in(slice) };
+        match child(entry.spec.name, self.id, &order) {
             Ok(Answer::Measured(measured)) => {
-                let rate = measured.ops as f64 / measured.wall_nanos.max(1) as f64;
-                self.hint = (rate * slice.as_nanos() as f64) as u64;
+                self.rate = measured.ops as f64 / measured.wall_nanos.max(1) as f64;
                 self.samples.push(measured);
             }
             Ok(Answer::Refused(reason)) => self.out = Some(State::Refused(reason)),
@@ -109,11 +129,15 @@ impl Contender {
         }
     }
 
-    /// Counts system calls, in runs of a fraction of a slice.
-    fn trace(&mut self, entry: &Entry, threads: usize, slice: Duration) {
+    /// How many operations the last sample did in so long.
+    fn ops_in(&self, time: Duration) -> u64 {
+        (self.rate * time.as_nanos() as f64) as u64
+    }
+
+    /// Counts system calls, in a run of its own.
+    fn trace(&mut self, entry: &Entry, threads: usize) {
         if self.out.is_none() {
-            let share = TRACED.as_secs_f64() / slice.as_secs_f64().max(1e-9);
-            let times = ((self.hint as f64 * share) as u64).max(1);
+            let times = self.ops_in(TRACED).max(1);
             self.syscalls = syscalls::per_op(entry.spec.name, self.id, threads, times);
         }
     }

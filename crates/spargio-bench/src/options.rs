@@ -14,7 +14,7 @@ usage: spargio-bench compare [--only RE] [--runtimes LIST] [--quick] [--threads 
        spargio-bench check [--runtimes LIST] [--threads N]
        spargio-bench list
 
-compare measures, everything in about 15 minutes and with --quick in less than 4; check holds each
+compare measures, everything in about 12 minutes and with --quick in less than 4; check holds each
 runtime to what the workloads count on; list says what there is.
 
   --only RE        workloads whose group/name matches this regular expression
@@ -41,9 +41,9 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// A quarter of an hour, with some of it for the processes that take longer than foreseen.
+    /// Twelve minutes, with some of it for the processes that take longer than foreseen.
     const FULL: Self =
-        Self { whole: Duration::from_secs(870), samples: 7, longest: Duration::from_millis(200) };
+        Self { whole: Duration::from_secs(690), samples: 7, longest: Duration::from_millis(200) };
     /// Less than four minutes, with more of it: who is late at the end cannot make up for it.
     const QUICK: Self =
         Self { whole: Duration::from_secs(215), samples: 3, longest: Duration::from_millis(80) };
@@ -123,12 +123,12 @@ impl Compare {
         self.only.as_ref().is_none_or(|only| only.is_match(&format!("{group}/{name}")))
     }
 
-    /// How long a sample of one cell is, if there are so many to go and so much time has passed;
-    /// a cell of a workload that is stretched counts as several.
-    pub(crate) fn slice(&self, cells: usize, passed: Duration) -> Duration {
+    /// How long a sample is, if there are so many to go and so much time has passed; one of a
+    /// workload that is stretched counts as several.
+    pub(crate) fn slice(&self, samples: usize, passed: Duration) -> Duration {
         self.slice.unwrap_or_else(|| {
             let left = self.budget.whole.saturating_sub(passed);
-            let each = left / (cells.max(1) * self.budget.samples) as u32;
+            let each = left / samples.max(1) as u32;
             let slice = each.saturating_sub(OVERHEAD).mul_f64(1.0 / WITH_WARM_UP);
             slice.clamp(SHORTEST, self.budget.longest)
         })

@@ -1,7 +1,5 @@
 //! What was measured, as numbers to print.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::cell::Measured;
@@ -35,8 +33,6 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     pub(crate) about: &'static str,
     pub(crate) headline: Headline,
-    /// How long its samples were to be.
-    pub(crate) slice_nanos: u64,
     pub(crate) cells: Vec<Cell>,
 }
 
@@ -140,14 +136,13 @@ impl Report {
 }
 
 impl Row {
-    pub(crate) fn new(spec: &Spec, slice: Duration, cells: Vec<Cell>) -> Self {
+    pub(crate) fn new(spec: &Spec, cells: Vec<Cell>) -> Self {
         Self {
             group: spec.group,
             name: spec.name,
             unit: spec.unit,
             about: spec.about,
             headline: spec.headline,
-            slice_nanos: u64::try_from(slice.as_nanos()).unwrap_or(u64::MAX),
             cells,
         }
     }

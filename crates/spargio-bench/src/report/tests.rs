@@ -34,7 +34,7 @@ fn without(runtime: &str, state: State) -> Cell {
 
 fn row(headline: Headline, cells: Vec<Cell>) -> Row {
     let spec = Spec { headline, ..Spec::new("group", "workload", "thing", "What <it> does.") };
-    Row::new(&spec, Duration::from_millis(50), cells)
+    Row::new(&spec, cells)
 }
 
 fn report(rows: Vec<Row>) -> Report {

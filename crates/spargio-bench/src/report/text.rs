@@ -3,16 +3,15 @@
 use std::fmt::Write;
 
 use crate::report::units::{count, memory, ratio, time};
-use crate::report::{Cell, Report, Row, State};
+use crate::report::{Cell, Machine, Report, Row, State};
 
 /// What stands above everything.
-pub(crate) fn head(report: &Report) -> String {
-    let machine = &report.machine;
+pub(crate) fn head(machine: &Machine) -> String {
     format!(
         "{date}: {cpu}, {cpus} CPUs, Linux {kernel}, load {load}\n\
          {rustc}, commit {commit}; {versions}\n\
          {threads} worker threads each; medians of {samples} samples of about {slice}, each in a process \
-         of its own, runtimes by turns\n\n",
+         of its own, one of every cell in each pass, runtimes by turns\n\n",
         date = machine.date,
         cpu = machine.cpu,
         cpus = machine.cpus,
