@@ -9,7 +9,7 @@ use crate::message::Event;
 use crate::message::direct::Rider;
 use crate::message::error::SendError;
 use crate::message::hub::{Door, Hub, Kind, Taken};
-use crate::message::inbox::Inbox;
+use crate::message::inbox::{Inbox, Lanes};
 use crate::message::lane::{Parcel, Refused};
 use crate::message::outbox::{Outbox, Sent};
 use crate::message::ticket::Pending;
@@ -217,8 +217,8 @@ impl Desk {
         wake: impl FnMut(Waker),
     ) -> Option<Event> {
         let before = self.take_back(kind, key);
-        let mut event = self.inbox.borrow_mut().next(kind);
-        if event.is_none() && self.has_signal() {
+        let (mut event, signal) = self.look(kind);
+        if signal {
             self.take(wake);
             event = self.inbox.borrow_mut().next(kind);
         }
@@ -270,6 +270,32 @@ impl Desk {
     pub(crate) fn close(&self, wake: impl FnMut(Waker)) {
         self.inbox.borrow_mut().close(self.door());
         self.wake(wake);
+    }
+
+    /// The next event if it is within reach; else whether there may be one behind something that is
+    /// to be done first.
+    #[inline]
+    fn look(&self, kind: Kind) -> (Option<Event>, bool) {
+        let door = self.door();
+        let mut inbox = self.inbox.borrow_mut();
+        if let Some(event) = inbox.next(kind) {
+            return (Some(event), false);
+        }
+        match inbox.take_next(kind) {
+            Ok(event) => {
+                door.own.received.add(1);
+                if kind == Kind::Hot {
+                    door.own.hot.add(1);
+                }
+                (Some(event), false)
+            }
+            Err(lanes) => {
+                let signal = lanes == Lanes::Filled
+                    || door.is_wanted()
+                    || inbox.has_signal_beside(&self.hub, door);
+                (None, signal)
+            }
+        }
     }
 
     fn door(&self) -> &Door {

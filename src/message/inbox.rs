@@ -7,7 +7,7 @@ use crate::id::ShardId;
 use crate::message::Event;
 use crate::message::direct::Landing;
 use crate::message::hub::{Door, Hub, Kind, Opened};
-use crate::message::lane::{Parcel, Receiver};
+use crate::message::lane::{Parcel, Popped, Receiver};
 use crate::message::receipts::Left;
 use crate::message::tags::Class;
 
@@ -52,6 +52,13 @@ struct Lane {
 pub(super) struct Took {
     pub(super) messages: u64,
     pub(super) hot: u64,
+}
+
+/// Whether lanes hold messages that were left there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lanes {
+    Empty,
+    Filled,
 }
 
 /// Events that wait to be read, and tasks that wait for events.
@@ -108,13 +115,18 @@ impl Inbox {
     #[inline]
     pub(super) fn has_signal(&self, hub: &Hub, door: &Door) -> bool {
         let arrives = |lane: &Lane| !lane.receiver.is_empty() && self.room(lane.kind) > 0;
+        self.lanes.iter().any(arrives) || self.has_signal_beside(hub, door)
+    }
+
+    /// As [`has_signal`](Self::has_signal), of all that does not come through lanes.
+    #[inline]
+    pub(super) fn has_signal_beside(&self, hub: &Hub, door: &Door) -> bool {
         let lands = |landing: &Landing| {
             landing.peek().is_some_and(|(tag, _)| self.room(kind_of(hub, tag)) > 0)
         };
         let counts =
             |(index, waiters): (usize, &Waiters)| !waiters.0.is_empty() && door.counted(index) > 0;
-        self.lanes.iter().any(arrives)
-            || self.landings.iter().any(lands)
+        self.landings.iter().any(lands)
             || self.counting > 0 && self.counts.iter().enumerate().any(counts)
     }
 
@@ -140,6 +152,31 @@ impl Inbox {
         self.plain.waiters.wake(plain, &mut self.woken);
         self.hot.waiters.wake(hot, &mut self.woken);
         Took { messages: (plain + hot) as u64, hot: hot as u64 }
+    }
+
+    /// The next event, straight from its lane: most messages are read as soon as they come, and then
+    /// need not lie here first. Only while none waits to be read. A lane whose receipts somebody
+    /// waits for, and one with a direct message, are left to [`take`](Self::take).
+    #[inline]
+    pub(super) fn take_next(&mut self, kind: Kind) -> Result<Event, Lanes> {
+        let lanes = self.lanes.len();
+        let mut at = self.first;
+        let mut left = Lanes::Empty;
+        for _ in 0..lanes {
+            let lane = &mut self.lanes[at];
+            at = if at + 1 < lanes { at + 1 } else { 0 };
+            let is_ours = lane.kind == kind && !lane.is_awaited;
+            match lane.receiver.pop_if(|parcel| is_ours && parcel.number.is_none()) {
+                Popped::Taken(Parcel { tag, val, .. }) => {
+                    lane.receiver.receipts().publish(lane.receiver.taken());
+                    self.first = at;
+                    return Ok(Event::RingMsg { from: lane.from, tag, val });
+                }
+                Popped::Left => left = Lanes::Filled,
+                Popped::Empty => {}
+            }
+        }
+        Err(left)
     }
 
     #[inline]

@@ -84,6 +84,16 @@ pub(super) enum Refused {
     Closed,
 }
 
+/// What was at the reading end of a lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Popped {
+    /// A message that was wanted.
+    Taken(Parcel),
+    /// One that was not.
+    Left,
+    Empty,
+}
+
 #[derive(Debug)]
 struct Ring {
     slots: Box<[AtomicU64]>,
@@ -174,18 +184,31 @@ impl Receiver {
     /// Takes the next message, if there is one.
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Parcel> {
+        match self.pop_if(|_| true) {
+            Popped::Taken(parcel) => Some(parcel),
+            Popped::Left | Popped::Empty => None,
+        }
+    }
+
+    /// Takes the next message, if there is one and it is wanted.
+    #[inline]
+    pub(super) fn pop_if(&mut self, wanted: impl FnOnce(Parcel) -> bool) -> Popped {
         let slot = &self.ring.slots[self.at];
         // Acquire pairs with `push`.
         let word = slot.load(Ordering::Acquire);
         if word == 0 {
-            return None;
+            return Popped::Empty;
+        }
+        let parcel = Parcel::unpack(word);
+        if !wanted(parcel) {
+            return Popped::Left;
         }
         // Release pairs with `look_ahead`: what is written here next comes after this, and so it
         // is with all slots before this one.
         slot.store(0, Ordering::Release);
         self.taken += 1;
         self.at = next(self.at, self.ring.slots.len());
-        Some(Parcel::unpack(word))
+        Popped::Taken(parcel)
     }
 
     /// Whether there is nothing to take. A hint, exact after the fences of the parking protocol.

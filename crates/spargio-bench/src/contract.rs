@@ -161,7 +161,7 @@ async fn local<R: Runtime>(runtime: R) -> Result<(), Finding> {
 
 async fn channel<R: Runtime>(runtime: R) -> Result<(), Finding> {
     const MESSAGES: u64 = 5_000;
-    let (sender, mut receiver) = R::channel::<u64>();
+    let (sender, mut receiver) = R::channel::<u64>(Some(MESSAGES as usize));
     let yielding = runtime.clone();
     let sending = runtime.spread(1, async move {
         for number in 0..MESSAGES {
@@ -196,7 +196,7 @@ const FRAME: usize = 4096;
 /// A client sends frames from one half and receives them in the other; the server sends back
 /// whatever it reads.
 async fn sockets<R: Runtime>(runtime: R) -> Result<(), Finding> {
-    let (tell, mut told) = R::channel::<SocketAddr>();
+    let (tell, mut told) = R::channel::<SocketAddr>(Some(1));
     let serving = runtime.clone();
     let server = runtime.spread(1, async move {
         let mut listener = serving.bind(LOOPBACK).await.map_err(failed("bind"))?;
@@ -210,7 +210,7 @@ async fn sockets<R: Runtime>(runtime: R) -> Result<(), Finding> {
 
 /// The same over a Unix socket.
 async fn unix_sockets<R: Runtime>(runtime: R, path: PathBuf) -> Result<(), Finding> {
-    let (tell, mut told) = R::channel::<()>();
+    let (tell, mut told) = R::channel::<()>(Some(1));
     let (serving, place) = (runtime.clone(), path.clone());
     let server = runtime.spread(1, async move {
         let mut listener = serving.bind_unix(&place).await.map_err(failed("bind"))?;
@@ -280,7 +280,7 @@ async fn datagrams<R: Runtime>(runtime: R) -> Result<(), Finding> {
     const DATAGRAMS: usize = 64;
     let near = runtime.bind_datagram(LOOPBACK).await.map_err(failed("bind"))?;
     let near_addr = near.local_addr().map_err(failed("local_addr"))?;
-    let (tell, mut told) = R::channel::<SocketAddr>();
+    let (tell, mut told) = R::channel::<SocketAddr>(Some(1));
     let serving = runtime.clone();
     let server = runtime.spread(1, async move {
         let far = serving.bind_datagram(LOOPBACK).await.map_err(failed("bind"))?;

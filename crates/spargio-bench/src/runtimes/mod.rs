@@ -75,7 +75,7 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
     type Join<T: Send + 'static>: Future<Output = T> + Send + 'static;
     /// The same for a task that stays on this thread.
     type LocalJoin<T: 'static>: Future<Output = T> + Send + 'static;
-    /// One end of a channel that has no limit: the runtime's own where it has one.
+    /// The sending end of a channel.
     type Sender<T: Send + 'static>: Sender<T>;
     /// The other end.
     type Receiver<T: Send + 'static>: Receiver<T>;
@@ -130,7 +130,10 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
         F: Future + 'static,
         F::Output: 'static;
 
-    fn channel<T: Send + 'static>() -> (Self::Sender<T>, Self::Receiver<T>);
+    /// The runtime's own channel, or the usual one if it has none. With a limit there are never more
+    /// messages under way than that, so that one with as much room will do; one without a limit is
+    /// taken all the same where it is faster.
+    fn channel<T: Send + 'static>(limit: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>);
 
     /// Sleeps, inside of a task.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
@@ -184,7 +187,7 @@ pub(crate) trait Sender<T>: Clone + Send + Sync + 'static {
     ///
     /// # Panics
     ///
-    /// If nobody listens any more.
+    /// If nobody listens any more, or there is no room.
     fn send(&self, value: T);
 }
 

@@ -256,7 +256,7 @@ impl<C: Core> Runtime for PerCore<C> {
         Tied::new(C::spawn(future))
     }
 
-    fn channel<T: Send + 'static>() -> (Self::Sender<T>, Self::Receiver<T>) {
+    fn channel<T: Send + 'static>(_limit: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>) {
         async_channel::unbounded()
     }
 

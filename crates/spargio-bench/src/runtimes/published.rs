@@ -106,7 +106,7 @@ impl Runtime for Published {
         Tied::new(Returns(here.spawn_local(future)))
     }
 
-    fn channel<T: Send + 'static>() -> (Self::Sender<T>, Self::Receiver<T>) {
+    fn channel<T: Send + 'static>(_limit: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>) {
         async_channel::unbounded()
     }
 

@@ -104,7 +104,7 @@ impl Runtime for Smol {
         panic!("no task can be bound to a thread")
     }
 
-    fn channel<T: Send + 'static>() -> (Self::Sender<T>, Self::Receiver<T>) {
+    fn channel<T: Send + 'static>(_limit: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>) {
         async_channel::unbounded()
     }
 

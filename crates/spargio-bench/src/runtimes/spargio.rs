@@ -13,11 +13,13 @@ use spargio::net::{
     self, Family, Ip, TcpListener, TcpStream, UdpSocket, Unix, UnixListener, UnixStream,
 };
 use spargio::queue::MutexQueue;
+use spargio::sync::mpsc;
 use spargio::{Assembly, JoinHandle, LocalJoinHandle, RuntimeHandleOf, RuntimeOf, ShardCtx};
 
 use super::join::Returns;
 use super::{
-    Datagram, File, Listener, Need, Read, Runtime, Setup, Stop, Stream, Variant, Write, make_room,
+    Datagram, File, Listener, Need, Read, Receiver, Runtime, Sender, Setup, Stop, Stream, Variant,
+    Write, make_room,
 };
 use crate::tied::Tied;
 
@@ -86,8 +88,8 @@ impl Spargio {
 impl Runtime for Spargio {
     type Join<T: Send + 'static> = Returns<JoinHandle<T>>;
     type LocalJoin<T: 'static> = Tied<Returns<LocalJoinHandle<T>>>;
-    type Sender<T: Send + 'static> = async_channel::Sender<T>;
-    type Receiver<T: Send + 'static> = async_channel::Receiver<T>;
+    type Sender<T: Send + 'static> = End<mpsc::Sender<T>, async_channel::Sender<T>>;
+    type Receiver<T: Send + 'static> = End<mpsc::Receiver<T>, async_channel::Receiver<T>>;
     type Listener = TcpListener;
     type Stream = Socket<Ip>;
     type UnixListener = UnixListener;
@@ -168,8 +170,13 @@ impl Runtime for Spargio {
         Tied::new(Returns(spargio::spawn_local(future).expect("the runtime is open")))
     }
 
-    fn channel<T: Send + 'static>() -> (Self::Sender<T>, Self::Receiver<T>) {
-        async_channel::unbounded()
+    fn channel<T: Send + 'static>(limit: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>) {
+        if let Some(limit) = limit {
+            let (sender, receiver) = mpsc::channel(limit);
+            return (End::Own(sender), End::Own(receiver));
+        }
+        let (sender, receiver) = async_channel::unbounded();
+        (End::Usual(sender), End::Usual(receiver))
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
@@ -225,6 +232,34 @@ impl Runtime for Spargio {
             ("parks", total.parks),
             ("stolen", total.stolen),
         ]
+    }
+}
+
+/// An end of the runtime's own channel, which always has a limit, or of one that has none.
+#[derive(Clone)]
+pub(crate) enum End<O, U> {
+    Own(O),
+    Usual(U),
+}
+
+impl<T: Send + 'static> Sender<T> for End<mpsc::Sender<T>, async_channel::Sender<T>> {
+    fn send(&self, value: T) {
+        match self {
+            Self::Own(sender) => {
+                let sent = sender.try_send(value);
+                assert!(sent.is_ok(), "there is no room, or the receiver is gone");
+            }
+            Self::Usual(sender) => Sender::send(sender, value),
+        }
+    }
+}
+
+impl<T: Send + 'static> Receiver<T> for End<mpsc::Receiver<T>, async_channel::Receiver<T>> {
+    async fn receive(&mut self) -> Option<T> {
+        match self {
+            Self::Own(receiver) => receiver.recv().await,
+            Self::Usual(receiver) => receiver.receive().await,
+        }
     }
 }
 

@@ -98,7 +98,7 @@ impl Runtime for Tokio {
         panic!("no task can be bound to a worker")
     }
 
-    fn channel<T: Send + 'static>() -> (Self::Sender<T>, Self::Receiver<T>) {
+    fn channel<T: Send + 'static>(_limit: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>) {
         mpsc::unbounded_channel()
     }
 

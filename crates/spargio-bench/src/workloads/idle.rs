@@ -37,7 +37,7 @@ impl Workload for Idle {
         let joins = runtime.block_on(async {
             let mut joins = Vec::new();
             for number in 0..TASKS {
-                let (sender, receiver) = R::channel::<u64>();
+                let (sender, receiver) = R::channel::<u64>(Some(1));
                 senders.push(sender);
                 let task = wait(runtime.clone(), number, receiver, ready.clone());
                 joins.push(runtime.spread(number, task));

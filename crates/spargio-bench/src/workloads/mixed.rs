@@ -47,8 +47,8 @@ impl Workload for BesideCompute {
             while chunks.load(Ordering::Relaxed) < (BUSY * runtime.threads()) as u64 {
                 runtime.yield_now().await;
             }
-            let (ask, mut asked) = R::channel::<u64>();
-            let (answer, mut answers) = R::channel::<u64>();
+            let (ask, mut asked) = R::channel::<u64>(Some(1));
+            let (answer, mut answers) = R::channel::<u64>(Some(1));
             let before = chunks.load(Ordering::Relaxed);
             let meter = Meter::start();
             let partner = runtime.spawn(async move {

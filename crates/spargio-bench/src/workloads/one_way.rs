@@ -61,8 +61,8 @@ async fn bursts<R: Runtime>(
     threads: Option<(usize, usize)>,
 ) -> Result<Slice, Wrong> {
     let rounds = times.div_ceil(BURST);
-    let (sender, mut receiver) = R::channel::<u64>();
-    let (answer, mut answers) = R::channel::<u64>();
+    let (sender, mut receiver) = R::channel::<u64>(Some(BURST as usize));
+    let (answer, mut answers) = R::channel::<u64>(Some(1));
     let meter = Meter::start();
     let draining = async move {
         let mut sum = 0;

@@ -22,8 +22,8 @@ impl Workload for Steady {
         "ping_pong",
         "steady_ping_pong_rtt",
         "round trip",
-        "Two tasks send each other a number and wait for the next, through two unbounded channels: \
-         the runtime's own if it has one (tokio), else async-channel. The runtime decides where \
+        "Two tasks send each other a number and wait for the next, through two channels: the \
+         runtime's own if it has one (spargio, tokio), else async-channel. The runtime decides where \
          the tasks run. Floor: two futures with two words of memory, polled by turns on one \
          thread.",
     );
@@ -76,8 +76,8 @@ fn players<R: Runtime>(
     impl Future<Output = (u64, Latencies)> + Send + 'static,
     impl Future<Output = u64> + Send + 'static,
 ) {
-    let (ask, mut asked) = R::channel::<u64>();
-    let (answer, mut answers) = R::channel::<u64>();
+    let (ask, mut asked) = R::channel::<u64>(Some(1));
+    let (answer, mut answers) = R::channel::<u64>(Some(1));
     let asking = async move {
         let mut latencies = Latencies::of_one_in(TIMED);
         let mut right = 0;

@@ -35,8 +35,8 @@ impl Workload for Storm {
             let meter = Meter::start();
             let pairs: Vec<_> = (0..PAIRS as usize)
                 .map(|turn| {
-                    let (ask, asked) = R::channel();
-                    let (answer, answers) = R::channel();
+                    let (ask, asked) = R::channel(Some(1));
+                    let (answer, answers) = R::channel(Some(1));
                     let partner = runtime.spread(turn, answer_all::<R>(asked, answer));
                     let asking = ask_with_deadline(runtime.clone(), ask, answers, each);
                     (runtime.spread(turn, asking), partner)

@@ -8,6 +8,8 @@ use super::{Floor, Headline, Spec, Stage, Workload};
 use crate::measure::{Latencies, Meter, Slice, Wrong};
 use crate::runtimes::{Receiver, Runtime, Sender, Setup};
 
+/// Messages that may lie there: the task is held up for so many pauses at most.
+const BACKLOG: usize = 16_384;
 /// Long enough for every runtime to fall asleep in between.
 const PAUSE: Duration = Duration::from_micros(500);
 
@@ -30,7 +32,7 @@ impl Workload for FromOutside {
 
     fn run<R: Runtime>(stage: &Stage<R>, times: u64) -> Result<Slice, Wrong> {
         let runtime = stage.runtime();
-        let (sender, mut receiver) = R::channel::<Instant>();
+        let (sender, mut receiver) = R::channel::<Instant>(Some(BACKLOG));
         let task = async move {
             let mut latencies = Latencies::of_all();
             while let Some(sent) = receiver.receive().await {

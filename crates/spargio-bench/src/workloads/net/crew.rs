@@ -64,7 +64,7 @@ pub(super) struct Crew<R: Runtime> {
 
 impl<R: Runtime> Crew<R> {
     pub(super) fn new() -> Self {
-        let (report, reports) = R::channel();
+        let (report, reports) = R::channel(None);
         Self { orders: Vec::new(), report: Some(report), reports, clients: Vec::new() }
     }
 
@@ -75,7 +75,7 @@ impl<R: Runtime> Crew<R> {
         place: Place,
         connecting: impl Future<Output = Result<C, Wrong>> + Send + 'static,
     ) {
-        let (order, orders) = R::channel();
+        let (order, orders) = R::channel(Some(1));
         self.orders.push(order);
         let report = self.report.clone().expect("all clients are added before they are told");
         self.clients.push(place.spawn(runtime, work::<R, C>(connecting, orders, report)));

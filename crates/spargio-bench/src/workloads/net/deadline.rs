@@ -66,12 +66,12 @@ struct Ways<R: Runtime> {
 
 async fn route<R: Runtime>(runtime: R, times: u64) -> Result<Slice, Wrong> {
     let (answers, answered): (Vec<_>, Vec<_>) =
-        (0..CONNECTIONS).map(|_| R::channel::<Vec<u8>>()).unzip();
+        (0..CONNECTIONS).map(|_| R::channel::<Vec<u8>>(Some(1))).unzip();
     let mut ways = Ways::<R> { urgent: Vec::new(), other: Vec::new() };
     let mut tasks = Vec::new();
     for turn in 0..runtime.threads() {
         for (way, steps) in [(&mut ways.urgent, 0), (&mut ways.other, STEPS)] {
-            let (worker, requests) = R::channel::<Request>();
+            let (worker, requests) = R::channel::<Request>(Some(CONNECTIONS));
             way.push(worker);
             tasks.push(runtime.spread(turn, work::<R>(requests, answers.clone(), steps)));
         }

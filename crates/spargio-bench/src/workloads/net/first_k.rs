@@ -124,14 +124,14 @@ async fn serve<R: Runtime>(runtime: R, tell: R::Sender<SocketAddr>) -> Result<u6
     let mut client = Frames { stream, outgoing: frame(SIZE, 0), incoming: frame(SIZE, 0) };
     let (mut handlers, mut cancels) = (Vec::new(), Vec::new());
     for fan_out in 0.. {
-        let (answer, mut answers) = R::channel::<u64>();
+        let (answer, mut answers) = R::channel::<u64>(Some(REQUESTS as usize));
         for number in 0..REQUESTS {
             let request = client.receive(fan_out).await?;
             if request == GOODBYE {
                 return Ok(fan_out);
             }
             Wrong::unless_equal("the place of a request", request, number)?;
-            let (cancel, cancelled) = R::channel::<()>();
+            let (cancel, cancelled) = R::channel::<()>(Some(1));
             cancels.push(cancel);
             let handle = handle(runtime.clone(), fan_out, request, cancelled, answer.clone());
             handlers.push(runtime.spread(request as usize, handle));

@@ -41,11 +41,11 @@ impl Workload for Ingress {
 
 async fn ingress<R: Runtime>(runtime: R, times: u64) -> Result<Slice, Wrong> {
     let (answers, mut answered): (Vec<_>, Vec<_>) =
-        (0..CONNECTIONS).map(|_| R::channel::<Vec<u8>>()).unzip();
+        (0..CONNECTIONS).map(|_| R::channel::<Vec<u8>>(Some(1))).unzip();
     let mut workers = Vec::new();
     let mut tasks = Vec::new();
     for turn in 0..runtime.threads() {
-        let (worker, requests) = R::channel::<Request>();
+        let (worker, requests) = R::channel::<Request>(Some(CONNECTIONS));
         workers.push(worker);
         tasks.push(runtime.spread(turn, serve::<R>(requests, answers.clone())));
     }

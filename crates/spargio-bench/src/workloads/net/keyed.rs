@@ -83,11 +83,11 @@ const LONG: u64 = 6_000;
 const SHORT: u64 = 200;
 
 async fn keyed<R: Runtime>(runtime: R, load: Load, steps: u64) -> Result<Slice, Wrong> {
-    let (flushed, mut flushes) = R::channel::<()>();
+    let (flushed, mut flushes) = R::channel::<()>(Some(runtime.threads()));
     let mut owners = Vec::new();
     let mut tasks = Vec::new();
     for turn in 0..runtime.threads() {
-        let (owner, messages) = R::channel::<Message>();
+        let (owner, messages) = R::channel::<Message>(None);
         owners.push(owner);
         tasks.push(runtime.spread(turn, own::<R>(messages, flushed.clone(), load)));
     }

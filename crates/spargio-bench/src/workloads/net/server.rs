@@ -62,7 +62,7 @@ impl<R: Runtime, A: Send + 'static> Server<R, A> {
     where
         F: Future<Output = Result<u64, Wrong>> + Send + 'static,
     {
-        let (tell, mut told) = R::channel::<A>();
+        let (tell, mut told) = R::channel::<A>(Some(1));
         let task = place.spawn(runtime, serve(tell));
         match told.receive().await {
             Some(addr) => Ok(Self { addr, task }),

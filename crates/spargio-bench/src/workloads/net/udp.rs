@@ -109,7 +109,7 @@ impl<D: Datagram> Client<D> {
     where
         R: Runtime<Datagram = D>,
     {
-        let (introduce, introduced) = R::channel::<SocketAddr>();
+        let (introduce, introduced) = R::channel::<SocketAddr>(Some(1));
         let serving = runtime.clone();
         let server = Server::start_with(runtime, Place::Turn(1), move |tell| {
             serve(serving, size, tell, introduced)
