@@ -14,7 +14,7 @@ usage: spargio-bench compare [--only RE] [--runtimes LIST] [--quick] [--threads 
        spargio-bench check [--runtimes LIST] [--threads N]
        spargio-bench list
 
-compare measures, everything in about 12 minutes and with --quick in less than 4; check holds each
+compare measures, everything in about 9 minutes and with --quick in less than 4; check holds each
 runtime to what the workloads count on; list says what there is.
 
   --only RE        workloads whose group/name matches this regular expression
@@ -41,9 +41,9 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// Twelve minutes, with some of it for the processes that take longer than foreseen.
+    /// Nine minutes, with some of it for the processes that take longer than foreseen.
     const FULL: Self =
-        Self { whole: Duration::from_secs(690), samples: 7, longest: Duration::from_millis(200) };
+        Self { whole: Duration::from_secs(520), samples: 7, longest: Duration::from_millis(200) };
     /// Less than four minutes, with more of it: who is late at the end cannot make up for it.
     const QUICK: Self =
         Self { whole: Duration::from_secs(215), samples: 3, longest: Duration::from_millis(80) };
