@@ -2,15 +2,20 @@
 //! cancels late: no byte is lost, doubled or misplaced, and no task, operation, buffer or
 //! descriptor is left at the end.
 
+mod datagrams;
 mod driver;
 mod fs;
+mod io;
+mod knobs;
+mod streams;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use driver::{Counts, Handle, Kind, Knobs};
+use driver::Handle;
+use knobs::{Counts, Kind, Knobs};
 
 use crate::custody::canary::Graveyard;
 use crate::custody::open_fds;

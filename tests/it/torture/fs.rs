@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use spargio::fs::{self, Advice, Allocate, DuOptions, File, OpenOptions, SyncRange, TempDir};
 use spargio::{BufResult, IoBuf as _};
 
-use super::driver::{Kind, Knobs};
+use super::knobs::{Kind, Knobs};
 use super::{Dice, Ground, UNKIND, torment};
 
 /// A directory of a test, on a file system that reads without blocking, or on one that does not.
@@ -328,7 +328,7 @@ async fn open_files(scratch: &Scratch) {
     let gone = temp.path().to_owned();
     insist_once(temp.close().await);
     assert!(!gone.exists());
-    let file = insist(|| fs::temp_file()).await;
+    let file = insist(fs::temp_file).await;
     file.write_all_at("temporary", 0).await.0.unwrap();
     drop(file);
 }
