@@ -205,10 +205,10 @@ impl Backlog {
     }
 
     /// Whether the error is to be answered by asking again: the connection broke while it waited,
-    /// or the kernel does not know multishot accepts.
+    /// others who have the socket took it first, or the kernel does not know multishot accepts.
     fn is_passing(&self, error: &io::Error) -> bool {
         match error.raw_os_error() {
-            Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => true,
+            Some(libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::EPROTO) => true,
             Some(libc::EINVAL) => {
                 let mut state = self.lock();
                 // In the other mode the error is about the socket, and the next one starts over.

@@ -334,7 +334,7 @@ unsafe impl<B: IoBuf> Operation for SendBatch<B> {
             // A direct call has just found no room.
             sqe.ioprio = ioprio::RECVSEND_POLL_FIRST;
         }
-        self.entries += 1;
+        self.entries = self.entries.saturating_add(1);
         sqe
     }
 }
@@ -344,6 +344,10 @@ impl<B: IoBuf> Complete for SendBatch<B> {
 
     fn inline(&self) -> Inline {
         self.inline
+    }
+
+    fn starts_over(&self) -> bool {
+        true
     }
 
     fn finish(self, outcome: io::Result<Outcome>) -> SentBatch<B> {

@@ -180,7 +180,7 @@ unsafe impl<B: IoBufMut> Operation for RecvMsg<B> {
             // Nothing is expected to be there, so arming first saves the kernel a look.
             sqe.ioprio = ioprio::RECVSEND_POLL_FIRST;
         }
-        self.entries += 1;
+        self.entries = self.entries.saturating_add(1);
         sqe
     }
 
@@ -198,6 +198,10 @@ impl<B: IoBufMut> Complete for RecvMsg<B> {
 
     fn inline(&self) -> Inline {
         self.inline
+    }
+
+    fn starts_over(&self) -> bool {
+        true
     }
 
     fn finish(self, outcome: io::Result<Outcome>) -> ReceivedMsg<B> {
@@ -274,7 +278,7 @@ unsafe impl<B: IoBuf> Operation for SendMsg<B> {
             // A direct call has just found no room.
             sqe.ioprio = ioprio::RECVSEND_POLL_FIRST;
         }
-        self.entries += 1;
+        self.entries = self.entries.saturating_add(1);
         sqe
     }
 }

@@ -250,6 +250,8 @@ impl<B: IoBufMut> GivenMsg<B> {
                 self.brought = brought;
                 Flight::Bytes(received.buf, 0..count)
             }
+            // It waited in vain, and whoever comes next does so anew.
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Flight::Spent,
             Err(error) => Flight::Failed(error),
         }
     }
@@ -269,6 +271,10 @@ impl<B: IoBufMut> Given for GivenMsg<B> {
             over => over,
         };
         Poll::Ready(())
+    }
+
+    fn is_spent(&self) -> bool {
+        matches!(self.flight, Flight::Spent)
     }
 
     fn take(&mut self, room: &mut [MaybeUninit<u8>]) -> (io::Result<usize>, Left) {

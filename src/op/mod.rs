@@ -48,6 +48,17 @@ pub(crate) trait Complete: Operation {
         let _ = finished;
     }
 
+    /// Whether the operation starts over when the ring answers `EAGAIN`.
+    ///
+    /// The ring waits for a socket by polling it. When so many wake-ups were for nothing (128: the
+    /// data was another receive's, or came in the other direction), it gives the operation to a
+    /// kernel thread, which takes the socket's `O_NONBLOCK` for an order not to wait. That says
+    /// nothing to whom waits. Only where the socket's readiness means that the next try gets
+    /// further, else the operation would spin.
+    fn starts_over(&self) -> bool {
+        false
+    }
+
     /// Turns the outcome into the output, and hands back what the operation carried.
     fn finish(self, outcome: io::Result<Outcome>) -> Self::Output;
 
@@ -251,6 +262,10 @@ impl<T: Complete> Future for Op<'_, T> {
                 match claim.poll(cx.waker()) {
                     Ok((operation, outcome)) => {
                         note_home(home, self.lane);
+                        if outcome.result == -libc::EAGAIN && operation.starts_over() {
+                            self.state = State::Idle(operation);
+                            return self.start(cx.waker());
+                        }
                         Poll::Ready(operation.end(outcome))
                     }
                     Err(Unfinished::Pending(claim)) => {

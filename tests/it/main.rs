@@ -33,3 +33,4 @@ mod stats;
 mod steal;
 mod sync;
 mod time;
+mod torture;

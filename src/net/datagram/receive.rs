@@ -61,7 +61,9 @@ impl<B: IoBufMut> Kept for KeptRecv<B> {
                 came.len = copy(&buf.as_init()[..came.len]);
                 Some(Ok(came))
             }
-            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => None,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ECANCELED | libc::EAGAIN)) => {
+                None
+            }
             Err(error) => Some(Err(error)),
         }
     }

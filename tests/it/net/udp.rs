@@ -2,6 +2,9 @@
 
 use std::io;
 use std::net::{self, IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use spargio::net::{Envelope, UdpSocket};
 
@@ -182,4 +185,39 @@ fn a_runtime_ends_with_receives_in_flight() {
     drop(runtime);
     let error = super::block_on(async { socket.recv(vec![0; 16]).await.0.unwrap_err() });
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn receivers_that_share_a_socket_wait_however_often_others_are_faster() {
+    on_shard(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let addr = socket.local_addr().unwrap();
+        let peer = net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let came = Arc::<AtomicU32>::default();
+        // Each datagram wakes all receivers, and is for one of them.
+        let receive = |socket: UdpSocket, came: Arc<AtomicU32>| async move {
+            loop {
+                let (result, _) = socket.recv(vec![0; 16]).await;
+                came.fetch_add(1, Ordering::Relaxed);
+                if result.unwrap() == 0 {
+                    return;
+                }
+            }
+        };
+        let tasks =
+            [(); 4].map(|()| spargio::spawn(receive(socket.clone(), Arc::clone(&came))).unwrap());
+        for number in 1..1_000 {
+            peer.send_to(b"one", addr).unwrap();
+            while came.load(Ordering::Relaxed) < number {
+                // The shard sleeps, and the kernel wakes it for each.
+                spargio::sleep(Duration::from_micros(20)).await;
+            }
+        }
+        for _ in &tasks {
+            peer.send_to(&[], addr).unwrap();
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
 }
