@@ -79,3 +79,45 @@ impl fmt::Display for TaskId {
         self.0.fmt(f)
     }
 }
+
+/// The name of an operation of [`native`](crate::native): unique in its runtime, and never used
+/// again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NativeOpId(u64);
+
+impl NativeOpId {
+    const NUMBER_BITS: u32 = u64::BITS - u16::BITS;
+
+    /// The operation of this number; the bits of the number above 48 are cut off.
+    pub(crate) const fn new(shard: ShardId, number: u64) -> Self {
+        Self((shard.0 as u64) << Self::NUMBER_BITS | (number & ((1 << Self::NUMBER_BITS) - 1)))
+    }
+
+    /// The shard that the operation was given to, which it stays with.
+    ///
+    /// ```
+    /// # let runtime = spargio::Runtime::builder().shards(2).build().unwrap();
+    /// # let native = spargio::native::UringNativeAny::new_on(&runtime.handle()).unwrap();
+    /// # runtime.block_on(async {
+    /// let sync = native.fsync(std::fs::File::open("Cargo.toml")?);
+    /// assert_eq!(sync.id().shard(), sync.shard());
+    /// sync.await
+    /// # }).unwrap();
+    /// ```
+    pub const fn shard(self) -> ShardId {
+        ShardId((self.0 >> Self::NUMBER_BITS) as u16)
+    }
+}
+
+impl fmt::Display for NativeOpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0 & ((1 << Self::NUMBER_BITS) - 1);
+        write!(f, "{number}@{}", self.shard())
+    }
+}
+
+impl fmt::Debug for NativeOpId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NativeOpId({self})")
+    }
+}

@@ -68,6 +68,7 @@
 //! | send datagrams | [`UdpSocket`](net::UdpSocket), [`UnixDatagram`](net::UnixDatagram) |
 //! | talk on one machine | [`UnixListener`](net::UnixListener), [`UnixStream`](net::UnixStream) |
 //! | read and write files | [`fs`]: [`File`](fs::File), [`OpenOptions`](fs::OpenOptions) |
+//! | use any descriptor, any opcode | [`native`]: [`UringNativeAny`](native::UringNativeAny) |
 //! | read and write anything | [`io`]: [`AsyncRead`](io::AsyncRead), [`framed`](io::framed) |
 //! | sleep, bound, give way | [`time`]: [`sleep`], [`timeout`], [`yield_now`], [`consume_budget`] |
 //! | do something every so often | [`interval`], [`Interval`], [`MissedTickBehavior`] |
@@ -193,6 +194,8 @@ mod group;
 #[cfg(not(loom))]
 pub mod io;
 #[cfg(not(loom))]
+pub mod native;
+#[cfg(not(loom))]
 pub mod net;
 #[cfg(not(loom))]
 mod op;
@@ -241,6 +244,9 @@ pub use crate::{
         interval_at, sleep, sleep_until, timeout, timeout_at, unconstrained, yield_now,
     },
 };
+
+#[cfg(not(loom))]
+pub use crate::native::ext as extension;
 
 /// The runtime of the default parts.
 #[cfg(not(loom))]

@@ -14,9 +14,9 @@ use crate::buf::pool::{Armed, Loan};
 use crate::driver::{Sqe, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
-use crate::inflight::{Charge, Outcome};
+use crate::inflight::{Charge, Outcome, Roster};
 use crate::message::{Desk, Hub, Rider};
-use crate::placement::Load;
+use crate::placement::{LeastLoaded, Load};
 use crate::primitive::Arc;
 use crate::task::{Owner, RuntimeId, Scheduler};
 use crate::timer::TimerKey;
@@ -161,6 +161,12 @@ pub(crate) trait Lane: Scheduler {
 
     /// After something was published to a shard of the runtime: rings it if it sleeps.
     fn wake_shard(&self, target: ShardId);
+
+    /// The operations that users gave to the rings of the runtime by themselves.
+    fn roster(&self) -> &Arc<Roster>;
+
+    /// Whose turn it is among the shards of the runtime, for what surfaces place.
+    fn turns(&self) -> &LeastLoaded;
 
     /// How many shards the runtime has.
     fn shards(&self) -> usize;

@@ -46,7 +46,7 @@ impl FileType {
     }
 
     /// That of an entry (`DT_*`), whose numbers are the type bits of a mode moved down.
-    pub(super) fn of_entry(kind: u8) -> Self {
+    pub(crate) fn of_entry(kind: u8) -> Self {
         Self::of_mode(u32::from(kind) << 12)
     }
 

@@ -6,7 +6,9 @@
 //! the kernel may touch.
 
 mod cell;
+mod roster;
 mod table;
 
 pub(crate) use cell::{Abandoned, Charge, Claim, Finished, Operation, Outcome, Unfinished, cell};
+pub(crate) use roster::{Lease, Listed, Roster};
 pub(crate) use table::{Completed, Table};

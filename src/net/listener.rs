@@ -15,10 +15,11 @@ use crate::net::backlog::{Backlog, Ticket};
 use crate::net::family::Family;
 use crate::net::incoming::Incoming;
 use crate::net::options::default_accept_ahead;
-use crate::net::session::{StreamSessionPolicy, Turns};
+use crate::net::session::{StreamSessionPolicy, choose};
 use crate::net::stream::Stream;
 use crate::net::unix_path::BoundPath;
 use crate::op::Fd;
+use crate::placement::LeastLoaded;
 use crate::port::{self, Lane, Port, ToLane};
 use crate::primitive::Arc;
 
@@ -48,7 +49,7 @@ struct Shared {
     fd: Fd,
     backlog: Closing,
     /// Of the shards, for connections that are placed.
-    turns: Turns,
+    turns: LeastLoaded,
 }
 
 /// Closes the backlog when it goes.
@@ -72,7 +73,7 @@ impl<F: Family> Listener<F> {
     ) -> Self {
         let backlog = Backlog::new(Arc::clone(&lane), accept_ahead);
         let (fd, backlog) = (Fd::new(fd, lane), Closing(backlog));
-        let shared = Shared { path, fd, backlog, turns: Turns::default() };
+        let shared = Shared { path, fd, backlog, turns: LeastLoaded::new() };
         Self { shared: Arc::new(shared), family: PhantomData }
     }
 
@@ -266,7 +267,7 @@ impl<F: Family> Accept<'_, F> {
         let Shared { fd: listening, turns, .. } = &*self.listener.shared;
         let lane = match self.policy {
             None => Arc::clone(listening.lane()),
-            Some(policy) => turns.choose(policy, listening.lane()),
+            Some(policy) => choose(turns, policy, listening.lane()),
         };
         Ok((Stream::from_fd(fd, lane), addr))
     }

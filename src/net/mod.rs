@@ -56,6 +56,7 @@ mod async_fd;
 mod backlog;
 mod batch;
 mod call;
+mod connect_many;
 mod control;
 mod credentials;
 mod datagram;

@@ -38,10 +38,12 @@ use crate::task::{self, Home, JoinHandle};
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub enum StreamSessionPolicy {
-    /// To the shard that takes the connection; away from shards, to that of the listener.
+    /// To the shard that takes or makes the connection; away from shards, to that of the listener,
+    /// or to the one that was named.
     #[default]
     ContextPreferred,
-    /// To each shard in turn, beginning with shard 0; each listener counts by itself.
+    /// To each shard in turn, beginning with shard 0. Each listener counts by itself, and so does
+    /// each call that makes many connections; those that make one count together.
     RoundRobin,
     /// To the shard that has the least to do, as [`LeastLoaded`] sees it, and among equals to each
     /// in turn.
@@ -63,26 +65,20 @@ impl StreamSessionPolicy {
     }
 }
 
-/// Whose turn it is among the shards.
-#[derive(Debug, Default)]
-pub(super) struct Turns(LeastLoaded);
-
-impl Turns {
-    /// The way to the shard that a connection belongs to, if its listener's is `lane`.
-    pub(super) fn choose(
-        &self,
-        policy: StreamSessionPolicy,
-        lane: &Arc<dyn Lane>,
-    ) -> Arc<dyn Lane> {
-        let wish = match policy {
-            StreamSessionPolicy::ContextPreferred => return here(lane),
-            StreamSessionPolicy::Fixed(shard) => return sibling(lane, shard),
-            StreamSessionPolicy::RoundRobin => Wish::Spread,
-            StreamSessionPolicy::LeastLoaded => Wish::Any,
-        };
-        let read = |shard: ShardId| lane.load(shard);
-        sibling(lane, self.0.place(wish, &Loads::new(lane.shards(), &read)))
-    }
+/// The way to the shard that a connection belongs to, if whoever makes it belongs to `lane`.
+pub(super) fn choose(
+    turns: &LeastLoaded,
+    policy: StreamSessionPolicy,
+    lane: &Arc<dyn Lane>,
+) -> Arc<dyn Lane> {
+    let wish = match policy {
+        StreamSessionPolicy::ContextPreferred => return here(lane),
+        StreamSessionPolicy::Fixed(shard) => return sibling(lane, shard),
+        StreamSessionPolicy::RoundRobin => Wish::Spread,
+        StreamSessionPolicy::LeastLoaded => Wish::Any,
+    };
+    let read = |shard: ShardId| lane.load(shard);
+    sibling(lane, turns.place(wish, &Loads::new(lane.shards(), &read)))
 }
 
 /// The way to the shard whose thread this is, if it is of the same runtime.
@@ -122,9 +118,38 @@ impl<F: Family> Stream<F> {
         T: Future + Send + 'static,
         T::Output: Send + 'static,
     {
+        self.spawn_session(future, true)
+    }
+
+    /// Spawns a task that begins on the [`session_shard`](Self::session_shard), and that others may
+    /// steal.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_on_session`](Self::spawn_on_session).
+    pub fn spawn_stealable_on_session<T>(
+        &self,
+        future: T,
+    ) -> Result<JoinHandle<T::Output>, RuntimeError>
+    where
+        T: Future + Send + 'static,
+        T::Output: Send + 'static,
+    {
+        self.spawn_session(future, false)
+    }
+
+    fn spawn_session<T>(
+        &self,
+        future: T,
+        pinned: bool,
+    ) -> Result<JoinHandle<T::Output>, RuntimeError>
+    where
+        T: Future + Send + 'static,
+        T::Output: Send + 'static,
+    {
         let lane = self.lane();
         lane.admit()?;
-        let home = Home { shard: lane.shard(), pinned: true, confined: false, local: false };
+        let home = Home { shard: lane.shard(), pinned, confined: false, local: false };
         let (runnable, handle) =
             task::spawn(lane, home, future).map_err(|(refusal, _)| RuntimeError::from(refusal))?;
         runnable.schedule();

@@ -11,6 +11,7 @@ use socket2::SockRef;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::net::family::Family;
 use crate::net::polled::Polled;
+use crate::net::session::{StreamSessionPolicy, choose};
 use crate::net::socket::Socket;
 use crate::net::transfer::{Read, Write};
 use crate::port::{self, Lane, ToLane};
@@ -111,6 +112,42 @@ impl<F: Family> Stream<F> {
     /// What the system answers.
     pub fn from_std_on(lane: &impl ToLane, stream: F::StdStream) -> io::Result<Self> {
         Self::adopt(stream, lane.to_lane().0)
+    }
+
+    /// As [`from_std`](Self::from_std); the connection belongs to the shard that the policy says.
+    ///
+    /// # Errors
+    ///
+    /// As there; `NotFound` for a shard that does not exist.
+    pub fn from_std_with_session_policy(
+        stream: F::StdStream,
+        policy: StreamSessionPolicy,
+    ) -> io::Result<Self> {
+        let lane = port::ambient_lane("Stream::from_std_with_session_policy_on")?;
+        Self::adopt_placed(stream, policy, &lane)
+    }
+
+    /// As [`from_std_with_session_policy`](Self::from_std_with_session_policy), for any thread: a
+    /// stream of this runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn from_std_with_session_policy_on(
+        lane: &impl ToLane,
+        stream: F::StdStream,
+        policy: StreamSessionPolicy,
+    ) -> io::Result<Self> {
+        Self::adopt_placed(stream, policy, &lane.to_lane().0)
+    }
+
+    fn adopt_placed(
+        stream: F::StdStream,
+        policy: StreamSessionPolicy,
+        lane: &Arc<dyn Lane>,
+    ) -> io::Result<Self> {
+        policy.check(lane)?;
+        Self::adopt(stream, choose(lane.turns(), policy, lane))
     }
 
     fn adopt(stream: F::StdStream, lane: Arc<dyn Lane>) -> io::Result<Self> {

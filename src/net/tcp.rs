@@ -118,9 +118,16 @@ impl Stream<Ip> {
         Self::connect_lane(lane, addr).await
     }
 
-    async fn connect_lane(lane: Arc<dyn Lane>, addr: impl ToAddrs) -> io::Result<Self> {
+    pub(super) async fn connect_lane(lane: Arc<dyn Lane>, addr: impl ToAddrs) -> io::Result<Self> {
         let wanted = addr.wanted();
-        let addrs = addresses(wanted).await?;
+        Self::connect_addrs(lane, addresses(wanted).await?).await
+    }
+
+    /// Connects to the first of these addresses that answers.
+    pub(super) async fn connect_addrs(
+        lane: Arc<dyn Lane>,
+        addrs: Vec<SocketAddr>,
+    ) -> io::Result<Self> {
         if let [addr] = addrs[..] {
             let connected = connect_one(&lane, addr).await;
             let socket = connected.map_err(|error| naming("cannot connect to", addr, error))?;

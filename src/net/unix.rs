@@ -11,6 +11,7 @@ use crate::net::datagram::Datagram;
 use crate::net::family::{Family, Target, Unix};
 use crate::net::listener::Listener;
 use crate::net::options::{default_accept_ahead, default_backlog};
+use crate::net::session::{StreamSessionPolicy, choose};
 use crate::net::socket::{Connect, Socket};
 use crate::net::stream::Stream;
 use crate::net::unix_path;
@@ -100,6 +101,42 @@ impl Stream<Unix> {
     pub async fn connect_on(lane: &impl ToLane, addr: impl Target<Unix>) -> io::Result<Self> {
         let lane = lane.to_lane().0;
         Self::connect_lane(lane, addr.sock_addr()?).await
+    }
+
+    /// As [`connect`](Self::connect); the connection belongs to the shard that the policy says.
+    ///
+    /// # Errors
+    ///
+    /// As there; `NotFound` for a shard that does not exist.
+    pub async fn connect_with_session_policy(
+        addr: impl Target<Unix>,
+        policy: StreamSessionPolicy,
+    ) -> io::Result<Self> {
+        let lane = port::ambient_lane("UnixStream::connect_with_session_policy_on")?;
+        Self::connect_placed(lane, addr.sock_addr()?, policy).await
+    }
+
+    /// As [`connect_with_session_policy`](Self::connect_with_session_policy), on any thread: a
+    /// stream of this runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn connect_with_session_policy_on(
+        lane: &impl ToLane,
+        addr: impl Target<Unix>,
+        policy: StreamSessionPolicy,
+    ) -> io::Result<Self> {
+        Self::connect_placed(lane.to_lane().0, addr.sock_addr()?, policy).await
+    }
+
+    async fn connect_placed(
+        lane: Arc<dyn Lane>,
+        addr: SockAddr,
+        policy: StreamSessionPolicy,
+    ) -> io::Result<Self> {
+        policy.check(&lane)?;
+        Self::connect_lane(choose(lane.turns(), policy, &lane), addr).await
     }
 
     async fn connect_lane(lane: Arc<dyn Lane>, addr: SockAddr) -> io::Result<Self> {

@@ -12,6 +12,7 @@ use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
+mod aimed;
 pub(crate) mod dirents;
 pub(crate) mod ending;
 pub(crate) mod extent;
@@ -27,9 +28,12 @@ pub(crate) mod statx;
 pub(crate) mod vectored;
 
 pub(crate) use crate::inflight::{Claim, Operation, Outcome, Unfinished};
+pub(crate) use crate::inflight::{Lease, Listed, Roster};
+pub(crate) use aimed::Aimed;
 pub(crate) use fd::{Fd, close};
 pub(crate) use inline::Inline;
 pub use path_error::PathError;
+pub(crate) use path_error::as_path;
 pub use recv_buf::RecvBuf;
 pub(crate) use recv_buf::Room;
 

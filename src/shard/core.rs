@@ -15,10 +15,10 @@ use crate::doorbell::{Doorbell, Gate, Idle};
 use crate::driver::{Caps, Opcode, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
-use crate::inflight::Charge;
+use crate::inflight::{Charge, Roster};
 use crate::message::Hub;
 use crate::options::Options;
-use crate::placement::{Load, Loads, Placement, Wish};
+use crate::placement::{LeastLoaded, Load, Loads, Placement, Wish};
 use crate::port;
 use crate::primitive::{Arc, AtomicU8, AtomicU32, AtomicU64, Mutex, Ordering, lock};
 use crate::queue::{SharedQueue, StealQueue};
@@ -126,6 +126,10 @@ pub(crate) struct Core<A: Assembly> {
     pub(crate) idle: Idle,
     /// Messages between the shards.
     pub(crate) hub: Arc<Hub>,
+    /// The operations that users gave to the rings by themselves.
+    pub(crate) roster: Arc<Roster>,
+    /// Whose turn it is, for what surfaces place.
+    pub(crate) turns: LeastLoaded,
     /// The threads that do what blocks.
     pub(crate) blocking: Pool,
     phase: AtomicU8,
@@ -181,6 +185,8 @@ impl<A: Assembly> Core<A> {
             shards: shards.into_boxed_slice(),
             idle: Idle::new(count),
             hub: Arc::new(Hub::new(count, &options.messages)),
+            roster: Arc::new(Roster::new(count)),
+            turns: LeastLoaded::new(),
             blocking: Pool::new(options.blocking),
             options,
             phase: AtomicU8::new(Phase::Running as u8),

@@ -12,9 +12,9 @@ use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
 use crate::error::RuntimeError;
 use crate::id::ShardId;
-use crate::inflight::{Charge, Finished};
+use crate::inflight::{Charge, Finished, Roster};
 use crate::message::Hub;
-use crate::placement::Load;
+use crate::placement::{LeastLoaded, Load};
 use crate::port::{self, Lane, SubmitError};
 use crate::primitive::{Arc, pause};
 use crate::queue::{LocalQueue, SharedQueue, StealQueue, Stolen};
@@ -271,6 +271,14 @@ impl<A: Assembly> Lane for Outpost<A> {
 
     fn hub(&self) -> &Arc<Hub> {
         &self.core.hub
+    }
+
+    fn roster(&self) -> &Arc<Roster> {
+        &self.core.roster
+    }
+
+    fn turns(&self) -> &LeastLoaded {
+        &self.core.turns
     }
 
     fn wake_shard(&self, target: ShardId) {

@@ -22,6 +22,7 @@ mod idle;
 mod interval;
 mod io;
 mod messages;
+mod native;
 mod neighbours;
 mod net;
 mod overload;

@@ -68,11 +68,14 @@ const LAYERS: &[Layer] = &[
 
 /// Arrows inside a layer that are wanted: from, to, and the names that may be imported. A doorbell
 /// rides on a driver's submissions; `post` is how a thread without a ring reaches one. Connecting
-/// has a deadline, and delays between its attempts. A call over a boundary has one too, waits in
+/// has a deadline, and delays between its attempts. What is read natively of a directory has the
+/// types of `fs`. A call over a boundary has one too, waits in
 /// lines as a channel does, and its reply goes through a oneshot.
 const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("doorbell", "driver", &["Driver", "RingDriver", "post"]),
     ("net", "time", &["Sleep", "sleep", "timeout_at"]),
+    ("native", "time", &["Sleep", "sleep"]),
+    ("native", "fs", &["FileType", "DirEntryType"]),
     ("boundary", "time", &["Sleep", "sleep", "sleep_until", "timeout", "timeout_at"]),
     (
         "boundary",
