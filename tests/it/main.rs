@@ -24,6 +24,7 @@ mod io;
 mod messages;
 mod neighbours;
 mod net;
+mod observe;
 mod overload;
 mod parts;
 mod refused;
