@@ -72,6 +72,11 @@ impl TaskId {
     pub(crate) const fn new(number: u64) -> Self {
         Self(number)
     }
+
+    /// The number, which is never 0.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for TaskId {

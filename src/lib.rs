@@ -77,7 +77,9 @@
 //! | lend buffers | [`IoBuf`], [`IoBufMut`], [`Slice`], [`BufResult`], [`BufResultExt`] |
 //! | wait for each other | [`sync`]: [`Notify`](sync::Notify), `sync::oneshot`, `sync::mpsc` |
 //! | talk to another runtime | [`boundary`]: [`BoundaryClient`](boundary::BoundaryClient) |
-//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`] |
+//! | watch | [`Runtime::stats_snapshot`], [`RuntimeStats`], [`Histogram`], [`Runtime::dump`] |
+//! | hear of panics and slow polls | [`PanicPolicy`], [`TaskPanic`], [`SlowPoll`] |
+//! | name a task | [`SpawnOptions`], [`spawn_with`] |
 //! | take other parts, or write one | [`driver`], [`doorbell`], [`queue`], [`placement`] |
 //!
 //! [main]: macro@main
@@ -163,6 +165,7 @@ mod error;
 mod id;
 mod inflight;
 mod message;
+mod observe;
 mod options;
 pub mod placement;
 mod pool;
@@ -171,6 +174,7 @@ mod stats;
 pub mod sync;
 mod task;
 mod timer;
+mod trace;
 
 // Loom explores the parts, and of the shard the mailbox and the slot. What is made of them shares
 // itself as `Arc<dyn ..>`, which loom's `Arc` cannot be.
@@ -223,6 +227,7 @@ pub use cancel::{
 pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};
+pub use observe::{Dump, PanicPolicy, SlowPoll, StuckShard, TaskDump, TaskPanic, TaskState};
 pub use options::{MAX_BACKOFF, MAX_SPIN, SpinOptions, StealOptions};
 pub use stats::{BlockingStats, Histogram, RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};
@@ -236,8 +241,9 @@ pub use crate::{
     port::{ShardLane, ToLane},
     runtime::{
         Description, NextEvent, NextHotCount, RemoteShard, RuntimeHandleOf, RuntimeOf, SendTicket,
-        ShardCtx, ShardHandleOf, ShutdownReport, TaskPlacement, run, run_local_on, run_with, spawn,
-        spawn_blocking, spawn_blocking_with, spawn_local, spawn_stealable_on,
+        ShardCtx, ShardHandleOf, ShutdownReport, SpawnOptions, TaskPlacement, run, run_local_on,
+        run_with, spawn, spawn_blocking, spawn_blocking_with, spawn_local, spawn_local_with,
+        spawn_stealable_on, spawn_with,
     },
     time::{
         Interval, MissedTickBehavior, Sleep, Timeout, TimeoutError, consume_budget, interval,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::observe::{Hook, PanicPolicy, SlowPoll, TaskPanic};
+
 /// Sizes for a queue; each queue says which it uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -152,6 +154,16 @@ pub(crate) const MAX_RECV_BUFFER_SIZE: usize = 1 << 20;
 /// The most messages that the builder lets a lane hold: 128 MiB of slots.
 pub(crate) const MAX_LANE: usize = 1 << 24;
 
+/// What is told about tasks, and done about those that panic.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct ObserveOptions {
+    pub(crate) panic_policy: PanicPolicy,
+    pub(crate) on_task_panic: Option<Hook<TaskPanic>>,
+    /// A poll that takes as long is told. `None`: none is, and polls are not timed for it.
+    pub(crate) slow_poll: Option<Duration>,
+    pub(crate) on_slow_poll: Option<Hook<SlowPoll>>,
+}
+
 /// Everything the scheduler is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -173,6 +185,7 @@ pub(crate) struct Options {
     pub(crate) steal: StealOptions,
     pub(crate) spin: SpinOptions,
     pub(crate) blocking: BlockingOptions,
+    pub(crate) observe: ObserveOptions,
 }
 
 impl Options {
@@ -204,6 +217,7 @@ impl Default for Options {
             steal: StealOptions::default(),
             spin: SpinOptions::default(),
             blocking: BlockingOptions::default(),
+            observe: ObserveOptions::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Outcome, Roster};
 use crate::message::{Desk, Hub, Rider};
+use crate::observe::Inquiry;
 use crate::placement::{LeastLoaded, Load};
 use crate::primitive::Arc;
 use crate::task::{Owner, RuntimeId, Scheduler};
@@ -134,6 +135,9 @@ pub(crate) trait Port {
 
     /// Hands over what is queued: doorbells, and messages that are completions.
     fn flush(&self);
+
+    /// Answers which tasks this shard has.
+    fn answer(&self, inquiry: &Inquiry);
 
     /// Wakes a task. A waker that panics ends nothing.
     fn wake_task(&self, waker: Waker);

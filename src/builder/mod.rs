@@ -14,6 +14,7 @@ use crate::queue::{ChaseLev, StealQueue};
 use crate::runtime::{RuntimeOf, launch};
 
 mod check;
+mod watching;
 
 /// The builder of the default assembly; see [`Builder`].
 pub type RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>;
@@ -35,7 +36,9 @@ pub type RuntimeBuilder = Builder<Uring, MsgRing, ChaseLev, LeastLoaded>;
 ///    [`recv_buffer_size`](Self::recv_buffer_size), [`recv_buffers`](Self::recv_buffers).
 /// 5. *Behaviour.* [`spin`](Self::spin), [`steal`](Self::steal) and the knobs it is made of,
 ///    [`packing`](Self::packing), [`poll_histograms`](Self::poll_histograms).
-/// 6. *Messages.* [`hot_msg_tags`](Self::hot_msg_tags),
+/// 6. *Watching.* [`panic_policy`](Self::panic_policy), [`on_task_panic`](Self::on_task_panic),
+///    [`slow_poll_threshold`](Self::slow_poll_threshold), [`on_slow_poll`](Self::on_slow_poll).
+/// 7. *Messages.* [`hot_msg_tags`](Self::hot_msg_tags),
 ///    [`coalesced_hot_msg_tags`](Self::coalesced_hot_msg_tags),
 ///    [`hot_counter_wake_threshold`](Self::hot_counter_wake_threshold).
 ///

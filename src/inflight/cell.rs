@@ -16,6 +16,9 @@
 //! A home that goes while the kernel still has the operation moves as one that completes it, but to
 //! `GONE` in the place of `DONE`, and leaves an `ORPHAN` as it is.
 //!
+//! A home that wants to know who waits goes to `FINISHING`, looks at the waker, and comes back to
+//! `WAITING`; a future that polls meanwhile wakes itself and polls again.
+//!
 //! - A cell is born `WAITING`: it is made in the poll that wants to wait for it.
 //! - From `DONE` the future takes the operation and the outcome, and frees the cell.
 //! - From `ORPHAN` the home abandons the operation with its outcome, and frees the cell.

@@ -123,6 +123,22 @@ impl Table {
         })
     }
 
+    /// Shows the operations in flight that a future waits for just now, with its waker. `body` runs
+    /// no code of a user's.
+    pub(crate) fn for_each_waker(&self, mut body: impl FnMut(Opcode, &Waker)) {
+        for slot in &self.slots {
+            if let State::Busy(charge) = &slot.state {
+                let _shown = charge.with_waker(|waker| body(slot.opcode, waker));
+            }
+        }
+    }
+
+    /// Which operation the token names, if it is in flight.
+    pub(crate) fn opcode(&self, token: Token) -> Option<Opcode> {
+        let slot = self.slots.get(token.index() as usize)?;
+        self.is_in_flight(token).then_some(slot.opcode)
+    }
+
     /// Takes every operation in flight out, for a shard that goes before the kernel has let go of
     /// them.
     pub(crate) fn lose_all(&mut self) -> Vec<Charge> {

@@ -10,8 +10,8 @@ use crate::message::{Kind, RingMsg, SendError};
 use crate::port::{self, Lane, ShardLane, ToLane};
 use crate::primitive::Arc;
 use crate::runtime::remote::{self, RemoteShard};
-use crate::runtime::{NextEvent, NextHotCount, SendTicket};
-use crate::task::{self, LocalJoinHandle};
+use crate::runtime::{NextEvent, NextHotCount, SendTicket, SpawnOptions};
+use crate::task::{self, Label, LocalJoinHandle, Unnamed};
 
 /// The shard whose thread this is. Not `Send`: it belongs to the thread.
 #[derive(Clone)]
@@ -47,7 +47,27 @@ impl ShardCtx {
         F: Future + 'static,
         F::Output: 'static,
     {
-        spawn_local(&self.lane, future)
+        spawn_local(&self.lane, Unnamed, future)
+    }
+
+    /// As [`spawn_local`](Self::spawn_local), with options; a placement among them does not count.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn spawn_local_with<F>(
+        &self,
+        options: SpawnOptions,
+        future: F,
+    ) -> Result<LocalJoinHandle<F::Output>, RuntimeError>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        match options.into_label() {
+            Some(label) => spawn_local(&self.lane, label, future),
+            None => self.spawn_local(future),
+        }
     }
 
     /// The way to send messages to a shard of this runtime; `None` if there is no such shard.
@@ -254,15 +274,17 @@ impl ShardCtx {
 }
 
 /// As [`ShardCtx::spawn_local`], on the thread of the lane's shard.
-pub(super) fn spawn_local<F>(
+pub(super) fn spawn_local<F, L>(
     lane: &Arc<dyn Lane>,
+    label: L,
     future: F,
 ) -> Result<LocalJoinHandle<F::Output>, RuntimeError>
 where
     F: Future + 'static,
     F::Output: 'static,
+    L: Label,
 {
-    let (runnable, handle) = task::spawn_local(lane, lane.shard(), future)?;
+    let (runnable, handle) = task::spawn_local(lane, lane.shard(), label, future)?;
     runnable.schedule();
     Ok(handle)
 }

@@ -15,6 +15,7 @@ use crate::assembly::Assembly;
 use crate::contain::wake;
 use crate::driver::Opcode;
 use crate::id::ShardId;
+use crate::observe::TaskPanic;
 use crate::runtime::Failure;
 use crate::shard::Core;
 
@@ -38,6 +39,9 @@ pub struct ShutdownReport {
     /// that the kernel does not give back. Their threads go on. A shard that merely waits for them
     /// is not counted.
     pub shards_stuck: usize,
+    /// The panic of a task that made the runtime end, as
+    /// [`PanicPolicy::ShutDown`](crate::PanicPolicy::ShutDown) says.
+    pub panic: Option<TaskPanic>,
     /// Shards that a panic of ours ended.
     pub shards_panicked: usize,
     /// Blocking jobs that were still at work when the time was over. Their threads go on.
@@ -63,7 +67,11 @@ impl fmt::Display for ShutdownReport {
             self.blocking_jobs_running,
             self.failures.len(),
             self.uptime
-        )
+        )?;
+        match &self.panic {
+            Some(panic) => write!(f, "; it ended because {panic}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -166,6 +174,7 @@ impl Exits {
             operations_leaked: leaked_opcodes.len(),
             leaked_opcodes,
             shards_stuck: core.quiet.busy().min(state.running),
+            panic: core.panic.get().cloned(),
             shards_panicked: state.panicked,
             blocking_jobs_running: core.blocking.stats().busy,
             failures: failures.collect(),

@@ -141,6 +141,10 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         &self.core
     }
 
+    pub(super) fn share_core(&self) -> Arc<Core<A>> {
+        Arc::clone(&self.core)
+    }
+
     pub(super) fn outpost(&self, shard: ShardId) -> &Arc<Outpost<A>> {
         &self.outposts[shard.index()]
     }

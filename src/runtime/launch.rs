@@ -17,6 +17,7 @@ use crate::primitive::Arc;
 use crate::runtime::exits::Exits;
 use crate::runtime::{Outposts, RuntimeOf};
 use crate::shard::{Core, LocalOf, Outpost, Shard};
+use crate::trace;
 
 /// Starts a runtime of checked options.
 pub(crate) fn launch<A: Assembly>(
@@ -162,8 +163,11 @@ impl<A: Assembly> Start<A> {
                 .unwrap_or_else(|_| Err(io::Error::other("a part panicked as it was opened")));
             match opened {
                 Ok(opened) => {
+                    trace::shard_started(shard);
                     answer.give(None);
-                    opened.run()
+                    let end = opened.run();
+                    trace::shard_stopped(shard);
+                    end
                 }
                 Err(source) => {
                     core.never_started(shard);

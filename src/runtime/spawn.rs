@@ -10,7 +10,7 @@ use crate::port::{self, Lane};
 use crate::primitive::Arc;
 use crate::runtime::ctx::{self, ShardCtx};
 use crate::runtime::handle::{RuntimeHandleOf, ShardHandleOf};
-use crate::task::{self, Home, JoinHandle, LocalJoinHandle, Refusal};
+use crate::task::{self, Home, JoinHandle, Label, LocalJoinHandle, Refusal, Unnamed};
 
 /// Where a task runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +111,21 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.try_spawn_labelled(placement, Unnamed, future)
+    }
+
+    /// As [`try_spawn_with_placement`](Self::try_spawn_with_placement), with a label.
+    pub(super) fn try_spawn_labelled<F, L>(
+        &self,
+        placement: TaskPlacement,
+        label: L,
+        future: F,
+    ) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        L: Label,
+    {
         let here = self.here();
         let home = match self.home(placement, here) {
             Ok(home) => home,
@@ -122,7 +137,7 @@ impl<A: Assembly> RuntimeHandleOf<A> {
             return Err(TrySpawnError { error, future });
         }
         let outpost = self.outpost(home.shard);
-        let (runnable, handle) = task::spawn(outpost, home, future)
+        let (runnable, handle) = task::spawn_labelled(outpost, home, label, future)
             .map_err(|(refusal, future)| TrySpawnError { error: refusal.into(), future })?;
         if home.pinned || here == Some(home.shard) {
             runnable.schedule();
@@ -161,14 +176,30 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         F: Future + 'static,
         F::Output: Send + 'static,
     {
-        let shard = self.check(shard.into())?;
+        self.spawn_local_labelled(shard.into(), Unnamed, make)
+    }
+
+    /// As [`spawn_local_on`](Self::spawn_local_on), with a label.
+    pub(super) fn spawn_local_labelled<M, F, L>(
+        &self,
+        shard: ShardId,
+        label: L,
+        make: M,
+    ) -> Result<JoinHandle<F::Output>, RuntimeError>
+    where
+        M: FnOnce(ShardCtx) -> F + Send + 'static,
+        F: Future + 'static,
+        F::Output: Send + 'static,
+        L: Label,
+    {
+        let shard = self.check(shard)?;
         if self.here() != Some(shard) {
             self.core().admit(shard)?;
         }
         let outpost = self.outpost(shard);
         let lane = Arc::clone(outpost) as Arc<dyn Lane>;
         let make = move || make(ShardCtx::new(lane));
-        let (runnable, handle) = task::spawn_confined(outpost, shard, make)?;
+        let (runnable, handle) = task::spawn_confined(outpost, shard, label, make)?;
         runnable.schedule();
         Ok(handle)
     }
@@ -241,13 +272,26 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    spawn_labelled(Unnamed, future)
+}
+
+/// As [`spawn`], with a label.
+pub(super) fn spawn_labelled<F, L>(
+    label: L,
+    future: F,
+) -> Result<JoinHandle<F::Output>, RuntimeError>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    L: Label,
+{
     port::with(|port| match port {
         // What a shard spawns itself is limited by the number of live tasks only.
-        Some(port) => spawn_through(port.lane(), port.shard(), future),
+        Some(port) => spawn_through(port.lane(), port.shard(), label, future),
         None => port::with_current_lane(|lane| {
             let lane = lane.ok_or(RuntimeError::NoRuntime)?;
             lane.admit()?;
-            spawn_through(lane, lane.shard(), future)
+            spawn_through(lane, lane.shard(), label, future)
         }),
     })
 }
@@ -280,24 +324,39 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
+    spawn_local_labelled(Unnamed, future)
+}
+
+/// As [`spawn_local`], with a label.
+pub(super) fn spawn_local_labelled<F, L>(
+    label: L,
+    future: F,
+) -> Result<LocalJoinHandle<F::Output>, RuntimeError>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    L: Label,
+{
     port::with(|port| {
         let port = port.ok_or(RuntimeError::NoRuntime)?;
-        ctx::spawn_local(port.lane(), future)
+        ctx::spawn_local(port.lane(), label, future)
     })
 }
 
-fn spawn_through<F>(
+fn spawn_through<F, L>(
     lane: &Arc<dyn Lane>,
     shard: ShardId,
+    label: L,
     future: F,
 ) -> Result<JoinHandle<F::Output>, RuntimeError>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
+    L: Label,
 {
     let home = Home { shard, pinned: false, confined: false, local: false };
-    let (runnable, handle) =
-        task::spawn(lane, home, future).map_err(|(refusal, _)| RuntimeError::from(refusal))?;
+    let (runnable, handle) = task::spawn_labelled(lane, home, label, future)
+        .map_err(|(refusal, _)| RuntimeError::from(refusal))?;
     runnable.schedule();
     Ok(handle)
 }

@@ -10,6 +10,7 @@ use crate::driver::{Class, Cqe, Driver, Opcode, SqFull, Sqe, Token, sqe_flags};
 use crate::inflight::{Charge, Completed, Finished};
 use crate::port::SubmitError;
 use crate::shard::Shard;
+use crate::trace;
 
 impl<A: Assembly> Shard<A> {
     /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
@@ -36,6 +37,8 @@ impl<A: Assembly> Shard<A> {
 
     /// Passes on the completion of an operation, and wakes who waits for it.
     pub(super) fn complete(&self, cqe: Cqe) {
+        let opcode = || self.table.borrow().opcode(cqe.token);
+        trace::completed(self.me, opcode, cqe.token, cqe.result);
         let completed = self.table.borrow_mut().complete(cqe);
         match completed {
             Completed::Last(charge, outcome) => {
@@ -120,7 +123,9 @@ impl<A: Assembly> Shard<A> {
             self.table.borrow_mut().release(token);
             return Ok(());
         };
-        self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
+        let opcode = Opcode::new(sqe.opcode);
+        self.table.borrow_mut().fill(token, opcode, charge);
+        trace::submitted(self.me, opcode, token);
         self.note_in_flight();
         self.counters.ops_submitted.add(1);
         self.arm(sqe);

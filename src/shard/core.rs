@@ -17,6 +17,7 @@ use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Roster};
 use crate::message::Hub;
+use crate::observe::{Inquiry, TaskPanic};
 use crate::options::Options;
 use crate::placement::{LeastLoaded, Load, Loads, Placement, Wish};
 use crate::port;
@@ -49,6 +50,8 @@ pub(crate) enum Letter {
     ResetTimer(TimerKey, Instant),
     /// A timer of this shard whose future is gone.
     ClearTimer(TimerKey),
+    /// Somebody asks this shard, which is the one that is named, for its tasks.
+    Inquire(StdArc<Inquiry>, ShardId),
 }
 
 /// How far a runtime is on its way down; it only goes forward.
@@ -75,6 +78,11 @@ pub(crate) struct Public<A: Assembly> {
     /// Counts each poll twice, when it begins and when it ends: odd while a task is polled. A thief
     /// that sees the same odd number again after a while knows that the poll is long.
     pub(crate) poll_count: CachePadded<AtomicU64>,
+    /// When the shard last looked at the clock while no poll was going on, in nanoseconds since the
+    /// epoch of the runtime.
+    pub(crate) looked: AtomicU64,
+    /// The task that is polled, while polls are timed one by one; 0 for none.
+    pub(crate) polled: AtomicU64,
     /// The CPU that the shard ran on when it last ran out of work; `u32::MAX` if nobody knows.
     pub(crate) cpu: AtomicU32,
     /// Set once, when the shard has opened its doorbell.
@@ -143,6 +151,8 @@ pub(crate) struct Core<A: Assembly> {
     pub(crate) cancelled: StdAtomicUsize,
     /// Tasks that were told to end at the end.
     pub(crate) dropped: StdAtomicUsize,
+    /// The panic that made the runtime end.
+    pub(crate) panic: OnceLock<TaskPanic>,
     misplaced: Counter,
     /// What stamps of tasks and sightings count from.
     epoch: Instant,
@@ -166,6 +176,8 @@ impl<A: Assembly> Core<A> {
                 queue,
                 lifo: CachePadded::new(Slot::new()),
                 poll_count: CachePadded::new(AtomicU64::new(0)),
+                looked: AtomicU64::new(0),
+                polled: AtomicU64::new(0),
                 cpu: AtomicU32::new(u32::MAX),
                 ringer: OnceLock::new(),
                 registry: Registry::new(options.max_tasks),
@@ -195,6 +207,7 @@ impl<A: Assembly> Core<A> {
             leaked: StdMutex::default(),
             cancelled: StdAtomicUsize::new(0),
             dropped: StdAtomicUsize::new(0),
+            panic: OnceLock::new(),
             misplaced: Counter::default(),
             epoch: Instant::now(),
             outposts: OnceLock::new(),

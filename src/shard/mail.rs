@@ -55,6 +55,7 @@ impl<A: Assembly> Shard<A> {
                 // One that has fired has woken its task, which polls it.
                 let _is_set = self.wheel.borrow_mut().reset(key, deadline);
             }
+            Letter::Inquire(inquiry, _) => self.answer_inquiry(&inquiry),
             Letter::ClearTimer(key) => {
                 let waker = self.wheel.borrow_mut().remove(key);
                 // The destructor of a waker may be anybody's code.

@@ -6,12 +6,13 @@
 //! With exact times every poll is between two looks of its own, and tasks are stamped when they are
 //! queued.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
+use crate::primitive::Ordering;
 use crate::shard::Shard;
 use crate::shard::core::Core;
-use crate::task::Runnable;
+use crate::task::{CLOCK_BITS, Runnable};
 
 /// A stretch that took longer makes the shard look closer, in nanoseconds.
 const LONG: u64 = 100_000;
@@ -40,10 +41,25 @@ impl<A: Assembly> Core<A> {
 }
 
 impl<A: Assembly> Shard<A> {
+    /// The time as the wheel counts it.
+    pub(super) fn nanos(&self, at: Instant) -> u64 {
+        const PER_SECOND: u64 = 1_000_000_000;
+        let since = at.saturating_duration_since(self.epoch);
+        // An instant that does not fit is centuries away.
+        since.as_secs().saturating_mul(PER_SECOND).saturating_add(since.subsec_nanos().into())
+    }
+
+    pub(super) fn instant(&self, nanos: u64) -> Instant {
+        // A deadline that no clock can show is centuries away; a year stands for it.
+        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(|| self.now() + FAR)
+    }
+
     /// The clock was read, and no poll is going on. `in_lap`: the last look was in the same lap of
     /// polls, so that nothing but polls lies between.
     #[inline(never)]
     pub(super) fn mark(&self, at: u64, in_lap: bool) {
+        self.note_look(at);
         let polls = self.public().polls();
         let before = self.mark.replace(Mark { at, polls });
         let polls = polls.wrapping_sub(before.polls);
@@ -63,7 +79,18 @@ impl<A: Assembly> Shard<A> {
     /// As [`mark`](Self::mark), after a time without any poll.
     #[inline]
     pub(super) fn mark_idle(&self, at: u64) {
+        self.note_look(at);
         self.mark.set(Mark { at, ..self.mark.get() });
+    }
+
+    /// Shows others when the clock was read.
+    #[inline]
+    fn note_look(&self, at: u64) {
+        let now = at.wrapping_add(self.behind);
+        let public = self.public();
+        public.looked.store(now, Ordering::Relaxed);
+        // Cut on purpose: ages are differences.
+        public.registry.set_clock((now >> CLOCK_BITS) as u32);
     }
 
     /// Reads the clock while no poll is going on. `in_lap`: as for [`mark`](Self::mark).
@@ -82,7 +109,11 @@ impl<A: Assembly> Shard<A> {
             let waited = now.wrapping_sub(runnable.metadata().stamped());
             self.counters.wake_to_poll.add(1, u64::from(waited) << STAMP_BITS);
         }
-        self.look_at_clock(false)
+        let now = self.look_at_clock(false);
+        if self.core.options.observe.slow_poll.is_some() {
+            self.time_poll(runnable, now);
+        }
+        now
     }
 
     /// As [`Core::stamp`], on the shard.

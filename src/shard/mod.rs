@@ -7,7 +7,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
@@ -26,10 +26,12 @@ use crate::task::{self, Chain, Runnable};
 use crate::timer::Wheel;
 
 mod ahead;
+mod alarm;
 mod buffers;
 mod collect;
 mod core;
 mod defer;
+mod dump;
 mod exit;
 mod idle;
 mod lead;
@@ -58,6 +60,7 @@ pub(crate) use outpost::Outpost;
 pub(crate) use watch::Watch;
 
 use self::core::Public;
+use alarm::Timed;
 use buffers::Buffers;
 use defer::Deferred;
 use idle::Next;
@@ -84,8 +87,14 @@ pub(crate) struct Shard<A: Assembly> {
     lane: Arc<dyn Lane>,
     /// What this shard counts; those who read it have a share.
     counters: Arc<CachePadded<Counters>>,
-    /// Every poll is timed, and every task stamped when it is queued.
+    /// Every task is stamped when it is queued.
     exact: bool,
+    /// Every poll is timed by itself.
+    timing: bool,
+    /// The present poll, if polls that take long are told.
+    timed: Cell<Option<Timed>>,
+    /// How many nanoseconds later than that of the runtime the epoch of this shard is.
+    behind: u64,
     /// How long polls may go on before the ring is served, in nanoseconds.
     time_budget: u64,
     // Field order is drop order: what the kernel may still touch outlives the driver, and `exit`
@@ -225,20 +234,6 @@ impl<A: Assembly> Shard<A> {
         self.driver.borrow().now()
     }
 
-    /// The time as the wheel counts it.
-    fn nanos(&self, at: Instant) -> u64 {
-        const PER_SECOND: u64 = 1_000_000_000;
-        let since = at.saturating_duration_since(self.epoch);
-        // An instant that does not fit is centuries away.
-        since.as_secs().saturating_mul(PER_SECOND).saturating_add(since.subsec_nanos().into())
-    }
-
-    fn instant(&self, nanos: u64) -> Instant {
-        // A deadline that no clock can show is centuries away; a year stands for it.
-        const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        self.epoch.checked_add(Duration::from_nanos(nanos)).unwrap_or_else(|| self.now() + FAR)
-    }
-
     /// Whether there is something to do here without a wake-up.
     fn has_work(&self) -> bool {
         !self.pinned.borrow().is_empty()
@@ -277,7 +272,7 @@ impl<A: Assembly> Shard<A> {
     fn run_tasks(&self) {
         let options = &self.core.options;
         let budget = self.time_budget;
-        let mut lap = self.pace.borrow().begin(self.exact);
+        let mut lap = self.pace.borrow().begin(self.timing);
         let stolen = self.next.take();
         self.offer_backlog(if stolen.is_some() { Next::InHand } else { Next::Queued });
         self.next.set(stolen);
@@ -291,6 +286,9 @@ impl<A: Assembly> Shard<A> {
             self.poll(runnable);
             if lap.is_look_due() {
                 let now = self.look_at_clock(lap.is_measured());
+                if self.timing {
+                    self.end_timed_poll(now);
+                }
                 if lap.is_ring_due() && self.driver.borrow().pending() {
                     self.count_look();
                     self.flush_ring();

@@ -11,9 +11,10 @@ use crate::contain::wake;
 use crate::doorbell::{Doorbell, Help, Need, Post};
 use crate::driver::Token;
 use crate::error::RuntimeError;
-use crate::id::ShardId;
+use crate::id::{ShardId, TaskId};
 use crate::inflight::{Charge, Finished, Roster};
 use crate::message::Hub;
+use crate::observe::Answer;
 use crate::placement::{LeastLoaded, Load};
 use crate::port::{self, Lane, SubmitError};
 use crate::primitive::{Arc, pause};
@@ -215,6 +216,7 @@ pub(super) fn refuse(letter: Letter) {
         }
         // What they speak of ended with the shard.
         Letter::Cancel(_) | Letter::ResetTimer(..) | Letter::ClearTimer(_) => {}
+        Letter::Inquire(inquiry, shard) => inquiry.answer(shard, Answer::default()),
     }
 }
 
@@ -235,6 +237,14 @@ unsafe impl<A: Assembly> Scheduler for Outpost<A> {
         } else {
             self.inject(runnable);
         }
+    }
+
+    fn panicked(&self, task: TaskId, name: Option<&str>, payload: &(dyn Any + Send)) {
+        self.core.task_panicked(task, name, payload);
+    }
+
+    fn clock(&self) -> u32 {
+        self.core.clock()
     }
 }
 

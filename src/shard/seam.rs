@@ -9,15 +9,17 @@ use crate::assembly::Assembly;
 use crate::buf::pool::{Armed, Loan};
 use crate::contain::wake;
 use crate::doorbell::{Doorbell, Post};
-use crate::driver::{Class, Driver, Sqe, Token};
+use crate::driver::{Class, Driver, Opcode, Sqe, Token};
 use crate::id::ShardId;
 use crate::inflight::Charge;
 use crate::message::{Desk, Rider};
+use crate::observe::Inquiry;
 use crate::port::{Lane, Port, SubmitError, TimersFull};
 use crate::primitive::Arc;
 use crate::shard::{Letter, Shard};
 use crate::task::{LocalScheduler, Registry, Runnable, RuntimeId};
 use crate::timer::{Full, TimerKey};
+use crate::trace;
 
 /// Shares of the lane that are kept for timers to come.
 const LANES: usize = 64;
@@ -112,8 +114,9 @@ impl<A: Assembly> Port for Shard<A> {
         // SAFETY:
         // - passed on to the caller.
         let result = unsafe { self.driver.borrow_mut().attempt(sqe) };
-        if result.is_some() {
+        if let Some(result) = result {
             self.public().counters.inline_completions.add(1);
+            trace::attempted(self.me, Opcode::new(sqe.opcode), result);
         }
         result
     }
@@ -221,6 +224,10 @@ impl<A: Assembly> Port for Shard<A> {
         if self.driver.borrow().queued() > 0 {
             self.flush_ring();
         }
+    }
+
+    fn answer(&self, inquiry: &Inquiry) {
+        self.answer_inquiry(inquiry);
     }
 
     fn wake_task(&self, waker: Waker) {

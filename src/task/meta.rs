@@ -16,6 +16,9 @@ pub(crate) struct Meta {
     place: UnsafeCell<Place>,
     /// When the task was queued last, for the statistics, if somebody counts that.
     stamp: AtomicU32,
+    /// When the task was spawned, in steps of [`CLOCK_BITS`](crate::task::CLOCK_BITS); set as `id`
+    /// is.
+    born: AtomicU32,
     home: Home,
     /// That of `owner`, read once.
     runtime: RuntimeId,
@@ -36,6 +39,7 @@ impl Meta {
             id: UnsafeCell::new(TaskId::new(0)),
             place: UnsafeCell::new(Place::Shared),
             stamp: AtomicU32::new(0),
+            born: AtomicU32::new(0),
             home,
             runtime,
             registry,
@@ -115,12 +119,20 @@ impl Meta {
         unsafe { self.registry.as_ref() }
     }
 
+    /// When the task was spawned, as the clock of its registry counts it.
+    pub(super) fn born(&self) -> u32 {
+        self.born.load(Ordering::Relaxed)
+    }
+
     /// Names the task and its list.
     ///
     /// # Safety
     ///
     /// Nobody else knows the task yet.
-    pub(super) unsafe fn name(&self, id: TaskId, place: Place) {
+    #[inline]
+    pub(super) unsafe fn name(&self, id: TaskId, place: Place, born: u32) {
+        // Relaxed: whoever comes to know the task sees it, as it does the identity.
+        self.born.store(born, Ordering::Relaxed);
         self.id.with_mut(|slot| {
             // SAFETY:
             // - passed on to the caller.

@@ -7,15 +7,19 @@
 //! [`state`] says who may touch what of a task, and why that is sound; [`registry`] how the live
 //! tasks of a shard are known without a lock on its own thread.
 
+use std::any::Any;
 use std::future::Future;
 use std::ptr::NonNull;
 
-use crate::id::ShardId;
+use crate::id::{ShardId, TaskId};
 use crate::primitive::Arc;
+use crate::trace::{self, TaskSpan};
 
 mod arrivals;
 mod ids;
+mod inspect;
 mod join;
+mod label;
 mod list;
 mod meta;
 mod raw;
@@ -29,6 +33,8 @@ mod waker;
 pub use join::{AbortHandle, JoinHandle, LocalJoinHandle};
 
 pub(crate) use arrivals::{Arrivals, Chain};
+pub(crate) use inspect::{TaskRef, of_waker};
+pub(crate) use label::{Label, Named, Unnamed};
 pub(crate) use registry::{Refusal, Registry};
 pub(crate) use runnable::Runnable;
 
@@ -54,7 +60,20 @@ pub(crate) unsafe trait Scheduler: std::fmt::Debug + Send + Sync {
     /// Queues a task that was woken on a thread that is no shard of this runtime. A task that can
     /// no longer run is dropped, and its handle resolves.
     fn schedule(&self, runnable: Runnable);
+
+    /// A future has panicked, on this thread: while it was polled, or dropped. Before its handle
+    /// resolves.
+    fn panicked(&self, _task: TaskId, _name: Option<&str>, _payload: &(dyn Any + Send)) {}
+
+    /// The time in steps of [`CLOCK_BITS`].
+    fn clock(&self) -> u32 {
+        0
+    }
 }
+
+/// Ages of tasks are in steps of so many bits of nanoseconds, 8.4 ms: they come around after 417
+/// days.
+pub(crate) const CLOCK_BITS: u32 = 23;
 
 /// The way from a task to the shard on whose thread it was woken.
 pub(crate) trait LocalScheduler {
@@ -133,9 +152,23 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    spawn_labelled(owner, home, Unnamed, future)
+}
+
+/// As [`spawn`], with a label.
+///
+/// # Errors
+///
+/// As there.
+pub(crate) fn spawn_labelled<F, L>(owner: impl Owner, home: Home, label: L, future: F) -> Spawned<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    L: Label,
+{
     // SAFETY:
     // - the future and its output are `Send` and `'static`.
-    unsafe { spawn_unchecked(owner, home, future) }
+    unsafe { spawn_unchecked(owner, home, label, future) }
 }
 
 /// Makes a task that `make` begins on its shard, of a future that never leaves it and need not be
@@ -144,21 +177,23 @@ where
 /// # Errors
 ///
 /// When the registry is closed or full; `make` is dropped.
-pub(crate) fn spawn_confined<M, F>(
+pub(crate) fn spawn_confined<M, F, L>(
     owner: impl Owner,
     shard: ShardId,
+    label: L,
     make: M,
 ) -> Result<(Runnable, JoinHandle<F::Output>), Refusal>
 where
     M: FnOnce() -> F + Send + 'static,
     F: Future + 'static,
     F::Output: Send + 'static,
+    L: Label,
 {
     let home = Home { shard, pinned: true, confined: true, local: false };
     // SAFETY:
     // - before its first poll the future holds `make` only, which is `Send`; that poll binds it.
     // - it is pinned and confined, and its output is `Send`.
-    let spawned = unsafe { spawn_unchecked(owner, home, async move { make().await }) };
+    let spawned = unsafe { spawn_unchecked(owner, home, label, async move { make().await }) };
     spawned.map_err(|(refusal, _)| refusal)
 }
 
@@ -172,14 +207,16 @@ where
 /// # Panics
 ///
 /// On any thread but that of the shard.
-pub(crate) fn spawn_local<F>(
+pub(crate) fn spawn_local<F, L>(
     owner: impl Owner,
     shard: ShardId,
+    label: L,
     future: F,
 ) -> Result<(Runnable, LocalJoinHandle<F::Output>), Refusal>
 where
     F: Future + 'static,
     F::Output: 'static,
+    L: Label,
 {
     let registry = std::ptr::from_ref(owner.scheduler().registry());
     let is_here = thread::with_here(|here| here.is_some_and(|here| here.owns(registry)));
@@ -189,7 +226,7 @@ where
     // - this is the thread of the shard, and the task is pinned and confined; it is bound below,
     //   before anybody else has it.
     // - the handle becomes a local one, which is not `Send`.
-    let spawned = unsafe { spawn_unchecked(owner, home, future) };
+    let spawned = unsafe { spawn_unchecked(owner, home, label, future) };
     match spawned {
         Ok((runnable, handle)) => {
             let _is_bound = runnable.bind();
@@ -212,10 +249,11 @@ where
 /// - The future holds nothing that is not `Send` before its first poll, or the caller
 ///   [binds](Runnable::bind) the task at once.
 /// - If `F::Output` is not `Send`, the handle stays on that thread.
-unsafe fn spawn_unchecked<F>(owner: impl Owner, home: Home, future: F) -> Spawned<F>
+unsafe fn spawn_unchecked<F, L>(owner: impl Owner, home: Home, label: L, future: F) -> Spawned<F>
 where
     F: Future + 'static,
     F::Output: 'static,
+    L: Label,
 {
     let registry = NonNull::from(owner.scheduler().registry());
     let kept = thread::with_here(|here| {
@@ -230,7 +268,7 @@ where
     // SAFETY:
     // - registry and runtime are those of the scheduler: it returns the same ones each time, and
     //   the shares that a thread keeps are of the scheduler whose registry it owns.
-    let task = unsafe { raw::allocate(owner, registry, runtime, home, future) };
+    let task = unsafe { raw::allocate(owner, registry, runtime, home, label, future) };
     // SAFETY:
     // - the task keeps its scheduler, which keeps the registry.
     let entered = unsafe { registry.as_ref() };
@@ -239,8 +277,11 @@ where
     if let Err(refusal) = unsafe { entered.enter(task) } {
         // SAFETY:
         // - it was made with this type, and nobody else has it.
-        return Err((refusal, unsafe { raw::take_apart::<F>(task) }));
+        return Err((refusal, unsafe { raw::take_apart::<F, L>(task) }));
     }
+    // SAFETY:
+    // - nobody has the task yet; it stays while its `Runnable` and handle are made.
+    unsafe { open_span(task) };
     // SAFETY:
     // - the task was made `HELD`.
     let runnable = unsafe { Runnable::new(task) };
@@ -248,6 +289,28 @@ where
     // - the task was made with its handle, and gives that type.
     let handle = unsafe { JoinHandle::new(task) };
     Ok((runnable, handle))
+}
+
+/// Opens the span of a new task, if there are spans.
+///
+/// # Safety
+///
+/// The task has its identity, and nobody has its `Runnable` yet.
+#[inline]
+unsafe fn open_span(task: NonNull<raw::Header>) {
+    if !trace::ON {
+        return;
+    }
+    // SAFETY:
+    // - passed on to the caller.
+    let header = unsafe { task.as_ref() };
+    // SAFETY:
+    // - the same.
+    let name = unsafe { raw::name_of(task) };
+    let opened = TaskSpan::open(header.meta().id(), name, header.meta().home());
+    // SAFETY:
+    // - passed on to the caller.
+    unsafe { header.with_span(|span| *span = opened) };
 }
 
 #[cfg(test)]

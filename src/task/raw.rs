@@ -8,15 +8,18 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
+use crate::contain::guard;
 use crate::error::JoinError;
 use crate::pool;
 use crate::primitive::{Arc, AtomicPtr, UnsafeCell};
+use crate::task::label::Label;
 use crate::task::list::Links;
 use crate::task::meta::Meta;
 use crate::task::registry::Registry;
 use crate::task::state::State;
 use crate::task::thread::{ThreadToken, with_here};
 use crate::task::{Home, RuntimeId, Scheduler};
+use crate::trace::TaskSpan;
 
 /// The part of a task that does not depend on its future.
 ///
@@ -35,6 +38,8 @@ pub(crate) struct Header {
     /// The one thread that may poll and drop the future, once there is one. Touched by the holder
     /// of the `Runnable` only.
     bound: UnsafeCell<ThreadToken>,
+    /// Touched by who spawns the task, and then by the holder of the `Runnable` only.
+    span: UnsafeCell<TaskSpan>,
     /// The registry's.
     pub(super) links: UnsafeCell<Links>,
     /// The join handle's, and filled, while [`State`] says so.
@@ -46,6 +51,20 @@ impl Header {
     #[inline]
     pub(super) fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Lends the span of the task.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the `Runnable`, or nobody has it yet; this is not called by `body`.
+    #[inline]
+    pub(super) unsafe fn with_span<R>(&self, body: impl FnOnce(&mut TaskSpan) -> R) -> R {
+        self.span.with_mut(|span| {
+            // SAFETY:
+            // - passed on to the caller: only it touches the field.
+            body(unsafe { &mut *span })
+        })
     }
 
     /// Whether this thread may poll and drop the future.
@@ -115,6 +134,12 @@ pub(super) struct Vtable {
     /// The caller is the join handle of a complete task that is not leaked, or ends the task after
     /// the handle has gone.
     pub(super) drop_output: unsafe fn(NonNull<Header>),
+    /// The name of the task, which lasts as long as its memory.
+    ///
+    /// # Safety
+    ///
+    /// The task is there.
+    pub(super) name: unsafe fn(NonNull<Header>) -> Option<NonNull<str>>,
     /// Frees the memory.
     ///
     /// # Safety
@@ -134,8 +159,9 @@ pub(super) enum Cause {
 
 /// A task. The head comes first, so that a pointer to it is one to the task.
 #[repr(C)]
-struct TaskCell<F: Future> {
+struct TaskCell<F: Future, L> {
     header: Header,
+    label: L,
     stage: UnsafeCell<Stage<F>>,
 }
 
@@ -153,11 +179,12 @@ enum Stage<F: Future> {
 /// # Safety
 ///
 /// The registry and the runtime are those of `owner`.
-pub(super) unsafe fn allocate<F: Future>(
+pub(super) unsafe fn allocate<F: Future, L: Label>(
     owner: Arc<dyn Scheduler>,
     registry: NonNull<Registry>,
     runtime: RuntimeId,
     home: Home,
+    label: L,
     future: F,
 ) -> NonNull<Header> {
     let meta = Meta::new(home, runtime, registry, owner);
@@ -166,19 +193,21 @@ pub(super) unsafe fn allocate<F: Future>(
         next: AtomicPtr::new(std::ptr::null_mut()),
         vtable: const {
             &Vtable {
-                poll: poll::<F>,
-                cancel: cancel::<F>,
-                take: take::<F>,
-                drop_output: drop_output::<F>,
-                free: free::<F>,
+                poll: poll::<F, L>,
+                cancel: cancel::<F, L>,
+                take: take::<F, L>,
+                drop_output: drop_output::<F, L>,
+                name: name::<F, L>,
+                free: free::<F, L>,
             }
         },
         meta,
         bound: UnsafeCell::new(ThreadToken::NONE),
+        span: UnsafeCell::new(TaskSpan::none()),
         links: UnsafeCell::new(Links::new()),
         join_waker: UnsafeCell::new(MaybeUninit::uninit()),
     };
-    pool::allocate(TaskCell { header, stage: UnsafeCell::new(Stage::Future(future)) }).cast()
+    pool::allocate(TaskCell { header, label, stage: UnsafeCell::new(Stage::Future(future)) }).cast()
 }
 
 /// Takes a task apart that nobody knows yet.
@@ -186,7 +215,7 @@ pub(super) unsafe fn allocate<F: Future>(
 /// # Safety
 ///
 /// The pointer came from `allocate` with this type, and nobody else has it.
-pub(super) unsafe fn take_apart<F: Future>(task: NonNull<Header>) -> F {
+pub(super) unsafe fn take_apart<F: Future, L: Label>(task: NonNull<Header>) -> F {
     let take = |stage: *mut Stage<F>| {
         // SAFETY:
         // - this is the stage that is lent.
@@ -194,10 +223,10 @@ pub(super) unsafe fn take_apart<F: Future>(task: NonNull<Header>) -> F {
     };
     // SAFETY:
     // - passed on to the caller.
-    let stage = unsafe { with_stage::<F, _>(task, take) };
+    let stage = unsafe { with_stage::<F, L, _>(task, take) };
     // SAFETY:
     // - the same; the stage is empty, and nobody has a part.
-    unsafe { free::<F>(task) };
+    unsafe { free::<F, L>(task) };
     match stage {
         Stage::Future(future) => future,
         Stage::Output(_) | Stage::Gone => unreachable!("a task that nobody knows has its future"),
@@ -209,11 +238,11 @@ pub(super) unsafe fn take_apart<F: Future>(task: NonNull<Header>) -> F {
 /// # Safety
 ///
 /// The pointer came from `allocate` with this type, and the caller alone may touch the stage.
-unsafe fn with_stage<F: Future, R>(
+unsafe fn with_stage<F: Future, L: Label, R>(
     task: NonNull<Header>,
     body: impl FnOnce(*mut Stage<F>) -> R,
 ) -> R {
-    let task = task.cast::<TaskCell<F>>();
+    let task = task.cast::<TaskCell<F, L>>();
     // SAFETY:
     // - the task is there, and only its stage is borrowed, shared.
     let stage = unsafe { &(*task.as_ptr()).stage };
@@ -236,21 +265,26 @@ unsafe fn empty<F: Future>(stage: *mut Stage<F>) -> Result<(), Box<dyn Any + Sen
 /// # Safety
 ///
 /// As of [`Vtable::poll`].
-unsafe fn poll<F: Future>(task: NonNull<Header>, cx: &mut Context<'_>) -> bool {
+unsafe fn poll<F: Future, L: Label>(task: NonNull<Header>, cx: &mut Context<'_>) -> bool {
     let poll = |stage| {
         // SAFETY:
         // - this is the stage that is lent; the caller may touch the future.
-        unsafe { poll_stage::<F>(stage, cx) }
+        unsafe { poll_stage::<F>(task, stage, cx) }
     };
     // SAFETY:
     // - the holder of the `Runnable` alone may touch the stage before the task is complete.
-    unsafe { with_stage::<F, _>(task, poll) }
+    unsafe { with_stage::<F, L, _>(task, poll) }
 }
 
 /// # Safety
 ///
-/// The pointer is that which `with_stage` lends, on a thread that may touch the future.
-unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> bool {
+/// The pointer is that which `with_stage` lends of this task, on a thread that may touch the
+/// future.
+unsafe fn poll_stage<F: Future>(
+    task: NonNull<Header>,
+    stage: *mut Stage<F>,
+    cx: &mut Context<'_>,
+) -> bool {
     // SAFETY:
     // - passed on to the caller.
     let Stage::Future(future) = (unsafe { &mut *stage }) else {
@@ -263,7 +297,12 @@ unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> b
     let output = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(Poll::Pending) => return false,
         Ok(Poll::Ready(output)) => Ok(output),
-        Err(payload) => Err(JoinError::Panicked(payload)),
+        Err(payload) => {
+            // SAFETY:
+            // - passed on to the caller.
+            unsafe { report(task, &*payload) };
+            Err(JoinError::Panicked(payload))
+        }
     };
     // SAFETY:
     // - passed on to the caller; the reference above is not used any more.
@@ -272,6 +311,9 @@ unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> b
         (output, Ok(())) => output,
         (Ok(output), Err(payload)) => {
             drop_quietly(output);
+            // SAFETY:
+            // - passed on to the caller.
+            unsafe { report(task, &*payload) };
             Err(JoinError::Panicked(payload))
         }
         (Err(first), Err(second)) => {
@@ -289,11 +331,16 @@ unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> b
 /// # Safety
 ///
 /// As of [`Vtable::cancel`].
-unsafe fn cancel<F: Future>(task: NonNull<Header>, cause: Cause) {
+unsafe fn cancel<F: Future, L: Label>(task: NonNull<Header>, cause: Cause) {
     let cancel = |stage: *mut Stage<F>| {
         // SAFETY:
         // - this is the stage that is lent.
         let dropped = unsafe { empty(stage) };
+        if let Err(payload) = &dropped {
+            // SAFETY:
+            // - the task has its `Runnable`, which keeps it.
+            unsafe { report(task, &**payload) };
+        }
         let error = match (dropped, cause) {
             (Ok(()), _) => JoinError::Canceled,
             (Err(payload), Cause::Aborted) => JoinError::Panicked(payload),
@@ -308,13 +355,13 @@ unsafe fn cancel<F: Future>(task: NonNull<Header>, cause: Cause) {
     };
     // SAFETY:
     // - the holder of the `Runnable` alone may touch the stage before the task is complete.
-    unsafe { with_stage::<F, _>(task, cancel) };
+    unsafe { with_stage::<F, L, _>(task, cancel) };
 }
 
 /// # Safety
 ///
 /// As of [`Vtable::take`].
-unsafe fn take<F: Future>(task: NonNull<Header>, to: *mut ()) {
+unsafe fn take<F: Future, L: Label>(task: NonNull<Header>, to: *mut ()) {
     let take = |stage: *mut Stage<F>| {
         // SAFETY:
         // - this is the stage that is lent; what was there is moved out once.
@@ -328,13 +375,13 @@ unsafe fn take<F: Future>(task: NonNull<Header>, to: *mut ()) {
     };
     // SAFETY:
     // - the stage of a complete task is the join handle's.
-    unsafe { with_stage::<F, _>(task, take) };
+    unsafe { with_stage::<F, L, _>(task, take) };
 }
 
 /// # Safety
 ///
 /// As of [`Vtable::drop_output`].
-unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
+unsafe fn drop_output<F: Future, L: Label>(task: NonNull<Header>) {
     let drop = |stage: *mut Stage<F>| {
         // SAFETY:
         // - this is the stage that is lent.
@@ -344,13 +391,56 @@ unsafe fn drop_output<F: Future>(task: NonNull<Header>) {
     };
     // SAFETY:
     // - the caller has the output to itself.
-    unsafe { with_stage::<F, _>(task, drop) };
+    unsafe { with_stage::<F, L, _>(task, drop) };
+}
+
+/// # Safety
+///
+/// As of [`Vtable::name`].
+unsafe fn name<F: Future, L: Label>(task: NonNull<Header>) -> Option<NonNull<str>> {
+    // SAFETY:
+    // - the task is there, and of it only the label is borrowed, which nobody changes.
+    let label = unsafe { &(*task.cast::<TaskCell<F, L>>().as_ptr()).label };
+    label.name().map(NonNull::from)
+}
+
+/// The name of a task.
+///
+/// # Safety
+///
+/// The task is there, and stays for as long as the name is used.
+pub(super) unsafe fn name_of<'a>(task: NonNull<Header>) -> Option<&'a str> {
+    // SAFETY:
+    // - passed on to the caller.
+    let vtable = unsafe { task.as_ref() }.vtable;
+    // SAFETY:
+    // - the same.
+    let name = unsafe { (vtable.name)(task) };
+    // SAFETY:
+    // - the same: the name lies in the task, or is static.
+    name.map(|name| unsafe { name.as_ref() })
+}
+
+/// Tells the runtime of a panic of the future. What its answer to that is, it does at once.
+///
+/// # Safety
+///
+/// The caller holds the `Runnable`.
+#[cold]
+unsafe fn report(task: NonNull<Header>, payload: &(dyn Any + Send)) {
+    // SAFETY:
+    // - a task with a `Runnable` is there.
+    let meta = unsafe { task.as_ref() }.meta();
+    // SAFETY:
+    // - the same.
+    let name = unsafe { name_of(task) };
+    guard(|| meta.owner().panicked(meta.id(), name, payload));
 }
 
 /// # Safety
 ///
 /// As of [`Vtable::free`].
-unsafe fn free<F: Future>(task: NonNull<Header>) {
+unsafe fn free<F: Future, L: Label>(task: NonNull<Header>) {
     let registry = {
         // SAFETY:
         // - the task is still there.
@@ -363,10 +453,18 @@ unsafe fn free<F: Future>(task: NonNull<Header>) {
     // SAFETY:
     // - nobody else knows the task, and the memory is freed next: the owner is moved out once.
     let owner = unsafe { owner.read() };
+    if const { std::mem::needs_drop::<L>() } {
+        // SAFETY:
+        // - the task is still there.
+        let label = unsafe { &raw mut (*task.cast::<TaskCell<F, L>>().as_ptr()).label };
+        // SAFETY:
+        // - nobody else knows the task, and the memory is freed next.
+        unsafe { label.drop_in_place() };
+    }
     // SAFETY:
-    // - `allocate` has it from there; nothing in it is left to be dropped: the stage is empty and
-    //   the waker slot too.
-    unsafe { pool::deallocate(task.cast::<TaskCell<F>>()) };
+    // - `allocate` has it from there; nothing in it is left to be dropped: the stage is empty, the
+    //   waker slot too, and the span is closed.
+    unsafe { pool::deallocate(task.cast::<TaskCell<F, L>>()) };
     with_here(|here| {
         let Some(here) = here else { return };
         // Compared only.

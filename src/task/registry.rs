@@ -36,7 +36,9 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use crate::primitive::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock};
+use crate::primitive::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Mutex, Ordering, UnsafeCell, lock,
+};
 use crate::task::ids::Ids;
 use crate::task::list::{List, Place};
 use crate::task::raw::Header;
@@ -89,9 +91,11 @@ pub(crate) struct Registry {
     others_ended: AtomicUsize,
     /// Places taken from the limit: live tasks, and what the owner keeps.
     taken: AtomicUsize,
+    /// The time when the owner last looked, in steps of `CLOCK_BITS`.
+    pub(super) clock: AtomicU32,
     /// Tasks of the own list that ended elsewhere, the last one first.
     ended: AtomicPtr<Header>,
-    shared: Mutex<Shared>,
+    pub(super) shared: Mutex<Shared>,
 }
 
 // SAFETY:
@@ -114,15 +118,15 @@ struct End {
 }
 
 /// What the owner has to itself.
-struct Own {
-    list: List,
+pub(super) struct Own {
+    pub(super) list: List,
     /// Places taken that no task has.
     spare: usize,
     ids: Ids,
 }
 
-struct Shared {
-    list: List,
+pub(super) struct Shared {
+    pub(super) list: List,
     ids: Ids,
 }
 
@@ -142,6 +146,7 @@ impl Registry {
             refused: AtomicUsize::new(0),
             others_ended: AtomicUsize::new(0),
             taken: AtomicUsize::new(0),
+            clock: AtomicU32::new(0),
             ended: AtomicPtr::new(std::ptr::null_mut()),
             shared: Mutex::new(Shared { list: List::new(), ids: Ids::new() }),
         }
@@ -261,6 +266,10 @@ impl Registry {
             //   while it is.
             return unsafe { self.with_own(|own| self.enter_own(own, task)) };
         }
+        // SAFETY:
+        // - passed on to the caller.
+        let meta = unsafe { task.as_ref() }.meta();
+        let born = meta.owner().clock();
         let mut shared = lock(&self.shared);
         if self.end.closed.load(Ordering::Relaxed) {
             return Err(Refusal::Closed);
@@ -270,11 +279,8 @@ impl Registry {
         }
         let name = shared.ids.next();
         // SAFETY:
-        // - passed on to the caller.
-        let meta = unsafe { task.as_ref() }.meta();
-        // SAFETY:
         // - the same.
-        unsafe { meta.name(name, Place::Shared) };
+        unsafe { meta.name(name, Place::Shared, born) };
         self.others_spawned.count(meta.is_pinned());
         // SAFETY:
         // - the list is locked, and the task in none.
@@ -301,7 +307,7 @@ impl Registry {
         let meta = unsafe { task.as_ref() }.meta();
         // SAFETY:
         // - the same.
-        unsafe { meta.name(name, Place::Own) };
+        unsafe { meta.name(name, Place::Own, self.clock.load(Ordering::Relaxed)) };
         self.own_spawned.count(meta.is_pinned());
         // SAFETY:
         // - this is the owner's list, and the task in none.
@@ -414,7 +420,7 @@ impl Registry {
     }
 
     /// Runs `body` with the own part, if this thread has it or nobody does.
-    fn as_owner(&self, body: impl FnOnce(&mut Own)) {
+    pub(super) fn as_owner(&self, body: impl FnOnce(&mut Own)) {
         let is_owner = with_here(|here| here.is_some_and(|here| here.owns(self)));
         if !is_owner && !self.own() {
             return;

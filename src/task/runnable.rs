@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 
 use crate::contain::wake;
 use crate::primitive::Arc;
+use crate::task::inspect::TaskRef;
 use crate::task::meta::Meta;
 use crate::task::raw::{Cause, Header};
 use crate::task::registry::Leave;
@@ -58,6 +59,13 @@ impl Runnable {
     #[inline]
     pub(crate) fn metadata(&self) -> &Meta {
         self.header().meta()
+    }
+
+    /// Keeps the memory of the task, to say later which one it was.
+    pub(crate) fn to_ref(&self) -> TaskRef {
+        // SAFETY:
+        // - a task with a `Runnable` is listed, which keeps it.
+        unsafe { TaskRef::new(self.task) }
     }
 
     /// From now on a confined future belongs to this thread, unless it belongs to another already.
@@ -111,12 +119,18 @@ impl Runnable {
         }
         let polling = Polling::enter(task);
         // SAFETY:
+        // - this is the holder of the `Runnable`.
+        unsafe { header.with_span(|span| span.enter()) };
+        // SAFETY:
         // - the task outlives this, as it is listed.
         let waker = unsafe { waker::borrowed(task) };
         // SAFETY:
         // - this is the holder of the `Runnable`, on a thread that may touch the future, as was
         //   asked above. A task that is not complete has its future.
         let is_ready = unsafe { (header.vtable.poll)(task, &mut Context::from_waker(&waker)) };
+        // SAFETY:
+        // - the same.
+        unsafe { header.with_span(|span| span.exit()) };
         let woken = polling.leave();
         header.state.polled();
         if is_ready {
@@ -205,6 +219,9 @@ unsafe fn complete(task: NonNull<Header>) {
     // - a task with a `Runnable` is listed, which keeps it.
     let header = unsafe { task.as_ref() };
     // SAFETY:
+    // - the caller holds the `Runnable`.
+    unsafe { header.with_span(|span| span.close()) };
+    // SAFETY:
     // - this is the end of a task that is listed, once, by the holder of its `Runnable`.
     let leave = unsafe { header.meta().registry().leave(task) };
     let mut seen = header.state.look();
@@ -251,6 +268,9 @@ unsafe fn complete_leaked(task: NonNull<Header>) {
     // SAFETY:
     // - a task with a `Runnable` is listed, which keeps it.
     let header = unsafe { task.as_ref() };
+    // SAFETY:
+    // - the caller holds the `Runnable`.
+    unsafe { header.with_span(|span| span.close()) };
     // One more reference, that is never given up: the future is pinned in this memory.
     header.state.retain();
     // SAFETY:

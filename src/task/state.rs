@@ -168,6 +168,16 @@ impl Seen {
         self.0 & COMPLETE != 0
     }
 
+    /// Whether there is a `Runnable`, as long as the task is not complete.
+    pub(super) fn is_held(self) -> bool {
+        self.0 & HELD != 0
+    }
+
+    /// Whether the task was asked to end.
+    pub(super) fn is_aborted(self) -> bool {
+        self.0 & ABORTED != 0
+    }
+
     /// Whether the future was leaked, so that there is no output.
     #[inline]
     pub(super) fn is_leaked(self) -> bool {

@@ -13,8 +13,8 @@ use std::thread;
 
 use super::registry::{Refusal, Registry};
 use super::{
-    Home, JoinHandle, LocalJoinHandle, LocalScheduler, Runnable, RuntimeId, Scheduler, spawn,
-    spawn_confined, spawn_local, with_local_scheduler,
+    Home, JoinHandle, LocalJoinHandle, LocalScheduler, Runnable, RuntimeId, Scheduler, Unnamed,
+    spawn, spawn_confined, spawn_local, with_local_scheduler,
 };
 use crate::error::JoinError;
 use crate::id::ShardId;
@@ -394,7 +394,7 @@ fn spawn_here<F: Future + 'static>(
     future: F,
 ) -> (Runnable, LocalJoinHandle<F::Output>) {
     let spawned =
-        with_local_scheduler(&Shard::of(toy), || spawn_local(toy.scheduler(), ME, future));
+        with_local_scheduler(&Shard::of(toy), || spawn_local(toy.scheduler(), ME, Unnamed, future));
     spawned.expect("there is room for a task")
 }
 
@@ -422,7 +422,7 @@ fn a_local_task_shares_what_is_not_send() {
 #[should_panic(expected = "spawned on the thread of its shard")]
 fn a_local_task_is_not_spawned_off_its_shard() {
     let toy = Toy::new();
-    let _ = spawn_local(toy.scheduler(), ME, ready(()));
+    let _ = spawn_local(toy.scheduler(), ME, Unnamed, ready(()));
 }
 
 #[test]
@@ -444,7 +444,7 @@ fn a_local_task_that_is_thrown_away_elsewhere_is_leaked_and_its_handle_resolves(
 fn a_confined_task_stays_on_the_thread_of_its_first_poll() {
     let toy = Toy::new();
     let (door, drops) = (Door::default(), Drops::default());
-    let (runnable, mut handle) = spawn_confined(toy.scheduler(), ME, {
+    let (runnable, mut handle) = spawn_confined(toy.scheduler(), ME, Unnamed, {
         let (door, guard) = (door.clone(), drops.guard());
         move || async move {
             let here = Rc::new(guard);
@@ -466,7 +466,7 @@ fn a_confined_task_stays_on_the_thread_of_its_first_poll() {
 fn a_confined_task_that_never_began_is_dropped_anywhere() {
     let toy = Toy::new();
     let drops = Drops::default();
-    let (runnable, mut handle) = spawn_confined(toy.scheduler(), ME, {
+    let (runnable, mut handle) = spawn_confined(toy.scheduler(), ME, Unnamed, {
         let guard = drops.guard();
         move || async move { drop(guard) }
     })

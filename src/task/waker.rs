@@ -11,6 +11,11 @@ use crate::task::thread::note_self_wake;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
 
+/// Whether a waker is one of this module.
+pub(super) fn is_ours(waker: &Waker) -> bool {
+    std::ptr::eq(waker.vtable(), &raw const VTABLE)
+}
+
 /// A waker that shares the part of whoever polls the task.
 ///
 /// # Safety

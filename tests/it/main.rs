@@ -25,6 +25,7 @@ mod messages;
 mod native;
 mod neighbours;
 mod net;
+mod observe;
 mod overload;
 mod parts;
 mod refused;

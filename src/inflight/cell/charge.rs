@@ -59,6 +59,35 @@ impl Charge {
         unsafe { (self.header().vtable.more)(self.cell, outcome) }
     }
 
+    /// Shows the waker of the future that waits, if one does just now. `body` runs no code of a
+    /// user's.
+    ///
+    /// To the future it looks as if the operation were about to finish: one that is polled at this
+    /// moment is polled again.
+    pub(crate) fn with_waker<R>(&self, body: impl FnOnce(&Waker) -> R) -> Option<R> {
+        let header = self.header();
+        let word = header.word.load(Ordering::Relaxed);
+        if word & PHASE != WAITING {
+            return None;
+        }
+        let finishing = word & SUBMITTED | FINISHING;
+        // Acquire pairs with the Release of WAITING by the future: we see the waker.
+        let swap =
+            header.word.compare_exchange(word, finishing, Ordering::Acquire, Ordering::Relaxed);
+        if swap.is_err() {
+            return None;
+        }
+        let shown = header.waker.with(|slot| {
+            // SAFETY:
+            // - FINISHING gives the waker to the home.
+            unsafe { &*slot }.as_ref().map(body)
+        });
+        // The future leaves the word alone in FINISHING, so a plain store does. Release pairs with
+        // the Acquire of LOCKED: the waker that is there was looked at before it is replaced.
+        header.word.store(word, Ordering::Release);
+        shown
+    }
+
     /// Publishes the final outcome. From here on the kernel does not touch the operation.
     ///
     /// If the future is gone, the operation is abandoned here. That runs destructors of the

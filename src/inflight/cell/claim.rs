@@ -40,8 +40,8 @@ impl<T: Operation> Claim<T> {
             match word & PHASE {
                 phase @ (DONE | GONE) => return Poll::Ready(phase),
                 FINISHING => {
-                    // The home has our waker in hand and will publish DONE next; it may or may not
-                    // wake this very waker, so see to it ourselves.
+                    // The home has our waker in hand, and publishes DONE next or only looks. It may
+                    // or may not wake this very waker, so see to it ourselves.
                     waker.wake_by_ref();
                     return Poll::Pending;
                 }

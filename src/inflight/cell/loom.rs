@@ -394,3 +394,39 @@ fn loom_a_withdrawal_leaves_nothing_to_submit_or_follows_the_operation_to_its_en
         }
     });
 }
+
+/// The home looks at the waker while the future polls with another one, and completes then.
+#[test]
+fn loom_a_look_at_the_waker_loses_no_wake() {
+    loom::model(|| {
+        let (operation, tally) = operation();
+        let (_, first) = task();
+        let (claim, charge) = cell(operation, HOME, first);
+        let (charge, _) = charge.submit(token()).expect("the future waits");
+        let home = thread::spawn(move || {
+            let _shown = charge.with_waker(|waker| waker.data().is_null());
+            complete(charge);
+        });
+        let (task, waker) = task();
+        wait(claim, &task, &waker);
+        assert!(tally.settled());
+        home.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_a_look_at_the_waker_may_race_a_drop() {
+    loom::model(|| {
+        let (operation, tally) = operation();
+        let (_, waker) = task();
+        let (claim, charge) = cell(operation, HOME, waker);
+        let (charge, _) = charge.submit(token()).expect("the future waits");
+        let home = thread::spawn(move || {
+            let _shown = charge.with_waker(|waker| waker.data().is_null());
+            complete(charge);
+        });
+        let _cancel = claim.abandon();
+        home.join().unwrap();
+        assert_eq!(tally.leftover(), Some(DONE));
+    });
+}

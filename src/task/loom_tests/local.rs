@@ -13,7 +13,7 @@ use super::{StdArc, Toy, Way, bounded};
 use crate::error::JoinError;
 use crate::id::ShardId;
 use crate::primitive::Arc;
-use crate::task::{LocalJoinHandle, Scheduler, spawn_local, with_local_scheduler};
+use crate::task::{LocalJoinHandle, Scheduler, Unnamed, spawn_local, with_local_scheduler};
 
 fn spawn<F>(toy: &StdArc<Toy>, future: F) -> LocalJoinHandle<F::Output>
 where
@@ -22,7 +22,8 @@ where
 {
     let owner = StdArc::new(Way(StdArc::clone(toy)));
     let owner = Arc::from_std(owner as StdArc<dyn Scheduler>);
-    let (runnable, handle) = spawn_local(owner, ShardId::new(0), future).expect("there is room");
+    let (runnable, handle) =
+        spawn_local(owner, ShardId::new(0), Unnamed, future).expect("there is room");
     toy.push(runnable);
     handle
 }

@@ -13,7 +13,7 @@ use std::thread;
 use super::{Door, Drops, HERE, ME, Toy, is_canceled, join};
 use crate::task::registry::{Refusal, Registry};
 use crate::task::{
-    JoinHandle, LocalScheduler, Runnable, RuntimeId, Scheduler, spawn, spawn_local,
+    JoinHandle, LocalScheduler, Runnable, RuntimeId, Scheduler, Unnamed, spawn, spawn_local,
     with_local_scheduler,
 };
 
@@ -315,7 +315,7 @@ fn a_local_task_and_its_handle_come_and_go_on_their_thread() {
                 counted
             };
             let (runnable, mut handle) =
-                spawn_local(owner.toy.scheduler(), ME, future).expect("there is room");
+                spawn_local(owner.toy.scheduler(), ME, Unnamed, future).expect("there is room");
             runnable.schedule();
             let mut cx = Context::from_waker(Waker::noop());
             assert!(Pin::new(&mut handle).poll(&mut cx).is_pending());

@@ -31,6 +31,8 @@ const LAYERS: &[Layer] = &[
             "stats",
             "error",
             "options",
+            "observe",
+            "trace",
         ],
         sideways: true,
     },
