@@ -67,6 +67,10 @@ pub(crate) trait Port {
     /// How many entries wait for this turn's submission: joining them costs no system call.
     fn queued(&self) -> usize;
 
+    /// Whether the ring is what this shard turns to after the running poll: nothing else can run,
+    /// and no receive waits for a second look, as that of a peer on this shard would.
+    fn is_next_ring(&self) -> bool;
+
     /// As [`Driver::attempt`](crate::driver::Driver::attempt).
     ///
     /// # Safety

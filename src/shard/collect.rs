@@ -12,6 +12,21 @@ use crate::port::SubmitError;
 use crate::shard::Shard;
 
 impl<A: Assembly> Shard<A> {
+    /// Submits what is queued and collects what is ready, with one system call at most.
+    pub(super) fn serve_ring(&self) {
+        self.refill();
+        let busy = {
+            let driver = self.driver.borrow();
+            driver.queued() > 0 || driver.pending()
+        };
+        if busy {
+            self.flush_ring();
+            self.collect();
+        } else {
+            self.settle_silent();
+        }
+    }
+
     /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
     pub(crate) fn collect(&self) {
         let mut batch = self.batch.take();
@@ -29,6 +44,7 @@ impl<A: Assembly> Shard<A> {
             }
         }
         self.batch.replace(batch);
+        self.settle_silent();
         self.serve_buffers();
         let stale = self.table.borrow().stale();
         self.public().counters.stale_completions.set(stale);
@@ -123,7 +139,7 @@ impl<A: Assembly> Shard<A> {
         self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
         self.note_in_flight();
         self.counters.ops_submitted.add(1);
-        self.arm(sqe);
+        self.arm(self.note_silent(sqe));
         Ok(())
     }
 

@@ -63,6 +63,7 @@ impl<A: Assembly> Shard<A> {
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),
             desk: Desk::new(Arc::clone(&core.hub), me),
             deferred: RefCell::new(Deferred::new()),
+            silent: RefCell::new(Vec::new()),
             overflow: RefCell::new(VecDeque::new()),
             arrived: RefCell::new(Chain::empty()),
             inbox: RefCell::new(Vec::new()),

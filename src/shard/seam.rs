@@ -122,6 +122,10 @@ impl<A: Assembly> Port for Shard<A> {
         self.driver.borrow().queued()
     }
 
+    fn is_next_ring(&self) -> bool {
+        !self.has_work() && self.deferred.borrow().is_empty()
+    }
+
     fn submit(&self, charge: Charge) -> Result<(), (SubmitError, Charge)> {
         self.submit_here(charge)
     }
