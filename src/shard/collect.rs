@@ -136,7 +136,11 @@ impl<A: Assembly> Shard<A> {
             self.table.borrow_mut().release(token);
             return Ok(());
         };
-        self.table.borrow_mut().fill(token, Opcode::new(sqe.opcode), charge);
+        let opcode = Opcode::new(sqe.opcode);
+        if matches!(opcode, Opcode::READ_FIXED | Opcode::WRITE_FIXED) {
+            self.counters.fixed_ops.add(1);
+        }
+        self.table.borrow_mut().fill(token, opcode, charge);
         self.note_in_flight();
         self.counters.ops_submitted.add(1);
         self.arm(self.note_silent(sqe));

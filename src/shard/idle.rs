@@ -93,6 +93,7 @@ impl<A: Assembly> Shard<A> {
         if !found {
             self.settle();
             self.rest_buffers();
+            self.rest_fixed();
             self.sleep();
         }
     }

@@ -31,6 +31,7 @@ mod collect;
 mod core;
 mod defer;
 mod exit;
+mod fixed;
 mod idle;
 mod lead;
 mod mail;
@@ -61,6 +62,7 @@ pub(crate) use watch::Watch;
 use self::core::Public;
 use buffers::Buffers;
 use defer::Deferred;
+use fixed::Fixed;
 use idle::Next;
 use lead::Lead;
 use measure::Mark;
@@ -97,6 +99,8 @@ pub(crate) struct Shard<A: Assembly> {
     table: RefCell<Table>,
     /// What the kernel may receive into.
     buffers: RefCell<Buffers>,
+    /// What the ring knows by number.
+    fixed: RefCell<Fixed>,
     /// Stealable tasks.
     queue: RefCell<LocalOf<A>>,
     /// Tasks that may run here only.

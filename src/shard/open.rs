@@ -58,6 +58,7 @@ impl<A: Assembly> Shard<A> {
             doorbell: RefCell::new(doorbell),
             table: RefCell::new(Table::new(options.max_operations)),
             buffers: RefCell::default(),
+            fixed: RefCell::default(),
             queue: RefCell::new(queue),
             pinned: RefCell::new(VecDeque::new()),
             wheel: RefCell::new(Wheel::new(0, options.max_timers)),

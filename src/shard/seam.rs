@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::buf::FixedPart;
 use crate::buf::pool::{Armed, Loan};
 use crate::contain::wake;
 use crate::doorbell::{Doorbell, Post};
@@ -187,6 +188,14 @@ impl<A: Assembly> Port for Shard<A> {
 
     fn take_back(&self, loan: Loan) -> Result<(), Loan> {
         self.take_provided_back(loan)
+    }
+
+    fn fixed_number(&self, part: FixedPart<'_>) -> Option<u16> {
+        self.fixed_number(part)
+    }
+
+    fn register_fixed(&self, part: FixedPart<'_>) -> io::Result<()> {
+        self.register_fixed_pool(part).map(drop)
     }
 
     fn close(&self, fd: OwnedFd) {
