@@ -220,7 +220,9 @@ pub mod testing;
 #[cfg(not(loom))]
 pub mod time;
 
-pub use buf::{BufResult, BufResultExt, IoBuf, IoBufMut, MAX_TRANSFER, Slice};
+pub use buf::{
+    BufResult, BufResultExt, FixedBuf, FixedPart, FixedPool, IoBuf, IoBufMut, MAX_TRANSFER, Slice,
+};
 pub use cancel::{
     CancellationFuture, CancellationFutureOwned, CancellationToken, DropGuard, RunUntilCancelled,
 };

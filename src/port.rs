@@ -10,6 +10,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::blocking::Pool;
+use crate::buf::FixedPart;
 use crate::buf::pool::{Armed, Loan};
 use crate::driver::{Sqe, Token};
 use crate::error::RuntimeError;
@@ -68,6 +69,10 @@ pub(crate) trait Port {
     /// How many entries wait for this turn's submission: joining them costs no system call.
     fn queued(&self) -> usize;
 
+    /// Whether the ring is what this shard turns to after the running poll: nothing else can run,
+    /// and no receive waits for a second look, as that of a peer on this shard would.
+    fn is_next_ring(&self) -> bool;
+
     /// As [`Driver::attempt`](crate::driver::Driver::attempt).
     ///
     /// # Safety
@@ -117,6 +122,17 @@ pub(crate) trait Port {
     ///
     /// The loan comes back if this shard has not lent it.
     fn take_back(&self, loan: Loan) -> Result<(), Loan>;
+
+    /// The number by which the ring of this shard knows the memory, which it is told of now if it
+    /// can be. `None`: an ordinary operation has to do.
+    fn fixed_number(&self, part: FixedPart<'_>) -> Option<u16>;
+
+    /// Makes the ring know the memory, also if it refused it before.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    fn register_fixed(&self, part: FixedPart<'_>) -> io::Result<()>;
 
     /// Closes an fd whose last owner is gone, without waiting.
     fn close(&self, fd: OwnedFd);

@@ -9,6 +9,7 @@
 //! then takes the pointer. The address would survive a later move (O2), but to Rust's aliasing
 //! rules the move of a `Box` ends the use of pointers that were derived from it before.
 
+mod fixed;
 mod impls;
 pub(crate) mod pool;
 mod result;
@@ -20,6 +21,8 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use fixed::FixedStock;
+pub use fixed::{FixedBuf, FixedPart, FixedPool};
 pub use result::{BufResult, BufResultExt};
 pub use slice::Slice;
 pub use traits::{IoBuf, IoBufMut};

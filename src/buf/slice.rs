@@ -2,7 +2,7 @@
 
 use std::ops::{Bound, Deref, DerefMut, RangeBounds};
 
-use crate::buf::{IoBuf, IoBufMut};
+use crate::buf::{FixedPart, IoBuf, IoBufMut};
 
 /// A part of a buffer, which it owns: made by [`IoBuf::slice`], undone by
 /// [`into_inner`](Self::into_inner).
@@ -125,6 +125,10 @@ unsafe impl<B: IoBuf> IoBuf for Slice<B> {
 
     fn bytes_total(&self) -> usize {
         self.end - self.begin
+    }
+
+    fn fixed(&self) -> Option<FixedPart<'_>> {
+        self.inner.fixed()
     }
 }
 

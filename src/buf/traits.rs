@@ -2,7 +2,7 @@
 
 use std::ops::RangeBounds;
 
-use crate::buf::Slice;
+use crate::buf::{FixedPart, Slice};
 
 /// Memory that can be written from: the operation owns it until the kernel is done with it.
 ///
@@ -86,6 +86,14 @@ pub unsafe trait IoBuf: Send + 'static {
     /// ```
     fn bytes_total(&self) -> usize {
         self.bytes_init()
+    }
+
+    /// The pool that the memory belongs to, if it is that of a [`FixedBuf`](crate::FixedBuf): then
+    /// files read and write it as fixed I/O. `None` unless an implementation knows better; one that
+    /// wraps such a buffer passes on what that answers, and all `bytes_total` bytes from
+    /// [`stable_ptr`](Self::stable_ptr) are the buffer's.
+    fn fixed(&self) -> Option<FixedPart<'_>> {
+        None
     }
 
     /// The initialised bytes.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
 use std::time::Instant;
 
 use crate::error::BuildError;
@@ -136,6 +137,25 @@ pub unsafe trait Driver: Sized + 'static {
     /// What the system answers; then the ring is provided still, if it was.
     fn retract(&mut self, group: u16) -> io::Result<()> {
         let _ = group; // There is none.
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Makes memory known by a number below 64, for entries of
+    /// [`READ_FIXED`](Opcode::READ_FIXED) and [`WRITE_FIXED`](Opcode::WRITE_FIXED) that name it as
+    /// their [`buf_index`](Sqe::buf_index); or with `None` makes the number mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers, `ENOMEM` if it may not be locked; `Unsupported` by default, for a
+    /// driver that lacks it.
+    ///
+    /// # Safety
+    ///
+    /// No entry that was pushed and has not completed names the number. The memory stays valid
+    /// until every entry that will name it has completed. Nothing else uses a part of it that an
+    /// entry names until that has completed.
+    unsafe fn register(&mut self, number: u16, memory: Option<NonNull<[u8]>>) -> io::Result<()> {
+        let _ = (number, memory); // Nothing is done with it.
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -34,6 +34,10 @@ opcodes! {
     WRITEV = 2,
     /// `fsync(2)` or `fdatasync(2)`.
     FSYNC = 3,
+    /// A read to memory that the ring knows.
+    READ_FIXED = 4,
+    /// A write from memory that the ring knows.
+    WRITE_FIXED = 5,
     /// Waits for readiness of an fd.
     POLL_ADD = 6,
     /// Stops a poll.

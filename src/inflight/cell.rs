@@ -57,6 +57,11 @@ pub(crate) unsafe trait Operation: Send + 'static {
     /// The entry to submit. `self` is not moved from this call to the final completion.
     fn entry(&mut self) -> Sqe;
 
+    /// As [`entry`](Self::entry), on the shard whose ring it is for.
+    fn ring_entry(&mut self) -> Sqe {
+        self.entry()
+    }
+
     /// Takes a completion that is not the last one; on the home shard, with its state borrowed, so
     /// that whom to wake is returned rather than woken.
     fn more(&mut self, outcome: Outcome) -> Option<Waker> {
@@ -234,7 +239,7 @@ unsafe fn entry<T: Operation>(header: NonNull<Header>) -> Sqe {
         // SAFETY:
         // - the operation belongs to the caller.
         let operation = unsafe { &mut *operation };
-        operation.entry()
+        operation.ring_entry()
     })
 }
 

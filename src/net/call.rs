@@ -1,6 +1,7 @@
 //! Calls: a request and its reply, submitted together.
 
 use std::future::{Future, poll_fn};
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
@@ -15,9 +16,9 @@ impl<F: Family> Stream<F> {
     /// both have ended.
     ///
     /// A reply takes its time, so no look is taken at what is there: the receive is armed on the
-    /// ring with the next entry into the kernel. (A shard whose receives lately found something
-    /// when it looked once more before that does so.) A request for which there is no room goes on
-    /// from the byte where it stopped while the receive waits.
+    /// ring. If the shard has nothing else to run, the request goes there with it, else by a direct
+    /// call at once. A request for which there is no room goes on from the byte where it stopped
+    /// while the receive waits.
     ///
     /// A reply that is longer than what came is read to its end with `read`; a buffer without room
     /// receives nothing.
@@ -37,9 +38,10 @@ impl<F: Family> Stream<F> {
     ///
     /// # Cost
     ///
-    /// One direct system call for a request that fits, and one operation on the ring for the reply,
-    /// whose entries into the kernel are shared with the other tasks of the shard: one that submits
-    /// it, and one that waits. What does not fit of a request is submitted with the receive.
+    /// One system call for a request that fits, where the shard sleeps until the reply: it submits
+    /// both and waits. Two where the shard spins, which submits before and collects after, or where
+    /// other tasks run meanwhile: then the request is a direct call, and the entry into the kernel
+    /// is shared with them. What does not fit of a request is another operation on the ring.
     ///
     /// # Examples
     ///
@@ -67,10 +69,28 @@ impl<F: Family> Stream<F> {
         request: B,
         reply: R,
     ) -> (BufResult<(), B>, BufResult<usize, R>) {
-        let write = pin!(self.write_all(request));
+        let write = pin!(self.request(request));
         let read = Read::later(self.socket(), reply);
         let mut call = Call { write, read, written: None, received: None, is_ending: false };
         poll_fn(|cx| call.poll(cx)).await
+    }
+
+    /// Sends the whole buffer, if it may be with the entry of the receive.
+    async fn request<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        let total = buf.bytes_init();
+        if total == 0 || self.socket().is_send_blocked() {
+            return self.write_all(buf).await;
+        }
+        let sent = self.socket().send_along(buf).await;
+        self.socket().note_sent(&sent);
+        let done = match sent.result {
+            // Nothing says that it could not go on.
+            Ok(0) => 0,
+            Ok(count) => count,
+            Err(error) if matches!(error.kind(), WouldBlock | Interrupted) => 0,
+            Err(error) => return (Err(error), sent.buf),
+        };
+        self.write_from(sent.buf, done, 0).await
     }
 }
 

@@ -1,13 +1,13 @@
 //! The one owner of socket operations: a connected socket, and the entries that work on sockets.
 
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use socket2::SockAddr;
 
 use crate::buf::{IoBuf, IoBufMut, transfer_len};
-use crate::driver::{Sqe, cqe_flags, ioprio};
+use crate::driver::{Sqe, cqe_flags, ioprio, sqe_flags};
 use crate::id::ShardId;
 use crate::net::batch::{Batch, SendBatch, SentBatch};
 use crate::net::hint::{RecvHint, SendHint};
@@ -117,6 +117,16 @@ impl Socket {
     pub(super) fn send<B: IoBuf>(&self, buf: B, from: usize, flags: i32) -> Sending<'_, SendOp<B>> {
         let inline = self.send_inline(flags);
         let send = SendOp { fd: self.fd.clone(), buf, from, inline, flags, entries: 0 };
+        Sending::new(&self.unsent, self.lane(), send)
+    }
+
+    /// Sends the buffer, as [`send`](Self::send), along with a receive that starts next: without
+    /// waiting for room, so that it may be short, and `WouldBlock` is an answer.
+    ///
+    /// On the ring it is silent (`shard/silent.rs`).
+    pub(super) fn send_along<B: IoBuf>(&self, buf: B) -> Sending<'_, SendOp<B>> {
+        let (inline, flags) = (Inline::TryAlone, libc::MSG_DONTWAIT);
+        let send = SendOp { fd: self.fd.clone(), buf, from: 0, inline, flags, entries: 0 };
         Sending::new(&self.unsent, self.lane(), send)
     }
 
@@ -273,8 +283,15 @@ unsafe impl<B: IoBuf> Operation for SendOp<B> {
         // SAFETY:
         // - `from <= bytes_init`, so by O1 the result is in the buffer or at its end.
         let bytes = unsafe { self.buf.stable_ptr().add(self.from) };
-        let flags = libc::MSG_NOSIGNAL | self.flags;
+        let mut flags = libc::MSG_NOSIGNAL | self.flags;
+        if self.entries > 0 {
+            // For the ring, which waits for room.
+            flags &= !libc::MSG_DONTWAIT;
+        }
         let mut sqe = Sqe::send(self.fd.number(), bytes, transfer_len(left), flags);
+        if flags & libc::MSG_DONTWAIT != 0 {
+            sqe = sqe.flags(sqe_flags::CQE_SKIP_SUCCESS);
+        }
         if self.entries > 0 {
             // A direct call has just found no room.
             sqe.ioprio = ioprio::RECVSEND_POLL_FIRST;
@@ -295,7 +312,8 @@ impl<B: IoBuf> Complete for SendOp<B> {
         let left = self.buf.bytes_init() - self.from;
         let result = outcome.map(Outcome::bytes);
         let is_short = result.as_ref().is_ok_and(|count| *count < left);
-        Sent { result, buf: self.buf, blocked: is_short || self.entries > 1 }
+        let is_refused = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        Sent { result, buf: self.buf, blocked: is_short || is_refused || self.entries > 1 }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::id::ShardId;
 use crate::op::path_error::{PathError, as_path};
 use crate::op::predict::Predictor;
 use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
-use crate::port::Lane;
+use crate::port::{self, Lane};
 use crate::primitive::Arc;
 
 /// Whether the file was opened for direct I/O. Asked once: `RWF_NOWAIT` does not keep such a read
@@ -122,6 +122,13 @@ fn opened(outcome: Outcome) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(outcome.result) }
 }
 
+/// The read or write of the buffer, by the number of its memory if the ring of this shard knows it.
+fn fixed<B: IoBuf>(sqe: Sqe, buf: &B) -> Sqe {
+    let Some(part) = buf.fixed() else { return sqe };
+    let number = port::with(|port| port.and_then(|port| port.fixed_number(part)));
+    number.map_or(sqe, |number| sqe.fixed(number))
+}
+
 /// Reads at an offset, from the start of the buffer.
 #[derive(Debug)]
 pub(crate) struct ReadAt<B> {
@@ -137,6 +144,10 @@ unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
     fn entry(&mut self) -> Sqe {
         let len = transfer_len(self.buf.bytes_total());
         Sqe::read(self.file.fd.number(), self.buf.stable_mut_ptr(), len, self.offset)
+    }
+
+    fn ring_entry(&mut self) -> Sqe {
+        fixed(self.entry(), &self.buf)
     }
 }
 
@@ -179,6 +190,10 @@ unsafe impl<B: IoBuf> Operation for WriteAt<B> {
     fn entry(&mut self) -> Sqe {
         let len = transfer_len(self.buf.bytes_init());
         Sqe::write(self.file.fd.number(), self.buf.stable_ptr(), len, self.offset)
+    }
+
+    fn ring_entry(&mut self) -> Sqe {
+        fixed(self.entry(), &self.buf)
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) enum Inline {
     /// As `Try`, and the ring would hand it to a worker thread, so that even a batch gains nothing
     /// there.
     TryFirst,
+    /// As `Try`, and the ring takes it along with an operation that starts next: it is no call of
+    /// its own there if the shard turns to the ring anyway.
+    TryAlone,
 }
 
 /// So many operations made by the running poll and not yet started are a batch.
@@ -25,11 +28,17 @@ const BATCH_QUEUED: usize = 4;
 impl Inline {
     /// Whether to try the direct call, while `made` other operations of the same poll are about to
     /// start and `queued` entries wait for the next submission.
-    pub(crate) fn is_worth_it(self, made: u32, queued: usize) -> bool {
+    pub(crate) fn is_worth_it(
+        self,
+        made: u32,
+        queued: usize,
+        is_next_ring: impl FnOnce() -> bool,
+    ) -> bool {
         match self {
             Self::Never => false,
             Self::Try => made < BATCH_MADE && queued < BATCH_QUEUED,
             Self::TryFirst => true,
+            Self::TryAlone => !is_next_ring(),
         }
     }
 }

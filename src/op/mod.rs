@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::driver::Token;
+use crate::driver::{Token, sqe_flags};
 use crate::id::ShardId;
 use crate::inflight::{Abandoned, cell};
 use crate::port::{self, Lane, Port, SubmitError};
@@ -174,9 +174,11 @@ impl<'l, T: Complete> Op<'l, T> {
         }
         let made = port.operation_started();
         if let State::Idle(operation) = &mut self.state
-            && operation.inline().is_worth_it(made, port.queued())
+            && operation.inline().is_worth_it(made, port.queued(), || port.is_next_ring())
         {
-            let sqe = operation.entry();
+            let mut sqe = operation.entry();
+            // A direct call answers, whatever the ring is to be silent about.
+            sqe.flags &= !sqe_flags::CQE_SKIP_SUCCESS;
             // SAFETY:
             // - the operation owns what the entry names (I1 of `Operation`), and it is neither
             //   moved

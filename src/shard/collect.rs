@@ -13,6 +13,21 @@ use crate::shard::Shard;
 use crate::trace;
 
 impl<A: Assembly> Shard<A> {
+    /// Submits what is queued and collects what is ready, with one system call at most.
+    pub(super) fn serve_ring(&self) {
+        self.refill();
+        let busy = {
+            let driver = self.driver.borrow();
+            driver.queued() > 0 || driver.pending()
+        };
+        if busy {
+            self.flush_ring();
+            self.collect();
+        } else {
+            self.settle_silent();
+        }
+    }
+
     /// Sorts every completion that is ready, then wakes: nothing is borrowed when user code runs.
     pub(crate) fn collect(&self) {
         let mut batch = self.batch.take();
@@ -30,6 +45,7 @@ impl<A: Assembly> Shard<A> {
             }
         }
         self.batch.replace(batch);
+        self.settle_silent();
         self.serve_buffers();
         let stale = self.table.borrow().stale();
         self.public().counters.stale_completions.set(stale);
@@ -124,11 +140,14 @@ impl<A: Assembly> Shard<A> {
             return Ok(());
         };
         let opcode = Opcode::new(sqe.opcode);
+        if matches!(opcode, Opcode::READ_FIXED | Opcode::WRITE_FIXED) {
+            self.counters.fixed_ops.add(1);
+        }
         self.table.borrow_mut().fill(token, opcode, charge);
         trace::submitted(self.me, opcode, token);
         self.note_in_flight();
         self.counters.ops_submitted.add(1);
-        self.arm(sqe);
+        self.arm(self.note_silent(sqe));
         Ok(())
     }
 

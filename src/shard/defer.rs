@@ -69,6 +69,11 @@ impl Deferred {
 impl<A: Assembly> Shard<A> {
     /// Arms an operation, or lets it wait for a second look.
     pub(super) fn arm(&self, sqe: Sqe) {
+        // What it waits for has not been asked for yet.
+        if self.is_company(&sqe) {
+            self.push(sqe);
+            return;
+        }
         let offered = self.deferred.borrow_mut().offer(sqe);
         if let Err(sqe) = offered {
             self.push(sqe);

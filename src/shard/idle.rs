@@ -20,6 +20,9 @@ const MOST_COMPARED: usize = 16;
 /// Looks at the signals between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 8;
 
+/// A sleep that was no longer than this was none: what it submitted was there at once.
+const AT_ONCE: Duration = Duration::from_micros(3);
+
 /// What a shard polls next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Next {
@@ -39,8 +42,34 @@ enum Wants {
 }
 
 impl<A: Assembly> Shard<A> {
+    /// Whether what is queued can wait for the call that sleeps, which submits it too: that will
+    /// be the next thing to happen. Not before a spin, which waits for what is submitted; nor if
+    /// somebody is to be rung, or something has come already.
+    pub(super) fn may_submit_asleep(&self) -> bool {
+        if self.has_work() || self.bells_owed.get() || self.is_deaf() {
+            return false;
+        }
+        if !self.spin.borrow().window().is_zero() {
+            return false;
+        }
+        let driver = self.driver.borrow();
+        driver.queued() > 0 && !driver.pending() && self.silent_have_company()
+    }
+
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
+        let entered = self.driver.borrow().enters();
+        self.idle_or_sleep();
+        // There was something to do instead of the sleep that was to submit.
+        let driver = self.driver.borrow();
+        let is_left = driver.queued() > 0 && driver.enters() == entered;
+        drop(driver);
+        if is_left {
+            self.flush_ring();
+        }
+    }
+
+    fn idle_or_sleep(&self) {
         // What the last completions led to must not wait for a spin: a shard sleeps until its bell.
         if self.bells_owed.get() {
             self.flush_ring();
@@ -64,6 +93,7 @@ impl<A: Assembly> Shard<A> {
         if !found {
             self.settle();
             self.rest_buffers();
+            self.rest_fixed();
             self.sleep();
         }
     }
@@ -184,6 +214,9 @@ impl<A: Assembly> Shard<A> {
         if deadline > now + lead {
             return false;
         }
+        if self.driver.borrow().queued() > 0 {
+            self.flush_ring();
+        }
         while !self.has_signal() && self.now() < deadline {
             spin_loop();
         }
@@ -268,6 +301,7 @@ impl<A: Assembly> Shard<A> {
             let watch = began + self.watch.borrow().interval();
             until = Some(until.map_or(watch, |timer| timer.min(watch)));
         }
+        let mut is_asleep = true;
         if until.is_none_or(|until| until > began) {
             public.counters.parks.add(1);
             let result = self.driver.borrow_mut().park(until);
@@ -281,11 +315,14 @@ impl<A: Assembly> Shard<A> {
                 self.lead.borrow_mut().learn(now - until);
             }
             let slept = now - began;
-            self.spin.borrow_mut().slept(slept);
+            is_asleep = slept > AT_ONCE;
+            if is_asleep {
+                self.spin.borrow_mut().slept(slept);
+            }
             let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);
             public.counters.parked_nanos.add(nanos);
         }
-        self.wake_up(true);
+        self.wake_up(is_asleep);
     }
 
     /// Takes the sentinel's office for the sleep to come, if it is vacant.

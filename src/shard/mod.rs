@@ -33,6 +33,7 @@ mod core;
 mod defer;
 mod dump;
 mod exit;
+mod fixed;
 mod idle;
 mod lead;
 mod mail;
@@ -46,6 +47,7 @@ mod post;
 mod quiet;
 mod seam;
 mod sighting;
+mod silent;
 mod slot;
 mod spin;
 mod spread;
@@ -63,11 +65,13 @@ use self::core::Public;
 use alarm::Timed;
 use buffers::Buffers;
 use defer::Deferred;
+use fixed::Fixed;
 use idle::Next;
 use lead::Lead;
 use measure::Mark;
 use pace::Pace;
 use pack::Pack;
+use silent::Silent;
 use spin::Spin;
 use spread::Spread;
 use steal::Victims;
@@ -104,6 +108,8 @@ pub(crate) struct Shard<A: Assembly> {
     table: RefCell<Table>,
     /// What the kernel may receive into.
     buffers: RefCell<Buffers>,
+    /// What the ring knows by number.
+    fixed: RefCell<Fixed>,
     /// Stealable tasks.
     queue: RefCell<LocalOf<A>>,
     /// Tasks that may run here only.
@@ -119,6 +125,8 @@ pub(crate) struct Shard<A: Assembly> {
     lanes: RefCell<Vec<Arc<dyn Lane>>>,
     /// Receives that wait for a second look before they are armed.
     deferred: RefCell<Deferred>,
+    /// Sends in flight that say nothing when they end well.
+    silent: RefCell<Vec<Silent>>,
     /// Entries that the submission queue had no room for, in order.
     overflow: RefCell<VecDeque<Sqe>>,
     /// Tasks that were sent to this shard and taken, but not queued yet.
@@ -220,7 +228,9 @@ impl<A: Assembly> Shard<A> {
             self.serve_ring();
             return;
         }
-        self.serve_ring();
+        if !self.may_submit_asleep() {
+            self.serve_ring();
+        }
         if !self.has_work() {
             self.idle();
         }
@@ -450,19 +460,6 @@ impl<A: Assembly> Shard<A> {
             self.collect();
             // A task is in hand, and what was woken waits behind its poll.
             self.offer_backlog(Next::InHand);
-        }
-    }
-
-    /// Submits what is queued and collects what is ready, with one system call at most.
-    fn serve_ring(&self) {
-        self.refill();
-        let busy = {
-            let driver = self.driver.borrow();
-            driver.queued() > 0 || driver.pending()
-        };
-        if busy {
-            self.flush_ring();
-            self.collect();
         }
     }
 

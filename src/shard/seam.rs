@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::assembly::Assembly;
+use crate::buf::FixedPart;
 use crate::buf::pool::{Armed, Loan};
 use crate::contain::wake;
 use crate::doorbell::{Doorbell, Post};
@@ -125,6 +126,10 @@ impl<A: Assembly> Port for Shard<A> {
         self.driver.borrow().queued()
     }
 
+    fn is_next_ring(&self) -> bool {
+        !self.has_work() && self.deferred.borrow().is_empty()
+    }
+
     fn submit(&self, charge: Charge) -> Result<(), (SubmitError, Charge)> {
         self.submit_here(charge)
     }
@@ -186,6 +191,14 @@ impl<A: Assembly> Port for Shard<A> {
 
     fn take_back(&self, loan: Loan) -> Result<(), Loan> {
         self.take_provided_back(loan)
+    }
+
+    fn fixed_number(&self, part: FixedPart<'_>) -> Option<u16> {
+        self.fixed_number(part)
+    }
+
+    fn register_fixed(&self, part: FixedPart<'_>) -> io::Result<()> {
+        self.register_fixed_pool(part).map(drop)
     }
 
     fn close(&self, fd: OwnedFd) {

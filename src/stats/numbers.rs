@@ -135,6 +135,11 @@ macro_rules! each_number {
                 recv_unprovided: Ring, Total,
                     "Receives of streams that got memory of their own, because the kernel had no \
                      provided buffer left or knows none.";
+                fixed_ops: Ring, Total,
+                    "Reads and writes of files with buffers that the ring knew by number.";
+                fixed_refused: Ring, Total,
+                    "Pools of fixed buffers that the ring did not take; operations with their \
+                     buffers are ordinary ones.";
                 parks: Idle, Total,
                     "Times the shard went to sleep.";
                 parked_nanos: Idle, Total,

@@ -17,6 +17,7 @@ mod cancel;
 mod cursor;
 mod directories;
 mod du;
+mod fixed;
 mod manage;
 mod metadata;
 mod paths;

@@ -34,5 +34,6 @@ mod supply;
 mod tests;
 
 pub(crate) use loan::Loan;
+pub(super) use pages::Pages;
 pub(crate) use stock::{Armed, Tally};
 pub(crate) use supply::Supply;

@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 ///
 /// It says nothing about who may use which part: that is for whoever owns it.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(in crate::buf) struct Pages {
     start: NonNull<u8>,
     len: usize,
 }
@@ -25,8 +25,8 @@ impl Pages {
     /// # Errors
     ///
     /// What the system answers: no memory, or a limit of the address space.
-    pub(super) fn new(len: usize) -> io::Result<Self> {
-        let len = len.next_multiple_of(page_size());
+    pub(in crate::buf) fn new(len: usize) -> io::Result<Self> {
+        let len = len.next_multiple_of(Self::page_size());
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address that the system chooses touches nobody's memory.
@@ -38,13 +38,20 @@ impl Pages {
         Ok(Self { start, len })
     }
 
+    /// How many bytes a page has.
+    pub(in crate::buf) fn page_size() -> usize {
+        // SAFETY: the call takes no memory.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(size).ok().filter(|size| size.is_power_of_two()).unwrap_or(4096)
+    }
+
     /// The first byte.
-    pub(super) fn start(&self) -> NonNull<u8> {
+    pub(in crate::buf) fn start(&self) -> NonNull<u8> {
         self.start
     }
 
     /// How many bytes there are.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::buf) fn len(&self) -> usize {
         self.len
     }
 
@@ -54,7 +61,7 @@ impl Pages {
     ///
     /// Nobody uses the bytes of the range during the call, nor relies on what they hold.
     pub(super) unsafe fn forget(&self, range: Range<usize>) {
-        let page = page_size();
+        let page = Self::page_size();
         let (from, to) =
             (range.start.next_multiple_of(page), range.end.min(self.len) / page * page);
         if from >= to {
@@ -74,10 +81,4 @@ impl Drop for Pages {
         // leaves it there.
         let _kept = unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
-}
-
-fn page_size() -> usize {
-    // SAFETY: the call takes no memory.
-    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).ok().filter(|size| size.is_power_of_two()).unwrap_or(4096)
 }

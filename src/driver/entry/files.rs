@@ -6,6 +6,19 @@ use crate::driver::entry::Sqe;
 use crate::driver::opcode::Opcode;
 
 impl Sqe {
+    /// The read or write with its buffer in the memory that the ring knows by this number (see
+    /// [`Driver::register`](crate::driver::Driver::register)); another operation as it is.
+    pub const fn fixed(mut self, number: u16) -> Self {
+        let opcode = match self.opcode() {
+            Opcode::READ => Opcode::READ_FIXED,
+            Opcode::WRITE => Opcode::WRITE_FIXED,
+            _ => return self,
+        };
+        self.opcode = opcode.get();
+        self.buf_index = number;
+        self
+    }
+
     /// Reads to the `count` parts at `parts`, one after the other, from `offset` on; `u64::MAX`
     /// stands for the file's own cursor.
     pub fn readv(fd: RawFd, parts: *const libc::iovec, count: u32, offset: u64) -> Self {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
 use crate::driver::entry::{BufferRing, Sqe, Token};
@@ -19,6 +19,8 @@ pub(super) mod enter_flags {
     pub(crate) const NO_IOWAIT: u32 = 1 << 7;
 }
 
+const REGISTER_BUFFERS2: u32 = 15;
+const REGISTER_BUFFERS_UPDATE: u32 = 16;
 const REGISTER_RING_FDS: u32 = 20;
 const UNREGISTER_RING_FDS: u32 = 21;
 const REGISTER_PBUF_RING: u32 = 22;
@@ -122,12 +124,14 @@ pub(super) struct Gate {
     wait_flags: u32,
     /// The fd, if `ring` is an index.
     registered: Option<RawFd>,
+    /// The ring has places for memory that it knows.
+    has_table: bool,
     entered: u64,
 }
 
 impl Gate {
     pub(super) fn new(fd: RawFd) -> Self {
-        Self { ring: fd, flags: 0, wait_flags: 0, registered: None, entered: 0 }
+        Self { ring: fd, flags: 0, wait_flags: 0, registered: None, has_table: false, entered: 0 }
     }
 
     /// Registers the ring fd with this thread, so that a call need not look it up. Answers whether
@@ -185,6 +189,42 @@ impl Gate {
         let mut arg = BufferRingArg { group, ..Default::default() };
         // SAFETY: one argument, as the count says, which the call reads; it names no memory.
         unsafe { register(self.fd(), UNREGISTER_PBUF_RING, (&raw mut arg).cast(), 1) }.map(drop)
+    }
+
+    /// Makes the ring know memory by a number, or makes the number mean nothing. The ring's table
+    /// is made by the first call (Linux 5.19).
+    ///
+    /// # Safety
+    ///
+    /// As [`Driver::register`](crate::driver::Driver::register).
+    pub(super) unsafe fn register_memory(
+        &mut self,
+        number: u16,
+        memory: Option<NonNull<[u8]>>,
+    ) -> Result<(), i32> {
+        const SPARSE: u32 = 1;
+        let size = size_of::<MemoryTable>() as u32;
+        if !self.has_table {
+            let mut table = MemoryTable { count: TABLE, flags: SPARSE, ..Default::default() };
+            // SAFETY: an argument of `size` bytes, which the call reads; it names no memory.
+            unsafe { register(self.fd(), REGISTER_BUFFERS2, (&raw mut table).cast(), size) }?;
+            self.has_table = true;
+        }
+        let (base, len) = memory.map_or((ptr::null_mut(), 0), |memory| {
+            (memory.as_ptr().cast::<libc::c_void>(), memory.len())
+        });
+        let part = libc::iovec { iov_base: base, iov_len: len };
+        let mut update = MemoryUpdate {
+            offset: number.into(),
+            parts: (&raw const part).expose_provenance() as u64,
+            count: 1,
+            ..Default::default()
+        };
+        // SAFETY: an argument of `size` bytes, and one part, both of which the call reads; what the
+        // part names is the caller's promise.
+        let done =
+            unsafe { register(self.fd(), REGISTER_BUFFERS_UPDATE, (&raw mut update).cast(), size) };
+        done.map(drop)
     }
 
     /// Waits are not counted as waits for I/O.
@@ -293,6 +333,36 @@ struct RingPlace {
     reserved: u32,
     fd: u64,
 }
+
+/// How many numbers for memory a ring has.
+const TABLE: u32 = 64;
+
+/// `struct io_uring_rsrc_register`.
+#[repr(C)]
+#[derive(Default)]
+struct MemoryTable {
+    count: u32,
+    flags: u32,
+    reserved: u64,
+    parts: u64,
+    tags: u64,
+}
+
+const _: () = assert!(size_of::<MemoryTable>() == 32);
+
+/// `struct io_uring_rsrc_update2`.
+#[repr(C)]
+#[derive(Default)]
+struct MemoryUpdate {
+    offset: u32,
+    reserved: u32,
+    parts: u64,
+    tags: u64,
+    count: u32,
+    reserved2: u32,
+}
+
+const _: () = assert!(size_of::<MemoryUpdate>() == 32);
 
 /// `struct io_uring_buf_reg`.
 #[repr(C)]

@@ -6,7 +6,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 use io_uring::{CompletionStatus, IoUring, squeue};
@@ -245,6 +245,12 @@ unsafe impl Driver for Uring {
 
     fn retract(&mut self, group: u16) -> io::Result<()> {
         self.gate.unregister_buffers(group).map_err(io::Error::from_raw_os_error)
+    }
+
+    unsafe fn register(&mut self, number: u16, memory: Option<NonNull<[u8]>>) -> io::Result<()> {
+        // SAFETY: the caller's promise.
+        let done = unsafe { self.gate.register_memory(number, memory) };
+        done.map_err(io::Error::from_raw_os_error)
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! A driver that goes wrong when it is told to.
 
 use std::io;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -117,6 +118,11 @@ unsafe impl Driver for Faulty {
     unsafe fn provide(&mut self, ring: BufferRing) -> io::Result<()> {
         // SAFETY: the caller's promise.
         unsafe { self.uring.provide(ring) }
+    }
+
+    unsafe fn register(&mut self, number: u16, memory: Option<NonNull<[u8]>>) -> io::Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.uring.register(number, memory) }
     }
 
     fn retract(&mut self, group: u16) -> io::Result<()> {
