@@ -214,6 +214,9 @@ mod shard {
     mod mailbox;
     mod slot;
 }
+#[cfg(doctest)]
+#[cfg(not(loom))]
+mod snippets;
 #[cfg(not(loom))]
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -56,7 +56,7 @@ fn says<E: Error + Debug>(error: &E, parts: &[&str]) {
 
 /// Every public error is an [`Error`] that names the value and the limit, every public type can be
 /// shown (the lint `missing_debug_implementations` forbids others), and no snippet of the
-/// documentation of the crate escapes the compiler.
+/// documentation of the crate, of the book and of the README escapes the compiler.
 #[test]
 fn c24_errors_speak() {
     watched(|watch| {
@@ -89,8 +89,25 @@ fn c24_errors_speak() {
         says(&elsewhere(panics.unwrap()).unwrap_err(), &["panicked", "value 5 of 4"]);
     });
     an_operation_beyond_the_limit_is_refused_with_its_buffer();
-    let escaped = snippets_that_nobody_compiles(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut escaped = snippets_that_nobody_compiles(&root.join("src"));
+    escaped.extend(snippets_that_nobody_compiles(&root.join("book/src")));
+    escaped.extend(chapters_that_nobody_compiles(root));
     assert_eq!(escaped, Vec::<String>::new());
+}
+
+/// Chapters of the book with snippets of Rust that the documentation tests do not take in.
+fn chapters_that_nobody_compiles(root: &Path) -> Vec<String> {
+    let taken = fs::read_to_string(root.join("src/snippets.rs")).unwrap();
+    let mut chapters = vec!["README.md".to_owned()];
+    for entry in fs::read_dir(root.join("book/src")).unwrap() {
+        chapters.push(format!("book/src/{}", entry.unwrap().file_name().to_str().unwrap()));
+    }
+    chapters.retain(|chapter| {
+        let has_rust = fs::read_to_string(root.join(chapter)).unwrap().contains("```rust");
+        has_rust && !taken.contains(&format!("include_str!(\"../{chapter}\")"))
+    });
+    chapters
 }
 
 /// Snippets of Rust under this directory that say that they are not to be compiled.

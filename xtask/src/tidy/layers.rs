@@ -66,6 +66,8 @@ const LAYERS: &[Layer] = &[
     Layer { name: "L6 (on tasks)", modules: &["group"], sideways: false },
     // The proof tools look at everything, and nothing but tests looks at them.
     Layer { name: "L7 (proof)", modules: &["testing"], sideways: false },
+    // The book, for the documentation tests.
+    Layer { name: "L7 (book)", modules: &["snippets"], sideways: false },
 ];
 
 /// Arrows inside a layer that are wanted: from, to, and the names that may be imported. A doorbell
