@@ -4,6 +4,8 @@
 //! ```sh
 //! cargo run --release --example timers
 //! ```
+//!
+//! After `--`, `--sleeps` leaves the timeouts out, and `--stats` shows what the runtime counted.
 
 use std::error::Error;
 use std::future::Future;
@@ -22,18 +24,22 @@ const HOUR: Duration = Duration::from_secs(3_600);
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let runtime = Runtime::builder().shards(1).build()?;
-    for (name, alone, bound) in runtime.block_on(runtime.spawn_on(0, timeouts())?)? {
-        let more = bound - 1.5 * alone;
-        println!("{name}: alone {alone:.1} ns, with a timeout {bound:.1} ns: 1.5x {more:+.1} ns");
+    let is_said = |word: &str| std::env::args().any(|argument| argument == word);
+    if !is_said("--sleeps") {
+        let runtime = Runtime::builder().shards(1).build()?;
+        for (name, alone, bound) in runtime.block_on(runtime.spawn_on(0, timeouts())?)? {
+            let more = bound - 1.5 * alone;
+            println!(
+                "{name}: alone {alone:.1} ns, with a timeout {bound:.1} ns: 1.5x {more:+.1} ns"
+            );
+        }
     }
-    drop(runtime);
 
     for _ in 0..3 {
         let builder = Runtime::builder().shards(THREADS).max_tasks(1_000_000);
         let runtime = builder.stealable_queue_capacity(1_000_000).build()?;
         let here = Sleeps::of(|| runtime.block_on(sleepers_here()))?;
-        if std::env::args().any(|argument| argument == "--stats") {
+        if is_said("--stats") {
             println!("{}", runtime.stats_snapshot());
         }
         drop(runtime);

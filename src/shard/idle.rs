@@ -1,7 +1,7 @@
 //! A shard without work: it looks with others, spins for a while, announces itself, looks once
 //! more, and sleeps.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::assembly::Assembly;
 use crate::cpu;
@@ -254,22 +254,14 @@ impl<A: Assembly> Shard<A> {
         unheard.is_some()
     }
 
-    fn next_timer(&self) -> Option<Instant> {
-        self.wheel.borrow_mut().next_deadline().map(|nanos| self.instant(nanos))
-    }
-
-    /// How long to sleep at least, where timers are dense.
-    fn gather(&self) -> Option<Duration> {
-        let timers = self.wheel.borrow().len();
-        self.lead.borrow().gather(timers)
-    }
-
     /// The parking protocol of `doorbell/README.md`.
     fn sleep(&self) {
         let public = self.public();
         // Before the announcement, so that nobody rings in the time between.
         // (Whoever left a task in a slot that is not for taking yet found nobody to call.)
-        self.watch_if(self.watchful.get() || self.look_at_others() == Others::AreBusy);
+        let gather = self.gather_now();
+        let watchful = self.watchful.get() || gather.is_some();
+        self.watch_if(watchful || self.look_at_others() == Others::AreBusy, gather);
         public.gate.announce();
         self.core.idle.announce(self.me);
         // S3, P3: the last look, after both announcements.
@@ -289,21 +281,22 @@ impl<A: Assembly> Shard<A> {
             return;
         }
         // What a shard in a poll has just queued may not be seen yet.
-        self.watch_if(others == Others::AreBusy);
+        self.watch_if(others == Others::AreBusy, gather);
         let began = self.now();
         self.mark(self.nanos(began), false);
         let lead = self.lead.borrow().get();
-        let mut until = self.next_timer().map(|timer| match self.gather() {
-            Some(span) => timer.max(began + span),
-            None => timer.checked_sub(lead).unwrap_or(timer),
-        });
-        if self.sentinel.get() {
+        let mut until = match gather {
+            Some(span) => Some(began + span),
+            None => self.next_timer().map(|timer| timer.checked_sub(lead).unwrap_or(timer)),
+        };
+        if self.sentinel.get() && gather.is_none() {
             let watch = began + self.watch.borrow().interval();
             until = Some(until.map_or(watch, |timer| timer.min(watch)));
         }
         let mut is_asleep = true;
         if until.is_none_or(|until| until > began) {
             public.counters.parks.add(1);
+            self.note_timers();
             let result = self.driver.borrow_mut().park(until);
             self.bells_owed.set(false);
             self.note_enter(result);
@@ -325,10 +318,11 @@ impl<A: Assembly> Shard<A> {
         self.wake_up(is_asleep);
     }
 
-    /// Takes the sentinel's office for the sleep to come, if it is vacant.
-    fn watch_if(&self, wanted: bool) {
+    /// Takes the sentinel's office for the sleep to come, if it is vacant. Who gathers timers is
+    /// awake soon anyway.
+    fn watch_if(&self, wanted: bool, gather: Option<Duration>) {
         if wanted && !self.sentinel.get() {
-            let soon = self.watch.borrow().is_soon();
+            let soon = gather.is_some() || self.watch.borrow().is_soon();
             self.sentinel.set(self.core.idle.become_sentinel(soon));
         }
     }
@@ -434,9 +428,12 @@ impl<A: Assembly> Shard<A> {
     /// for longer than a wake-up takes.
     fn call_for(&self, queued: usize) {
         let wait = self.pace.borrow().poll_nanos().saturating_mul(queued as u64);
+        // What was gathered is late by more than a wake-up anyway, and whoever gathers too looks
+        // at this backlog in a moment.
+        let worth = self.gather().map_or(WAKE_COST_NANOS, |span| span.as_nanos() as u64);
         self.core.call_for_help(match queued {
             0 => Need::Slot,
-            _ if wait > WAKE_COST_NANOS => Need::Urgent,
+            _ if wait > worth => Need::Urgent,
             _ => Need::Backlog,
         });
     }

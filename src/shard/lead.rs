@@ -6,10 +6,10 @@
 //! otherwise idle shard, and nothing for a timer that is removed before.
 //!
 //! Where many timers fire, one soon after the other, there would be no sleep left, or one for each.
-//! There a shard sleeps on past the next deadline, and fires several at once: each is later by a
-//! few hundred microseconds, and costs a part of a sleep. On that machine, when it was busy, a
-//! sleep took 25 us of CPU time with all that the kernel does for it, and a timer without it about
-//! 1 us.
+//! There a shard sleeps on past the next deadline, and fires several at once: each is later by some
+//! hundred microseconds, and costs a part of a sleep. On that machine a sleep took 25 us of CPU
+//! time with all that the kernel does for it, and a timer without it about 1 us; so the denser
+//! timers are, the more of them share one.
 
 use std::time::{Duration, Instant};
 
@@ -23,10 +23,10 @@ const WEIGHT: u32 = 8;
 const DENSE: Duration = Duration::from_micros(50);
 /// And if at least so many are set: who sets one at a time wants each of them in time.
 const CROWD: usize = 64;
-/// How many are to be gathered by a sleep.
-const GATHERED: u32 = 16;
-/// Nothing is gathered for longer than this.
-const LONGEST: Duration = Duration::from_micros(400);
+/// What is just dense enough is gathered for so long, and what is denser for longer.
+const SHORTEST: Duration = Duration::from_micros(400);
+/// Nothing is gathered for longer than this: half of it is how late a timer is on average.
+const LONGEST: Duration = Duration::from_millis(1);
 /// A longer gap counts as one of this length.
 const SPARSE: Duration = Duration::from_millis(1);
 
@@ -53,7 +53,11 @@ impl Lead {
 
     /// How long to sleep at least, if so many timers are set; `None`: until the next one is due.
     pub(super) fn gather(&self, timers: usize) -> Option<Duration> {
-        (timers >= CROWD && self.gap <= DENSE).then(|| (self.gap * GATHERED).min(LONGEST))
+        let is_dense = timers >= CROWD && self.gap <= DENSE;
+        is_dense.then(|| {
+            let times = DENSE.as_nanos() / self.gap.as_nanos().max(1);
+            SHORTEST.saturating_mul(times as u32).min(LONGEST)
+        })
     }
 
     /// So many timers fired at once, at least one.
@@ -74,7 +78,7 @@ impl Lead {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{CROWD, LONGEST, Lead, MOST};
+    use super::{CROWD, LONGEST, Lead, MOST, SHORTEST};
 
     /// Fires so many at once, again and again with this span between.
     fn fire(lead: &mut Lead, now: &mut Instant, times: usize, span: Duration, timers: usize) {
@@ -85,19 +89,21 @@ mod tests {
     }
 
     #[test]
-    fn timers_are_gathered_where_many_fire_soon_after_each_other() {
+    fn the_denser_timers_fire_the_longer_they_are_gathered() {
         let (mut lead, mut now) = (Lead::new(true), Instant::now());
         assert_eq!(lead.gather(CROWD), None, "nothing has fired");
-        fire(&mut lead, &mut now, 100, Duration::from_micros(10), 1);
-        let span = lead.gather(CROWD).unwrap();
-        assert!((150..=170).contains(&span.as_micros()), "{span:?}");
+        fire(&mut lead, &mut now, 100, Duration::from_micros(49), 1);
+        assert_eq!(lead.gather(CROWD), Some(SHORTEST));
         assert_eq!(lead.gather(CROWD - 1), None, "too few are set");
         // What is gathered fires together, which changes nothing.
-        fire(&mut lead, &mut now, 100, Duration::from_micros(160), 16);
-        let same = lead.gather(CROWD).unwrap();
-        assert!((150..=170).contains(&same.as_micros()), "{same:?}");
-        fire(&mut lead, &mut now, 100, Duration::from_micros(49), 1);
+        fire(&mut lead, &mut now, 100, Duration::from_micros(49 * 8), 8);
+        assert_eq!(lead.gather(CROWD), Some(SHORTEST));
+        fire(&mut lead, &mut now, 100, Duration::from_micros(24), 1);
+        assert_eq!(lead.gather(CROWD), Some(SHORTEST * 2));
+        fire(&mut lead, &mut now, 100, Duration::from_micros(10), 1);
         assert_eq!(lead.gather(CROWD), Some(LONGEST));
+        fire(&mut lead, &mut now, 100, Duration::ZERO, 1_000);
+        assert_eq!(lead.gather(CROWD), Some(LONGEST), "also without any gap");
         fire(&mut lead, &mut now, 100, Duration::from_micros(60), 1);
         assert_eq!(lead.gather(CROWD), None, "there is time to sleep for each");
     }

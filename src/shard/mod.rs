@@ -12,7 +12,6 @@ use std::time::Instant;
 use crossbeam_utils::CachePadded;
 
 use crate::assembly::Assembly;
-use crate::contain::wake;
 use crate::driver::{Cqe, Driver, Sqe};
 use crate::id::ShardId;
 use crate::inflight::Table;
@@ -34,6 +33,7 @@ mod defer;
 mod dump;
 mod exit;
 mod fixed;
+mod fire;
 mod idle;
 mod lead;
 mod mail;
@@ -252,25 +252,6 @@ impl<A: Assembly> Shard<A> {
             || !self.arrived.borrow().is_empty()
             || !self.inbox.borrow().is_empty()
             || !self.overflow.borrow().is_empty()
-    }
-
-    fn fire_timers(&self) {
-        if self.wheel.borrow().is_empty() {
-            self.looked.set(None);
-            return;
-        }
-        let now = self.now();
-        self.looked.set(Some(now));
-        let nanos = self.nanos(now);
-        self.mark(nanos, false);
-        let mut due = self.due.take();
-        self.wheel.borrow_mut().advance(nanos, |waker| due.push(waker));
-        if !due.is_empty() {
-            self.lead.borrow_mut().fired(now, due.len());
-        }
-        self.public().counters.timers_fired.add(due.len() as u64);
-        due.drain(..).for_each(wake);
-        self.due.replace(due);
     }
 
     /// What is woken from here on comes from one look.

@@ -83,6 +83,8 @@ macro_rules! each_number {
                      longest poll.";
                 timers_fired: Tasks, Total,
                     "Timers that fired.";
+                timers: Tasks, Gauge,
+                    "Gauge: timers that are set.";
                 mail_received: Tasks, Total,
                     "Tasks and letters received from other threads.";
                 stolen: Stealing, Total,

@@ -30,6 +30,7 @@ mod overload;
 mod parts;
 mod refused;
 mod shutdown;
+mod soak;
 mod spawn;
 mod stats;
 mod steal;

@@ -1,7 +1,11 @@
-//! Checks and chores of the spargio repository: `cargo xtask tidy`, `perf-guard` and `fuzz`.
+//! Checks and chores of the spargio repository: `cargo xtask tidy`, `perf-guard`, `fuzz`, `soak`
+//! and `repeat`.
 
 mod fuzz;
 mod perf_guard;
+mod program;
+mod repeat;
+mod soak;
 mod tidy;
 
 use std::path::Path;
@@ -11,6 +15,8 @@ const USAGE: &str = "usage: cargo xtask tidy [ROOT]
        cargo xtask perf-guard [--update] [--only NAME]
        cargo xtask perf-guard --ratios [--only NAME]
        cargo xtask fuzz [--seconds N] [--only NAME] [--address]
+       cargo xtask soak [--seconds N] [--seed N]
+       cargo xtask repeat [--times N] [--filter NAME] [--load N]
 
   tidy        check the layer rule, module docs, SAFETY comments, file lengths and a few habits
               of this repository, or of another working tree of it
@@ -19,7 +25,12 @@ const USAGE: &str = "usage: cargo xtask tidy [ROOT]
               contain NAME
     --ratios  measure the workloads beside tokio and compare the ratios with their limits
   fuzz        build and run the fuzz targets, each for N seconds (60); what reaches new code goes
-              into fuzz/corpus; with --address under AddressSanitizer, which needs nightly";
+              into fuzz/corpus; with --address under AddressSanitizer, which needs nightly
+  soak        connections, files, timers, cancellations, panics and jobs at random for N seconds
+              (600), from a seed (drawn and printed if none is given); fails if anything is lost,
+              left behind or grows
+  repeat      run the tests whose names contain NAME (checklist) N times (200) in a row, beside N
+              busy threads (none); stops at the first failure and shows it";
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
@@ -29,6 +40,8 @@ fn main() -> ExitCode {
         ["tidy", root] => run_tidy(Path::new(root)),
         ["perf-guard", ref rest @ ..] => run_perf_guard(root, rest),
         ["fuzz", ref rest @ ..] => run_fuzz(root, rest),
+        ["soak", ref rest @ ..] => run_soak(root, rest),
+        ["repeat", ref rest @ ..] => run_repeat(root, rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -71,6 +84,42 @@ fn run_fuzz(root: &Path, arguments: &[&str]) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("fuzz: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_soak(root: &Path, arguments: &[&str]) -> ExitCode {
+    let wish = match soak::Wish::parse(arguments) {
+        Ok(wish) => wish,
+        Err(message) => {
+            eprintln!("soak: {message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match soak::run(root, &wish) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("soak: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_repeat(root: &Path, arguments: &[&str]) -> ExitCode {
+    let wish = match repeat::Wish::parse(arguments) {
+        Ok(wish) => wish,
+        Err(message) => {
+            eprintln!("repeat: {message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match repeat::run(root, &wish) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("repeat: {error}");
             ExitCode::from(2)
         }
     }

@@ -2,7 +2,6 @@
 
 mod callgrind;
 mod limits;
-mod program;
 mod ratios;
 #[cfg(test)]
 mod tests;
@@ -12,7 +11,7 @@ use std::path::Path;
 
 use self::callgrind::{Callgrind, Count};
 use self::limits::Limits;
-use self::program::{Result, output_of};
+use crate::program::{self, Result, output_of};
 
 /// How cargo builds the kernels.
 const GUARD: [&str; 6] = ["bench", "--no-run", "--package", "spargio", "--bench", "guard"];

@@ -4,15 +4,18 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Whatever kept a measurement from being made.
-pub(super) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// Or whatever kept something from being run.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// How cargo builds the tests that run on real rings.
+pub(crate) const IT: [&str; 5] = ["test", "--no-run", "--all-features", "--test", "it"];
 
 /// What the program prints.
 ///
 /// # Errors
 ///
 /// It cannot be run, or fails.
-pub(super) fn output_of(program: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn output_of(program: &Path, arguments: &[&str]) -> Result<String> {
     capture(Command::new(program).args(arguments))
 }
 
@@ -21,7 +24,7 @@ pub(super) fn output_of(program: &Path, arguments: &[&str]) -> Result<String> {
 /// # Errors
 ///
 /// As there.
-pub(super) fn output_in(directory: &Path, program: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn output_in(directory: &Path, program: &Path, arguments: &[&str]) -> Result<String> {
     capture(Command::new(program).args(arguments).current_dir(directory))
 }
 
@@ -30,7 +33,7 @@ pub(super) fn output_in(directory: &Path, program: &Path, arguments: &[&str]) ->
 /// # Errors
 ///
 /// It cannot be run, or fails.
-pub(super) fn capture(command: &mut Command) -> Result<String> {
+pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())
         .output()
@@ -46,7 +49,7 @@ pub(super) fn capture(command: &mut Command) -> Result<String> {
 /// # Errors
 ///
 /// It does not compile.
-pub(super) fn build(root: &Path, arguments: &[&str]) -> Result<PathBuf> {
+pub(crate) fn build(root: &Path, arguments: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let format = "--message-format=json-render-diagnostics";
     let mut command = Command::new(cargo);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::program::{Result, capture, output_of};
+use crate::program::{Result, capture, output_of};
 
 const HOW_TO_INSTALL: &str = "valgrind is not installed, and instructions are counted under it; \
     install it (Debian, Ubuntu: apt-get install valgrind; Fedora: dnf install valgrind)";

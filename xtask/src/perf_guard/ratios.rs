@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::program::{Result, build};
 use super::{Wish, read_limits};
+use crate::program::{Result, build};
 
 /// The limits.
 pub(super) const LIMITS: &str = "xtask/perf-guard/ratios.toml";
