@@ -154,9 +154,9 @@ impl Inbox {
         Took { messages: (plain + hot) as u64, hot: hot as u64 }
     }
 
-    /// The next event, straight from its lane: most messages are read as soon as they come, and then
-    /// need not lie here first. Only while none waits to be read. A lane whose receipts somebody
-    /// waits for, and one with a direct message, are left to [`take`](Self::take).
+    /// The next event, straight from its lane: most messages are read as soon as they come, and
+    /// then need not lie here first. Only while none waits to be read. A lane whose receipts
+    /// somebody waits for, and one with a direct message, are left to [`take`](Self::take).
     #[inline]
     pub(super) fn take_next(&mut self, kind: Kind) -> Result<Event, Lanes> {
         let lanes = self.lanes.len();

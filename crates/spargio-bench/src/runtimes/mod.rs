@@ -130,9 +130,9 @@ pub(crate) trait Runtime: Clone + Send + Sync + 'static {
         F: Future + 'static,
         F::Output: 'static;
 
-    /// The runtime's own channel, or the usual one if it has none. With a limit there are never more
-    /// messages under way than that, so that one with as much room will do; one without a limit is
-    /// taken all the same where it is faster.
+    /// The runtime's own channel, or the usual one if it has none. With a limit there are never
+    /// more messages under way than that, so that one with as much room will do; one without a
+    /// limit is taken all the same where it is faster.
     fn channel<T: Send + 'static>(limit: Option<usize>) -> (Self::Sender<T>, Self::Receiver<T>);
 
     /// Sleeps, inside of a task.
