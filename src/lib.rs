@@ -144,6 +144,14 @@
 //! Containers and hardened systems often refuse io_uring. Then [`Builder::build`] fails with a
 //! [`BuildError`] that says what refused it, and what to do about it.
 //!
+//! # Features
+//!
+//! | Feature | What it adds |
+//! |---|---|
+//! | `macros` (default) | the attributes [`main`][main] and [`test`][test] |
+//! | `tracing` | spans for tasks and events for operations, for subscribers of that crate |
+//! | `testing` | suites that prove a part of one's own |
+//!
 //! # Limits
 //!
 //! What can be refused has a limit, and most limits are knobs of the [`Builder`]. A spawn at a

@@ -8,8 +8,9 @@ use crate::id::TaskId;
 use crate::observe::{TaskDump, TaskState};
 use crate::primitive::{Ordering, lock};
 use crate::task::CLOCK_BITS;
-use crate::task::raw::{Header, name_of};
+use crate::task::raw::Header;
 use crate::task::registry::Registry;
+use crate::task::report::name_of;
 use crate::task::thread::with_here;
 use crate::task::waker::{is_ours, release_reference};
 

@@ -24,6 +24,7 @@ mod list;
 mod meta;
 mod raw;
 mod registry;
+mod report;
 mod runnable;
 mod state;
 mod tally;
@@ -306,7 +307,7 @@ unsafe fn open_span(task: NonNull<raw::Header>) {
     let header = unsafe { task.as_ref() };
     // SAFETY:
     // - the same.
-    let name = unsafe { raw::name_of(task) };
+    let name = unsafe { report::name_of(task) };
     let opened = TaskSpan::open(header.meta().id(), name, header.meta().home());
     // SAFETY:
     // - passed on to the caller.

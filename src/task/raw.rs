@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
-use crate::contain::guard;
 use crate::error::JoinError;
 use crate::pool;
 use crate::primitive::{Arc, AtomicPtr, UnsafeCell};
@@ -16,6 +15,7 @@ use crate::task::label::Label;
 use crate::task::list::Links;
 use crate::task::meta::Meta;
 use crate::task::registry::Registry;
+use crate::task::report::report;
 use crate::task::state::State;
 use crate::task::thread::{ThreadToken, with_here};
 use crate::task::{Home, RuntimeId, Scheduler};
@@ -108,12 +108,12 @@ impl Header {
 
 /// What depends on the type of the future. The pointers that they take come from [`allocate`].
 pub(super) struct Vtable {
-    /// Polls the future; if that ends it, puts the output in its place. Whether it did.
+    /// Polls the future; if that ends it, puts the output in its place.
     ///
     /// # Safety
     ///
     /// The caller holds the `Runnable` on a thread that may touch the future, which is there.
-    pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> bool,
+    pub(super) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
     /// Drops the future and puts what became of that in its place.
     ///
     /// # Safety
@@ -134,6 +134,13 @@ pub(super) struct Vtable {
     /// The caller is the join handle of a complete task that is not leaked, or ends the task after
     /// the handle has gone.
     pub(super) drop_output: unsafe fn(NonNull<Header>),
+    /// The payload of the panic that is the output; `None` if it is none.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the `Runnable`, the output is in its place, and stays while the payload is
+    /// used.
+    pub(super) payload: unsafe fn(NonNull<Header>) -> Option<NonNull<dyn Any + Send>>,
     /// The name of the task, which lasts as long as its memory.
     ///
     /// # Safety
@@ -146,6 +153,17 @@ pub(super) struct Vtable {
     ///
     /// Nobody has a part of the task any more, and future and output are gone.
     pub(super) free: unsafe fn(NonNull<Header>),
+}
+
+/// What a poll came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Polled {
+    /// The future goes on.
+    Pending,
+    /// The output is there.
+    Ready,
+    /// A panic is there in its place: [`report_output`](crate::task::report::report_output) is due.
+    Panicked,
 }
 
 /// Why a task ends before its future does.
@@ -197,6 +215,7 @@ pub(super) unsafe fn allocate<F: Future, L: Label>(
                 cancel: cancel::<F, L>,
                 take: take::<F, L>,
                 drop_output: drop_output::<F, L>,
+                payload: payload::<F, L>,
                 name: name::<F, L>,
                 free: free::<F, L>,
             }
@@ -265,11 +284,11 @@ unsafe fn empty<F: Future>(stage: *mut Stage<F>) -> Result<(), Box<dyn Any + Sen
 /// # Safety
 ///
 /// As of [`Vtable::poll`].
-unsafe fn poll<F: Future, L: Label>(task: NonNull<Header>, cx: &mut Context<'_>) -> bool {
+unsafe fn poll<F: Future, L: Label>(task: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
     let poll = |stage| {
         // SAFETY:
         // - this is the stage that is lent; the caller may touch the future.
-        unsafe { poll_stage::<F>(task, stage, cx) }
+        unsafe { poll_stage::<F>(stage, cx) }
     };
     // SAFETY:
     // - the holder of the `Runnable` alone may touch the stage before the task is complete.
@@ -278,13 +297,8 @@ unsafe fn poll<F: Future, L: Label>(task: NonNull<Header>, cx: &mut Context<'_>)
 
 /// # Safety
 ///
-/// The pointer is that which `with_stage` lends of this task, on a thread that may touch the
-/// future.
-unsafe fn poll_stage<F: Future>(
-    task: NonNull<Header>,
-    stage: *mut Stage<F>,
-    cx: &mut Context<'_>,
-) -> bool {
+/// The pointer is that which `with_stage` lends, on a thread that may touch the future.
+unsafe fn poll_stage<F: Future>(stage: *mut Stage<F>, cx: &mut Context<'_>) -> Polled {
     // SAFETY:
     // - passed on to the caller.
     let Stage::Future(future) = (unsafe { &mut *stage }) else {
@@ -295,14 +309,9 @@ unsafe fn poll_stage<F: Future>(
     //   at least as long.
     let future = unsafe { Pin::new_unchecked(future) };
     let output = match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-        Ok(Poll::Pending) => return false,
+        Ok(Poll::Pending) => return Polled::Pending,
         Ok(Poll::Ready(output)) => Ok(output),
-        Err(payload) => {
-            // SAFETY:
-            // - passed on to the caller.
-            unsafe { report(task, &*payload) };
-            Err(JoinError::Panicked(payload))
-        }
+        Err(payload) => Err(JoinError::Panicked(payload)),
     };
     // SAFETY:
     // - passed on to the caller; the reference above is not used any more.
@@ -311,9 +320,6 @@ unsafe fn poll_stage<F: Future>(
         (output, Ok(())) => output,
         (Ok(output), Err(payload)) => {
             drop_quietly(output);
-            // SAFETY:
-            // - passed on to the caller.
-            unsafe { report(task, &*payload) };
             Err(JoinError::Panicked(payload))
         }
         (Err(first), Err(second)) => {
@@ -322,10 +328,11 @@ unsafe fn poll_stage<F: Future>(
             Err(first)
         }
     };
+    let polled = if output.is_ok() { Polled::Ready } else { Polled::Panicked };
     // SAFETY:
     // - passed on to the caller; the stage is empty.
     unsafe { stage.write(Stage::Output(output)) };
-    true
+    polled
 }
 
 /// # Safety
@@ -404,37 +411,21 @@ unsafe fn name<F: Future, L: Label>(task: NonNull<Header>) -> Option<NonNull<str
     label.name().map(NonNull::from)
 }
 
-/// The name of a task.
-///
 /// # Safety
 ///
-/// The task is there, and stays for as long as the name is used.
-pub(super) unsafe fn name_of<'a>(task: NonNull<Header>) -> Option<&'a str> {
+/// As of [`Vtable::payload`].
+unsafe fn payload<F: Future, L: Label>(task: NonNull<Header>) -> Option<NonNull<dyn Any + Send>> {
+    let find = |stage: *mut Stage<F>| {
+        // SAFETY:
+        // - this is the stage that is lent, and nobody changes it meanwhile.
+        match unsafe { &*stage } {
+            Stage::Output(Err(JoinError::Panicked(payload))) => Some(NonNull::from(&**payload)),
+            _ => None,
+        }
+    };
     // SAFETY:
-    // - passed on to the caller.
-    let vtable = unsafe { task.as_ref() }.vtable;
-    // SAFETY:
-    // - the same.
-    let name = unsafe { (vtable.name)(task) };
-    // SAFETY:
-    // - the same: the name lies in the task, or is static.
-    name.map(|name| unsafe { name.as_ref() })
-}
-
-/// Tells the runtime of a panic of the future. What its answer to that is, it does at once.
-///
-/// # Safety
-///
-/// The caller holds the `Runnable`.
-#[cold]
-unsafe fn report(task: NonNull<Header>, payload: &(dyn Any + Send)) {
-    // SAFETY:
-    // - a task with a `Runnable` is there.
-    let meta = unsafe { task.as_ref() }.meta();
-    // SAFETY:
-    // - the same.
-    let name = unsafe { name_of(task) };
-    guard(|| meta.owner().panicked(meta.id(), name, payload));
+    // - the holder of the `Runnable` alone may touch the stage before the task is complete.
+    unsafe { with_stage::<F, L, _>(task, find) }
 }
 
 /// # Safety

@@ -10,8 +10,9 @@ use crate::contain::wake;
 use crate::primitive::Arc;
 use crate::task::inspect::TaskRef;
 use crate::task::meta::Meta;
-use crate::task::raw::{Cause, Header};
+use crate::task::raw::{Cause, Header, Polled};
 use crate::task::registry::Leave;
+use crate::task::report::report_output;
 use crate::task::state::{Left, Rest, Start};
 use crate::task::thread::{Polling, with_here};
 use crate::task::waker::{self, free};
@@ -127,13 +128,18 @@ impl Runnable {
         // SAFETY:
         // - this is the holder of the `Runnable`, on a thread that may touch the future, as was
         //   asked above. A task that is not complete has its future.
-        let is_ready = unsafe { (header.vtable.poll)(task, &mut Context::from_waker(&waker)) };
+        let polled = unsafe { (header.vtable.poll)(task, &mut Context::from_waker(&waker)) };
         // SAFETY:
         // - the same.
         unsafe { header.with_span(|span| span.exit()) };
         let woken = polling.leave();
         header.state.polled();
-        if is_ready {
+        if polled != Polled::Pending {
+            if polled == Polled::Panicked {
+                // SAFETY:
+                // - this is the holder of the `Runnable`; the output is in its place.
+                unsafe { report_output(task) };
+            }
             // SAFETY:
             // - the `Runnable` is not used any more and not dropped; the output is in its place.
             unsafe { complete(task) };

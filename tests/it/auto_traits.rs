@@ -28,11 +28,11 @@ use spargio::queue::{
 };
 use spargio::sync::{Notified, Notify, mpsc, oneshot};
 use spargio::{
-    AbortHandle, BuildError, Event, IoBuf, JoinError, JoinHandle, LocalJoinHandle, Native,
+    AbortHandle, BuildError, Dump, Event, IoBuf, JoinError, JoinHandle, LocalJoinHandle, Native,
     NextEvent, NextHotCount, RemoteShard, Runtime, RuntimeBuilder, RuntimeError, RuntimeHandle,
     RuntimeStats, SendError, SendTicket, ShardCtx, ShardHandleOf, ShardId, ShardLane, ShardStats,
-    ShutdownReport, SpinOptions, StealOptions, TaskId, TaskPlacement, TrySpawnError,
-    UnknownMessage,
+    ShutdownReport, SlowPoll, SpawnOptions, SpinOptions, StealOptions, StuckShard, TaskDump,
+    TaskId, TaskPanic, TaskPlacement, TrySpawnError, UnknownMessage,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 
@@ -46,6 +46,14 @@ assert_impl_all!(ShardLane: Send, Sync, Unpin, Debug, Clone);
 assert_impl_all!(Native: Send, Sync, Unpin, Debug, Copy);
 assert_impl_all!(ShardCtx: Unpin, Debug, Clone);
 assert_not_impl_any!(ShardCtx: Send, Sync);
+
+// What is told of tasks.
+assert_impl_all!(Dump: Send, Sync, Unpin, Debug, Display, Clone, Default);
+assert_impl_all!(TaskDump: Send, Sync, Unpin, Debug, Display, Clone, Eq);
+assert_impl_all!(StuckShard: Send, Sync, Unpin, Debug, Display, Clone, Eq);
+assert_impl_all!(TaskPanic: Send, Sync, Unpin, Debug, Display, Clone, Eq);
+assert_impl_all!(SlowPoll: Send, Sync, Unpin, Debug, Display, Clone, Eq);
+assert_impl_all!(SpawnOptions: Send, Sync, Unpin, Debug, Clone, Default);
 
 // What is received.
 assert_impl_all!(RecvBuf: Send, Sync, Unpin, Debug, AsRef<[u8]>, IoBuf);

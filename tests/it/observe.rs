@@ -446,3 +446,30 @@ fn slow_polls_are_told_also_of_tasks_that_panic_and_by_a_hook_that_does() {
         assert_eq!(elsewhere(runtime.spawn_on(0u16, async { 5 }).unwrap()).unwrap(), 5);
     });
 }
+
+/// Set in the process that writes lines.
+#[cfg(not(feature = "tracing"))]
+const TELLS: &str = "SPARGIO_TEST_TELLS";
+
+#[cfg(not(feature = "tracing"))]
+#[test]
+fn without_a_hook_slow_polls_are_lines_on_the_error_stream() {
+    if env::var_os(TELLS).is_some() {
+        let builder = Runtime::builder().shards(1).slow_poll_threshold(Duration::from_millis(20));
+        let runtime = builder.build().unwrap();
+        let slow = runtime.spawn_with(pinned("slow", 0), async {
+            thread::sleep(Duration::from_millis(30));
+        });
+        return elsewhere(slow.unwrap()).unwrap();
+    }
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "observe::without_a_hook_slow_polls_are_lines_on_the_error_stream"])
+        .args(["--nocapture", "--test-threads=1"])
+        .env(TELLS, "1")
+        .output()
+        .unwrap();
+    let cried = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = cried.lines().filter(|line| line.starts_with("spargio: a poll")).collect();
+    assert_eq!(lines.len(), 1, "{cried}");
+    assert!(lines[0].contains("(slow) took") && lines[0].ends_with("on shard 0"), "{cried}");
+}
