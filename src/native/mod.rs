@@ -33,6 +33,7 @@
 mod cqe;
 pub mod ext;
 mod files;
+mod gather;
 mod lease;
 mod mail;
 mod multi;
@@ -45,6 +46,7 @@ mod uring_any;
 
 pub use crate::id::NativeOpId;
 pub use cqe::UringCqe;
+pub use gather::{UringRecvMultishotSegments, UringRecvSegment};
 pub use lease::{AffinityLease, UnownedFd};
 pub use multi::NativeOps;
 pub use select::NativeLaneSelector;

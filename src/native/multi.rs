@@ -286,13 +286,14 @@ impl UringNativeAny {
     /// # runtime.block_on(async {
     /// let listener = TcpListener::bind("127.0.0.1:0")?;
     /// let addr = listener.local_addr()?;
-    /// // SAFETY: the entry names no memory; the descriptor is that of what the operation owns; and
-    /// // each answer that is no error is a new descriptor, which is taken here and nowhere else.
+    /// // SAFETY: each answer that is no error is a new descriptor, taken here and nowhere else.
+    /// let accept = |fd: u32| unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    /// // SAFETY: the entry names no memory; the descriptor is that of what the operation owns.
     /// let mut accepted = unsafe {
     ///     UringNativeAny::new()?.submit_unsafe_multi(
     ///         listener,
     ///         |listener| Ok(Sqe::accept_multi(listener.as_raw_fd(), libc::SOCK_CLOEXEC)),
-    ///         |cqe| cqe.check().map(|fd| OwnedFd::from_raw_fd(fd as i32)),
+    ///         move |cqe| cqe.check().map(accept),
     ///     )
     /// };
     /// let peers = [TcpStream::connect(addr)?, TcpStream::connect(addr)?];

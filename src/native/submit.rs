@@ -125,7 +125,7 @@ impl UringNativeAny {
     ///
     /// # Examples
     ///
-    /// `splice(2)` has no method here, and neither has `madvise(2)`. This one reads:
+    /// A read by hand; `examples/native_statx.rs` has an opcode that needs more:
     ///
     /// ```
     /// use std::fs::File;

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::inflight::cell;
-use crate::op::{Complete, State, Unfinished, cancel};
+use crate::op::{Complete, State, Unfinished, ask_to_cancel, cancel};
 use crate::port::{self, Lane, Port};
 use crate::primitive::Arc;
 
@@ -25,6 +25,16 @@ impl<T: Complete> Aimed<T> {
     /// The future of an operation that has not started.
     pub(crate) fn new(operation: T, lane: Arc<dyn Lane>) -> Self {
         Self { state: State::Idle(operation), lane }
+    }
+
+    /// Asks the kernel to end the operation soon; its future then becomes ready. Without effect
+    /// before its shard has submitted it.
+    pub(crate) fn ask_to_end(&self) {
+        if let State::InFlight(claim) = &self.state
+            && let Some(token) = claim.submitted_token()
+        {
+            ask_to_cancel(claim.home(), token, &self.lane);
+        }
     }
 
     fn start(&mut self, operation: T, waker: &Waker) -> Poll<T::Output> {

@@ -17,8 +17,8 @@ fn reads_and_writes_are_where_the_offset_says() {
         let (runtime, native) = start(watch, 2);
         let dir = Dir::new(watch);
         let path = dir.0.join("file");
-        let options = File::options().read(true).write(true).create(true).open(&path);
-        let file = Arc::new(options.unwrap());
+        let file = File::options().read(true).write(true).create_new(true).open(&path);
+        let file = Arc::new(file.unwrap());
         let work = async {
             let (written, back) = native.write_at(Arc::clone(&file), 3, vec![7u8; 5]).await;
             assert_eq!((written.unwrap(), back), (5, vec![7; 5]));

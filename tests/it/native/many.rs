@@ -32,14 +32,15 @@ fn watch_it(native: &UringNativeAny, socket: Arc<UnixStream>) -> NativeOps<Uring
 
 /// Accepts.
 fn accept_all(native: &UringNativeAny, listener: Arc<TcpListener>) -> NativeOps<OwnedFd> {
-    // SAFETY: the entry names no memory, what is owned keeps the descriptor open, and the
-    // descriptor in an answer is new and taken once.
+    // SAFETY: the descriptor in an answer is new and taken once.
+    let accepted = |fd: u32| unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    // SAFETY: the entry names no memory, and what is owned keeps the descriptor open.
     unsafe {
         native.submit_unsafe_multi_on_shard(
             FIRST,
             listener,
             |listener| Ok(Sqe::accept_multi(listener.as_raw_fd(), libc::SOCK_CLOEXEC)),
-            |cqe| cqe.check().map(|fd| OwnedFd::from_raw_fd(fd as i32)),
+            move |cqe| cqe.check().map(accepted),
         )
     }
 }

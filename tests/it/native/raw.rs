@@ -1,5 +1,6 @@
 //! Entries of one's own with one answer.
 
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -11,8 +12,8 @@ use spargio::Runtime;
 use spargio::driver::{Opcode, Sqe, sqe_flags};
 use spargio::native::UringNativeAny;
 
-use super::{SECOND, poll_once, settle, start};
-use crate::support::{SOON, elsewhere, receive, wait_until, watched};
+use super::{Dir, SECOND, poll_once, settle, start};
+use crate::support::{SOON, elsewhere, receive, wait_until, watched, yield_now};
 
 /// Counts those that live.
 struct Live(Arc<AtomicUsize>);
@@ -154,38 +155,43 @@ fn a_runtime_ends_with_operations_in_flight_and_each_of_them_ends() {
 fn a_descriptor_in_an_answer_that_nobody_takes_is_closed() {
     watched(|watch| {
         let (runtime, native) = start(watch, 1);
+        let dir = Dir::new(watch);
+        let file = dir.0.join("file");
+        std::fs::write(&file, "").unwrap();
+        let path = CString::new(file.to_str().unwrap()).unwrap();
         let (told, tell) = mpsc::channel();
         let task = runtime.handle().spawn_pinned(0, async move {
-            let path = c"/dev/null";
-            // SAFETY: the path lives for ever, and the descriptor in the answer is new.
-            let mut open = unsafe {
-                native.submit_unsafe(
-                    (),
-                    |()| Ok(Sqe::open_at(libc::AT_FDCWD, path.as_ptr(), libc::O_CLOEXEC, 0)),
-                    move |(), cqe| {
-                        let fd = OwnedFd::from_raw_fd(cqe.check()? as i32);
-                        told.send(fd.as_raw_fd()).unwrap();
-                        Ok(fd)
-                    },
-                )
-            };
-            assert!(poll_once(&mut open).await.is_pending());
-            drop(open);
+            for _ in 0..20 {
+                // SAFETY: the descriptor in the answer is new and taken once.
+                let opened = |fd: u32| unsafe { OwnedFd::from_raw_fd(fd as i32) };
+                let told = told.clone();
+                // SAFETY: the path is on the heap behind what the operation owns.
+                let mut open = unsafe {
+                    native.submit_unsafe(
+                        path.clone(),
+                        |path| Ok(Sqe::open_at(libc::AT_FDCWD, path.as_ptr(), libc::O_CLOEXEC, 0)),
+                        move |_, cqe| {
+                            told.send(cqe.result).unwrap();
+                            cqe.check().map(opened)
+                        },
+                    )
+                };
+                assert!(poll_once(&mut open).await.is_pending());
+                yield_now().await;
+                drop(open);
+            }
             native
         });
         let native = elsewhere(task.unwrap()).unwrap();
         settle(&native);
-        if let Ok(number) = tell.try_recv() {
-            let link = std::fs::read_link(format!("/proc/self/fd/{number}"));
-            let is_open = link.is_ok_and(|path| path == std::path::Path::new("/dev/null"));
-            wait_until("the descriptor is closed", || !is_open || closed(number));
-        }
+        assert!(tell.iter().any(|result| result >= 0), "some were opened before they were dropped");
+        let is_open = |link: io::Result<std::fs::DirEntry>| {
+            std::fs::read_link(link.unwrap().path()).is_ok_and(|path| path == file)
+        };
+        wait_until("all descriptors are closed", || {
+            !std::fs::read_dir("/proc/self/fd").unwrap().any(is_open)
+        });
     });
-}
-
-fn closed(number: i32) -> bool {
-    std::fs::read_link(format!("/proc/self/fd/{number}"))
-        .map_or(true, |path| path != std::path::Path::new("/dev/null"))
 }
 
 #[test]

@@ -6,8 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 
+use spargio::Runtime;
+use spargio::native::UringNativeAny;
+
 use super::{SECOND, poll_once, settle, start};
-use crate::support::{elsewhere, watched};
+use crate::support::{elsewhere, wait_until, watched};
 
 #[test]
 fn bytes_go_and_come_with_their_buffers() {
@@ -136,5 +139,96 @@ fn a_receive_that_was_dropped_is_listed_until_the_kernel_has_let_go() {
             assert_eq!(native.recv(Arc::clone(&near), 8).await.unwrap(), b"next");
         });
         drop(runtime);
+    });
+}
+
+#[test]
+fn sockets_that_do_not_block_are_waited_for_as_well() {
+    watched(|watch| {
+        let (_runtime, native) = start(watch, 1);
+        let (near, mut far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let near = Arc::new(near);
+        elsewhere(async {
+            let mut recv = native.recv(Arc::clone(&near), 8);
+            assert!(poll_once(&mut recv).await.is_pending());
+            far.write_all(b"later").unwrap();
+            assert_eq!(recv.await.unwrap(), b"later");
+        });
+        let reader = thread::spawn(move || {
+            let mut all = Vec::new();
+            far.read_to_end(&mut all).unwrap();
+            all.len()
+        });
+        let (sent, _) = elsewhere(native.send_all_batch(near, vec![vec![1u8; 3_000_000]; 2]));
+        assert_eq!((sent.unwrap(), reader.join().unwrap()), (6_000_000, 6_000_000));
+        settle(&native);
+    });
+}
+
+#[test]
+fn one_receive_gathers_what_comes_until_there_is_enough() {
+    watched(|watch| {
+        for buffers in [0, 64] {
+            let builder = Runtime::builder().shards(2).recv_buffers(buffers, buffers);
+            let runtime = watch.build(builder);
+            let native = UringNativeAny::new_on(&runtime.handle()).unwrap();
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let near = Arc::new(near);
+            let writer = thread::spawn(move || {
+                for part in 0..40u8 {
+                    far.write_all(&[part; 10_000]).unwrap();
+                }
+                far
+            });
+            let mut all = elsewhere(native.recv_multishot(Arc::clone(&near), 100_000)).unwrap();
+            assert!(all.len() >= 100_000, "{}", all.len());
+            assert_eq!(native.fd_affinity_shard(&near), None);
+            let more = native.recv_multishot_segments(Arc::clone(&near), 400_000 - all.len());
+            let more = elsewhere(more).unwrap();
+            let mut at = 0;
+            for segment in &more.segments {
+                assert_eq!(segment.offset, at);
+                assert!(segment.len > 0);
+                at += segment.len;
+            }
+            assert_eq!(at, more.buffer.len());
+            all.extend(more.buffer);
+            let expected: Vec<u8> = (0..40u8).flat_map(|part| [part; 10_000]).collect();
+            assert_eq!(all, expected);
+            // The end comes before there is enough.
+            let mut far = writer.join().unwrap();
+            far.write_all(b"rest").unwrap();
+            drop(far);
+            assert_eq!(elsewhere(native.recv_multishot(Arc::clone(&near), 100)).unwrap(), b"rest");
+            assert_eq!(elsewhere(native.recv_multishot(near, 100)).unwrap(), b"");
+            let file = std::fs::File::open("/").unwrap();
+            let error = elsewhere(native.recv_multishot(file, 1)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
+            settle(&native);
+        }
+    });
+}
+
+#[test]
+fn a_gathering_that_was_dropped_leaves_nothing() {
+    watched(|watch| {
+        let (runtime, native) = start(watch, 1);
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let near = Arc::new(near);
+        elsewhere(async {
+            let mut gather = Box::pin(native.recv_multishot(Arc::clone(&near), 1000));
+            assert!(poll_once(&mut gather).await.is_pending());
+            assert_eq!(native.active_native_op_count(), 1);
+            far.write_all(b"some").unwrap();
+            drop(gather);
+            settle(&native);
+            wait_until("the socket is let go", || Arc::strong_count(&near) == 1);
+            let mut gather = Box::pin(native.recv_multishot(Arc::clone(&near), 1000));
+            assert!(poll_once(&mut gather).await.is_pending());
+            drop(runtime);
+            gather.await.unwrap_err();
+        });
+        settle(&native);
     });
 }
