@@ -16,6 +16,8 @@ pub(crate) struct Idle {
     /// A shard sleeps that comes back by itself after a while to look at the backlogs. Vacant
     /// before that shard runs a task.
     sentinel: CachePadded<AtomicU8>,
+    /// How many shards sleep for a moment only, whatever happens, and look at the backlogs then.
+    near: CachePadded<AtomicUsize>,
     /// The greatest [`Need`] that was left to the sentinel since it looked last; 0 if none.
     wanted: CachePadded<AtomicU8>,
 }
@@ -58,6 +60,7 @@ impl Idle {
             words: words.collect(),
             searching: CachePadded::new(AtomicUsize::new(0)),
             sentinel: CachePadded::new(AtomicU8::new(VACANT)),
+            near: CachePadded::new(AtomicUsize::new(0)),
             wanted: CachePadded::new(AtomicU8::new(0)),
         }
     }
@@ -121,6 +124,9 @@ impl Idle {
             fence(Ordering::SeqCst);
             // K3
             if self.searching.load(Ordering::Relaxed) > 0 || !self.any() {
+                return Help::NotNeeded;
+            }
+            if need != Need::Urgent && self.near.load(Ordering::Relaxed) > 0 {
                 return Help::NotNeeded;
             }
             let is_left_to = match need {
@@ -203,6 +209,22 @@ impl Idle {
                 .sentinel
                 .compare_exchange(VACANT, office, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// Before it announces itself: this shard will be awake in a moment, whatever happens. What is
+    /// not urgent is left to it until [`is_back`](Self::is_back).
+    pub(crate) fn back_soon(&self) {
+        // Relaxed: it promises a look that comes later.
+        self.near.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It is awake. After this it looks at every backlog, and calls for help if it will do
+    /// something else first.
+    pub(crate) fn is_back(&self) {
+        // Q1
+        self.near.fetch_sub(1, Ordering::Relaxed);
+        // Q2; pairs with K2: the kicker that left it to this shard is seen in the look (Q3).
+        fence(Ordering::SeqCst);
     }
 
     /// The sentinel goes off duty, because it is awake: what it runs next may take long. What was

@@ -11,7 +11,7 @@ use crate::timer::{Full, TimerKey, Wheel};
 
 /// The nanoseconds of a tick, as a power of two: timers of one tick fire in the order in which they
 /// came.
-const TICK_SHIFT: u32 = 10;
+const TICK_SHIFT: u32 = 8;
 
 /// What becomes of a wheel.
 #[derive(Debug)]

@@ -260,8 +260,12 @@ impl<A: Assembly> Shard<A> {
         // Before the announcement, so that nobody rings in the time between.
         // (Whoever left a task in a slot that is not for taking yet found nobody to call.)
         let gather = self.gather_now();
-        let watchful = self.watchful.get() || gather.is_some();
-        self.watch_if(watchful || self.look_at_others() == Others::AreBusy, gather);
+        if gather.is_some() {
+            self.near.set(true);
+            self.core.idle.back_soon();
+        } else {
+            self.watch_if(self.watchful.get() || self.look_at_others() == Others::AreBusy);
+        }
         public.gate.announce();
         self.core.idle.announce(self.me);
         // S3, P3: the last look, after both announcements.
@@ -281,7 +285,7 @@ impl<A: Assembly> Shard<A> {
             return;
         }
         // What a shard in a poll has just queued may not be seen yet.
-        self.watch_if(others == Others::AreBusy, gather);
+        self.watch_if(gather.is_none() && others == Others::AreBusy);
         let began = self.now();
         self.mark(self.nanos(began), false);
         let lead = self.lead.borrow().get();
@@ -289,7 +293,7 @@ impl<A: Assembly> Shard<A> {
             Some(span) => Some(began + span),
             None => self.next_timer().map(|timer| timer.checked_sub(lead).unwrap_or(timer)),
         };
-        if self.sentinel.get() && gather.is_none() {
+        if self.sentinel.get() {
             let watch = began + self.watch.borrow().interval();
             until = Some(until.map_or(watch, |timer| timer.min(watch)));
         }
@@ -320,9 +324,9 @@ impl<A: Assembly> Shard<A> {
 
     /// Takes the sentinel's office for the sleep to come, if it is vacant. Who gathers timers is
     /// awake soon anyway.
-    fn watch_if(&self, wanted: bool, gather: Option<Duration>) {
+    fn watch_if(&self, wanted: bool) {
         if wanted && !self.sentinel.get() {
-            let soon = gather.is_some() || self.watch.borrow().is_soon();
+            let soon = self.watch.borrow().is_soon();
             self.sentinel.set(self.core.idle.become_sentinel(soon));
         }
     }
@@ -334,6 +338,10 @@ impl<A: Assembly> Shard<A> {
         let watched = self.sentinel.replace(false);
         // Nobody may rely on a sentinel that is awake: what it runs next may take long.
         let wanted = if watched { self.core.idle.resign_sentinel() } else { None };
+        let gathered = self.near.replace(false);
+        if gathered {
+            self.core.idle.is_back();
+        }
         self.waking.set(rung);
         self.collect();
         self.waking.set(false);
@@ -360,6 +368,10 @@ impl<A: Assembly> Shard<A> {
             // need not ring each time; when nobody wants it any more it sleeps on.
             self.watchful.set(claimed || wanted.is_some());
             return;
+        }
+        if gathered {
+            // Its own timers come first; what was left to it may be more than it has time for.
+            self.pass_on();
         }
         if slept && !rung {
             self.fold();

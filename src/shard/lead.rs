@@ -20,11 +20,11 @@ const FIRST: Duration = Duration::from_micros(20);
 /// The last sleep weighs one part in so many, and so does the last gap.
 const WEIGHT: u32 = 8;
 /// Timers are gathered if so much lies between two, or less.
-const DENSE: Duration = Duration::from_micros(50);
+const DENSE: Duration = Duration::from_micros(100);
 /// And if at least so many are set: who sets one at a time wants each of them in time.
 const CROWD: usize = 64;
 /// What is just dense enough is gathered for so long, and what is denser for longer.
-const SHORTEST: Duration = Duration::from_micros(400);
+const SHORTEST: Duration = Duration::from_micros(200);
 /// Nothing is gathered for longer than this: half of it is how late a timer is on average.
 const LONGEST: Duration = Duration::from_millis(1);
 /// A longer gap counts as one of this length.
@@ -55,8 +55,8 @@ impl Lead {
     pub(super) fn gather(&self, timers: usize) -> Option<Duration> {
         let is_dense = timers >= CROWD && self.gap <= DENSE;
         is_dense.then(|| {
-            let times = DENSE.as_nanos() / self.gap.as_nanos().max(1);
-            SHORTEST.saturating_mul(times as u32).min(LONGEST)
+            let span = SHORTEST.as_nanos() * DENSE.as_nanos() / self.gap.as_nanos().max(1);
+            LONGEST.min(Duration::from_nanos(span as u64))
         })
     }
 
@@ -92,19 +92,23 @@ mod tests {
     fn the_denser_timers_fire_the_longer_they_are_gathered() {
         let (mut lead, mut now) = (Lead::new(true), Instant::now());
         assert_eq!(lead.gather(CROWD), None, "nothing has fired");
-        fire(&mut lead, &mut now, 100, Duration::from_micros(49), 1);
-        assert_eq!(lead.gather(CROWD), Some(SHORTEST));
+        let is_about = |lead: &Lead, micros: u128| {
+            let span = lead.gather(CROWD).unwrap();
+            assert!(span.as_micros().abs_diff(micros) < 5, "{span:?}, not {micros} us");
+        };
+        fire(&mut lead, &mut now, 100, Duration::from_micros(99), 1);
+        is_about(&lead, SHORTEST.as_micros() * 100 / 99);
         assert_eq!(lead.gather(CROWD - 1), None, "too few are set");
         // What is gathered fires together, which changes nothing.
-        fire(&mut lead, &mut now, 100, Duration::from_micros(49 * 8), 8);
-        assert_eq!(lead.gather(CROWD), Some(SHORTEST));
-        fire(&mut lead, &mut now, 100, Duration::from_micros(24), 1);
-        assert_eq!(lead.gather(CROWD), Some(SHORTEST * 2));
+        fire(&mut lead, &mut now, 100, Duration::from_micros(99 * 2), 2);
+        is_about(&lead, SHORTEST.as_micros() * 100 / 99);
+        fire(&mut lead, &mut now, 100, Duration::from_micros(50), 1);
+        is_about(&lead, SHORTEST.as_micros() * 2);
         fire(&mut lead, &mut now, 100, Duration::from_micros(10), 1);
         assert_eq!(lead.gather(CROWD), Some(LONGEST));
         fire(&mut lead, &mut now, 100, Duration::ZERO, 1_000);
         assert_eq!(lead.gather(CROWD), Some(LONGEST), "also without any gap");
-        fire(&mut lead, &mut now, 100, Duration::from_micros(60), 1);
+        fire(&mut lead, &mut now, 100, Duration::from_micros(110), 1);
         assert_eq!(lead.gather(CROWD), None, "there is time to sleep for each");
     }
 

@@ -176,6 +176,8 @@ pub(crate) struct Shard<A: Assembly> {
     next: Cell<Option<Runnable>>,
     /// This shard sleeps as the sentinel of the runtime.
     sentinel: Cell<bool>,
+    /// This shard sleeps until some timers are due together.
+    near: Cell<bool>,
     /// This shard is the sentinel when it sleeps next, if there is no other.
     watchful: Cell<bool>,
     /// Fds are closed by a direct call: the ring takes nothing more.

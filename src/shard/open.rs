@@ -97,6 +97,7 @@ impl<A: Assembly> Shard<A> {
             tick: Cell::new(0),
             next: Cell::new(None),
             sentinel: Cell::new(false),
+            near: Cell::new(false),
             watchful: Cell::new(false),
             pinned_first: Cell::new(false),
             leaving: Cell::new(false),

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::timer::Wheel;
-use crate::timer::place::{LEVELS, TICK_SHIFT};
+use crate::timer::place::{LEVELS, SLOT_BITS, TICK_SHIFT};
 
 const TICK: u64 = 1 << TICK_SHIFT;
 const SECOND: u64 = 1_000_000_000;
@@ -16,7 +16,7 @@ fn fired<W>(wheel: &mut Wheel<W>, now_ns: u64) -> Vec<W> {
 
 #[test]
 fn a_timer_fires_at_its_exact_nanosecond_and_once() {
-    for deadline in [1, TICK - 1, TICK, TICK + 1, 64 * TICK - 1, 64 * TICK, SECOND + 7] {
+    for deadline in [1, TICK - 1, TICK, TICK + 1, 256 * TICK - 1, 256 * TICK, SECOND + 7] {
         let mut wheel = Wheel::new(0, 8);
         wheel.insert(deadline, 'a').unwrap();
         assert_eq!(fired(&mut wheel, deadline - 1), []);
@@ -31,7 +31,7 @@ fn a_timer_fires_at_its_exact_nanosecond_and_once() {
 #[test]
 fn timers_on_both_sides_of_every_cascade_boundary_fire_in_order() {
     for level in 1..LEVELS as u32 {
-        let boundary = 1u64 << (TICK_SHIFT + 6 * level);
+        let boundary = 1u64 << (TICK_SHIFT + SLOT_BITS * level);
         for origin in [0, 1, boundary / 2, boundary - TICK, boundary - 1] {
             let mut wheel = Wheel::new(origin, 8);
             for deadline in [boundary + TICK, boundary, boundary - 1, boundary + 1] {
@@ -69,13 +69,14 @@ fn a_lone_far_timer_costs_one_wake_up() {
 #[test]
 fn removing_the_earliest_timer_costs_at_most_one_wake_up() {
     let mut wheel = Wheel::new(0, 8);
-    let early = wheel.insert(60 * SECOND, 'e').unwrap();
-    wheel.insert(61 * SECOND, 'l').unwrap();
+    // Both in one slot.
+    let early = wheel.insert(58 * SECOND, 'e').unwrap();
+    wheel.insert(59 * SECOND, 'l').unwrap();
     assert_eq!(wheel.remove(early), Some('e'));
     let bound = wheel.next_deadline().unwrap();
-    assert!(bound <= 61 * SECOND);
+    assert!(bound <= 59 * SECOND);
     assert_eq!(fired(&mut wheel, bound), []);
-    assert_eq!(wheel.next_deadline(), Some(61 * SECOND));
+    assert_eq!(wheel.next_deadline(), Some(59 * SECOND));
 }
 
 #[test]

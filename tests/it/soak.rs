@@ -103,7 +103,10 @@ async fn walk(world: Arc<World>, mut dice: Dice) {
                 task.abort();
                 task.await
             }
-            1 => Ok(drop(task)),
+            1 => {
+                drop(task);
+                Ok(())
+            }
             2 => spargio::timeout(dice.span(REST), task).await.unwrap_or(Ok(())),
             _ => task.await,
         };

@@ -309,6 +309,29 @@ fn loom_a_sentinel_that_resigns_looks_once_more() {
 }
 
 #[test]
+fn loom_two_that_are_back_soon_leave_nothing_behind() {
+    loom::model(|| {
+        let runtime = Runtime::new();
+        // Shard 2 sleeps for good; the two others wake one after the other for timers of their own.
+        runtime.announce(2);
+        runtime.idle.back_soon();
+        runtime.idle.back_soon();
+        let others = Arc::clone(&runtime);
+        let others = thread::spawn(move || {
+            for _ in 0..2 {
+                others.idle.is_back();
+                if others.has_backlog() {
+                    let _ = others.call_for_help(Need::Backlog); // The claims are counted inside.
+                }
+            }
+        });
+        let _ = runtime.kick(Need::Backlog); // What it claimed is counted inside.
+        others.join().unwrap();
+        assert_eq!(runtime.claims.load(StdOrdering::Relaxed), 1);
+    });
+}
+
+#[test]
 fn loom_a_sentinel_stays_while_it_is_wanted_and_misses_nothing_when_it_goes() {
     loom::model(|| {
         let runtime = Runtime::new();

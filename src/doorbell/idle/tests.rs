@@ -161,3 +161,22 @@ fn the_sentinel_hears_of_the_greatest_need_that_was_left_to_it() {
     assert_eq!(idle.call_for_help(Need::Slot), Help::NotNeeded);
     assert_eq!(idle.resign_sentinel(), Some(Need::Backlog));
 }
+
+#[test]
+fn what_is_not_urgent_is_left_to_those_who_are_back_soon() {
+    let idle = Idle::new(4);
+    idle.announce(shard(1));
+    idle.back_soon();
+    idle.back_soon();
+    for need in [Need::Slot, Need::Backlog] {
+        assert_eq!(idle.call_for_help(need), Help::NotNeeded);
+    }
+    idle.is_back();
+    assert_eq!(idle.call_for_help(Need::Backlog), Help::NotNeeded, "there is another");
+    idle.is_back();
+    assert_eq!(idle.call_for_help(Need::Backlog), Help::Claimed(shard(1)));
+    idle.back_soon();
+    assert!(idle.withdraw(shard(1)) && idle.end_search());
+    idle.announce(shard(2));
+    assert_eq!(idle.call_for_help(Need::Urgent), Help::Claimed(shard(2)), "that does not wait");
+}
