@@ -2,11 +2,13 @@
 //! cancels late: no byte is lost, doubled or misplaced, and no task, operation, buffer or
 //! descriptor is left at the end.
 
+mod cancel;
 mod datagrams;
 mod driver;
 mod fs;
 mod io;
 mod knobs;
+mod peers;
 mod streams;
 
 use std::future::{Future, poll_fn};

@@ -12,10 +12,10 @@ use super::knobs::{Kind, Knobs};
 use super::{Dice, Ground, UNKIND, torment};
 
 /// A directory of a test, on a file system that reads without blocking, or on one that does not.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let place = if seed.is_multiple_of(2) { "/dev/shm" } else { "/tmp" };
@@ -25,7 +25,7 @@ impl Scratch {
         Self(path)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
