@@ -100,7 +100,10 @@ where
         if matches!(self.written, Some((Err(_), _))) && self.received.is_none() {
             self.end_read(cx);
         }
+        // What is taken before the request is sent would be lost with this future.
+        let is_time = self.written.is_some() || !self.read.is_begun();
         if self.received.is_none()
+            && is_time
             && let Poll::Ready(received) = Pin::new(&mut self.read).poll(cx)
         {
             self.received = Some(received);

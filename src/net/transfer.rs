@@ -54,6 +54,16 @@ impl<'s, B: IoBufMut> Read<'s, B> {
         Self { socket, state }
     }
 
+    /// Whether a first poll would begin nothing: a receive is under way, or an earlier one is to be
+    /// taken first.
+    pub(super) fn is_begun(&self) -> bool {
+        match &self.state {
+            ReadState::Receiving(op) => !op.is_idle() || self.socket.stash.is_filled(),
+            ReadState::Adopting(..) | ReadState::Done => true,
+            ReadState::Full(_) => false,
+        }
+    }
+
     /// Sees to it that the read ends soon, with what has come or with `ECANCELED`.
     pub(super) fn end(&mut self) -> Ends<BufResult<usize, B>> {
         let cancelled = || Err(io::Error::from_raw_os_error(libc::ECANCELED));

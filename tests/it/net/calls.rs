@@ -221,3 +221,22 @@ fn the_reply_of_a_dropped_call_is_read_by_the_next() {
         assert_eq!(&got, b"two");
     });
 }
+
+#[test]
+fn what_came_before_the_request_was_sent_outlives_its_call() {
+    on_shard(async {
+        let (stream, mut peer) = unix_pair();
+        shrink(&stream);
+        let call = stream.call(pattern(1 << 20), vec![0; 16].into_boxed_slice());
+        let mut call = Box::pin(call);
+        assert!(poll_once(&mut call).await.is_pending());
+        peer.write_all(b"early").unwrap();
+        // The receive ends, and the request goes on.
+        for _ in 0..10 {
+            spargio::sleep(Duration::from_millis(1)).await;
+            assert!(poll_once(&mut call).await.is_pending());
+        }
+        drop(call);
+        assert_eq!(read_total(&stream, 5).await, b"early");
+    });
+}
