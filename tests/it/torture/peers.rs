@@ -190,7 +190,7 @@ fn writers_to_a_peer_that_stalls_wait_and_end_when_it_is_gone() {
             let (stream, peer) = tcp(&ground);
             let (near, far) = unix(&ground);
             let write = |way: usize, ground: Ground| async move {
-                if way % 2 == 0 {
+                if way.is_multiple_of(2) {
                     fill(stream, way / 2, &ground).await
                 } else {
                     fill(near, way / 2, &ground).await
