@@ -228,6 +228,8 @@ pub(super) struct SendMsg<B> {
     head: Header,
     /// Open until the kernel has sent them.
     fds: Vec<OwnedFd>,
+    /// It waits for room of the socket's own, and not of one that it is sent to.
+    is_of_stream: bool,
     inline: Inline,
     entries: u8,
 }
@@ -253,7 +255,13 @@ impl<B> SendMsg<B> {
             None => (SockAddrStorage::zeroed(), 0),
         };
         let head = Header::new(name, name_len, Control::default());
-        Self { fd, buf, head, fds: Vec::new(), inline, entries: 0 }
+        Self { fd, buf, head, fds: Vec::new(), is_of_stream: false, inline, entries: 0 }
+    }
+
+    /// As a part of a stream.
+    pub(super) fn of_stream(mut self) -> Self {
+        self.is_of_stream = true;
+        self
     }
 
     /// With control data, and with descriptors that it names and that stay open until it is sent.
@@ -288,6 +296,10 @@ impl<B: IoBuf> Complete for SendMsg<B> {
 
     fn inline(&self) -> Inline {
         self.inline
+    }
+
+    fn starts_over(&self) -> bool {
+        self.is_of_stream
     }
 
     fn finish(self, outcome: io::Result<Outcome>) -> SentMsg<B> {

@@ -73,7 +73,7 @@ impl Stream<Unix> {
             Err(error) => return (Err(error), buf),
         };
         let socket = self.socket();
-        let message = socket.message(buf, None).with_control(control, fds);
+        let message = socket.message(buf, None).of_stream().with_control(control, fds);
         let sent = socket.send_msg(message).await;
         socket.note_sent_msg(&sent);
         match sent.result {

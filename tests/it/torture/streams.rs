@@ -429,3 +429,22 @@ fn descriptors_come_with_their_bytes() {
         }
     });
 }
+
+#[test]
+fn descriptors_are_not_lost_when_there_is_nothing_to_be_had_yet() {
+    const NAME: &str = "streams::descriptors_are_not_lost_when_there_is_nothing_to_be_had_yet";
+    const BITES: &[Kind] = &[Kind::Again, Kind::Declined, Kind::Delayed];
+    // What is not cut is sent by one operation, which starts over.
+    let knobs = Knobs { byte: 0, short: 0, again: 2, ..UNKIND };
+    torment(NAME, knobs, BITES, |ground| async move {
+        let [near, far] = spargio::net::Unix::pair(&ground).await;
+        for round in 1..60_usize {
+            let bytes = vec![round as u8; round];
+            let fd = std::fs::File::open("/dev/null").unwrap();
+            near.send_fds(ground.yard.filled(&bytes), [fd.into()]).await.0.unwrap();
+            let (result, buf) = far.recv_fds(ground.yard.buffer(100), 1).await;
+            let (read, fds) = result.unwrap();
+            assert_eq!((&buf.as_init()[..read], fds.len()), (&bytes[..], 1));
+        }
+    });
+}
