@@ -9,6 +9,7 @@ mod fs;
 mod io;
 mod knobs;
 mod peers;
+mod polls;
 mod streams;
 
 use std::future::{Future, poll_fn};
