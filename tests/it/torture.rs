@@ -9,6 +9,8 @@ mod fs;
 mod io;
 mod knobs;
 mod peers;
+mod peers;
+mod polls;
 mod streams;
 
 use std::future::{Future, poll_fn};
