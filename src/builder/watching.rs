@@ -46,8 +46,8 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     /// error stream. Default off.
     ///
     /// With it every poll is timed by itself, which takes two looks at the clock and two changes of
-    /// the task's count of references; without it none is, and nothing is paid. A poll is told when it is over; which
-    /// one a shard is stuck in says a [dump](crate::RuntimeOf::dump).
+    /// the task's count of references; without it none is, and nothing is paid. A poll is told when
+    /// it is over; which one a shard is stuck in says a [dump](crate::RuntimeOf::dump).
     pub fn slow_poll_threshold(mut self, threshold: Duration) -> Self {
         self.options.observe.slow_poll = Some(threshold);
         self
