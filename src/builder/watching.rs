@@ -12,18 +12,16 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use spargio::{PanicPolicy, Runtime};
+    /// use std::time::Duration;
     ///
-    /// let mut runtime =
-    ///     Runtime::builder().shards(1).panic_policy(PanicPolicy::ShutDown).build()?;
-    /// let task = runtime.handle().spawn_stealable(async { panic!("out of paper") })?;
-    /// # let task: spargio::JoinHandle<()> = task;
+    /// use spargio::{JoinHandle, PanicPolicy, Runtime};
+    ///
+    /// let runtime = Runtime::builder().shards(1).panic_policy(PanicPolicy::ShutDown).build()?;
+    /// let task: JoinHandle<()> =
+    ///     runtime.handle().spawn_stealable(async { panic!("out of paper") })?;
     /// assert!(runtime.block_on(task).is_err());
-    /// let report = spargio_block(runtime.shutdown());
+    /// let report = runtime.shutdown_timeout(Duration::from_secs(10));
     /// assert_eq!(report.panic.expect("it was the reason").message(), Some("out of paper"));
-    /// # fn spargio_block<F: std::future::Future>(future: F) -> F::Output {
-    /// #     spargio::Runtime::builder().shards(1).build().expect("a ring").block_on(future)
-    /// # }
     /// # Ok(())
     /// # }
     /// ```
@@ -48,8 +46,8 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     /// error stream. Default off.
     ///
     /// With it every poll is timed by itself, which takes two looks at the clock and two changes of
-    /// the task's count, some 60 ns; without it nothing is. A poll is told when it is over; which
-    /// one a shard is stuck in says a [dump](crate::RuntimeOf::dump).
+    /// the task's count of references; without it none is, and nothing is paid. A poll is told when
+    /// it is over; which one a shard is stuck in says a [dump](crate::RuntimeOf::dump).
     pub fn slow_poll_threshold(mut self, threshold: Duration) -> Self {
         self.options.observe.slow_poll = Some(threshold);
         self
