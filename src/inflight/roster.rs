@@ -46,12 +46,12 @@ impl Roster {
     }
 
     /// Lists an operation until the entry is dropped.
-    pub(crate) fn enter(self: &Arc<Self>, id: NativeOpId, opcode: Opcode) -> Listed {
-        let stripe = &self.shards[id.shard().index()];
+    pub(crate) fn enter(roster: &Arc<Self>, id: NativeOpId, opcode: Opcode) -> Listed {
+        let stripe = &roster.shards[id.shard().index()];
         let mut listed = lock(&stripe.listed);
         listed.insert(id, opcode);
         stripe.count.store(listed.len(), Ordering::Relaxed);
-        Listed { roster: Arc::clone(self), id }
+        Listed { roster: Arc::clone(roster), id }
     }
 
     /// How many operations a shard has. A hint.
@@ -82,11 +82,11 @@ impl Roster {
     /// Keeps the operations on a descriptor to one shard until the lease is dropped: to that of the
     /// leases there are, else to `shard`. Whoever has the lease keeps the descriptor open for
     /// longer, so that its number does not come to mean another.
-    pub(crate) fn lease(self: &Arc<Self>, fd: RawFd, shard: ShardId) -> Lease {
-        let mut homes = lock(&self.homes);
+    pub(crate) fn lease(roster: &Arc<Self>, fd: RawFd, shard: ShardId) -> Lease {
+        let mut homes = lock(&roster.homes);
         let home = homes.entry(fd).or_insert(Home { shard, holders: 0 });
         home.holders += 1;
-        Lease { roster: Arc::clone(self), fd, shard: home.shard }
+        Lease { roster: Arc::clone(roster), fd, shard: home.shard }
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::Waker;
 use crate::driver::{Opcode, Sqe};
 use crate::id::ShardId;
 use crate::native::uring_any::UringNativeAny;
-use crate::op::{self, Aimed, Complete, Lease, Listed, Operation, Outcome, RecvBuf, Room};
+use crate::op::{self, Aimed, Complete, Lease, Listed, Operation, Outcome, RecvBuf, Room, Roster};
 use crate::primitive::{Arc, Mutex, lock};
 
 /// The size of a provided buffer unless another is asked for: a guess at how many are needed.
@@ -134,7 +134,7 @@ impl UringNativeAny {
         F: AsFd + Send + Sync + 'static,
     {
         let shard = lease.shard();
-        let listed = self.roster().enter(self.roster().name(shard), Opcode::RECV);
+        let listed = Roster::enter(self.roster(), self.roster().name(shard), Opcode::RECV);
         let reader = Arc::new(Mutex::new(None::<Waker>));
         let gather = Gather {
             _listed: listed,

@@ -18,7 +18,7 @@ use crate::native::mail::Mail;
 use crate::native::raw::Held;
 use crate::native::submit::alone;
 use crate::native::uring_any::UringNativeAny;
-use crate::op::{self, Aimed, Complete, Lease, Listed, Operation, Outcome};
+use crate::op::{self, Aimed, Complete, Lease, Listed, Operation, Outcome, Roster};
 use crate::port::SubmitError;
 use crate::primitive::{Arc, Mutex, lock};
 
@@ -383,7 +383,7 @@ impl UringNativeAny {
             }
         };
         let told = Told { mail: Arc::clone(&mail), home: shard, last: None };
-        let _listed = self.roster().enter(id, sqe.opcode());
+        let _listed = Roster::enter(self.roster(), id, sqe.opcode());
         let many = Many { _listed, _lease: lease, _owned: owned, sqe, told };
         let aimed = Aimed::new(many, self.lane(shard));
         let flight = Arc::new(Flight(Mutex::new(Slot::Here(aimed))));

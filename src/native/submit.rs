@@ -12,7 +12,7 @@ use crate::id::{NativeOpId, ShardId};
 use crate::native::cqe::UringCqe;
 use crate::native::raw::{Answer, Held, Raw};
 use crate::native::uring_any::UringNativeAny;
-use crate::op::{Aimed, Lease};
+use crate::op::{Aimed, Lease, Roster};
 
 /// An operation that was given to a ring: the future of its answer.
 ///
@@ -224,7 +224,7 @@ impl UringNativeAny {
             Ok(sqe) => sqe,
             Err(error) => return NativeOp::known(id, complete(owned.into_inner(), Err(error))),
         };
-        let listed = self.roster().enter(id, sqe.opcode());
+        let listed = Roster::enter(self.roster(), id, sqe.opcode());
         // SAFETY:
         // - passed on to the caller.
         let operation = unsafe { Raw::new(owned, sqe, complete, listed, lease) };

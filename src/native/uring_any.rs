@@ -188,7 +188,7 @@ impl UringNativeAny {
     ) -> Result<AffinityLease<F>, RuntimeError> {
         let shard = shard.into();
         self.check_shard(shard)?;
-        let lease = self.roster().lease(fd.as_fd().as_raw_fd(), shard);
+        let lease = Roster::lease(self.roster(), fd.as_fd().as_raw_fd(), shard);
         Ok(AffinityLease::new(lease, fd))
     }
 
@@ -249,7 +249,7 @@ impl UringNativeAny {
     /// Keeps a socket to one shard.
     pub(super) fn lease(&self, fd: RawFd) -> Lease {
         let shard = self.roster().home(fd).unwrap_or_else(|| self.pick());
-        self.roster().lease(fd, shard)
+        Roster::lease(self.roster(), fd, shard)
     }
 
     /// The shard whose thread this is.

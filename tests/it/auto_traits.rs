@@ -20,6 +20,10 @@ use spargio::io::{
     BufReader, BufWriter, Compat, DynRead, DynWrite, IntoInnerError, Lines, PipeReader, PipeWriter,
     ReadHalf, Stderr, Stdin, Stdout, WriteHalf,
 };
+use spargio::native::{
+    AffinityLease, NativeLaneSelector, NativeOp, NativeOpId, NativeOps, UnownedFd, UringCqe,
+    UringNativeAny,
+};
 use spargio::net::{RecvBuf, RecvStream, TcpStream, UnixStream};
 use spargio::placement::{LeastLoaded, Load, Loads, RoundRobin, Wish};
 use spargio::queue::{
@@ -59,6 +63,19 @@ assert_impl_all!(SpawnOptions: Send, Sync, Unpin, Debug, Clone, Default);
 assert_impl_all!(RecvBuf: Send, Sync, Unpin, Debug, AsRef<[u8]>, IoBuf);
 assert_not_impl_any!(RecvBuf: Clone);
 assert_impl_all!(RecvStream: Send, Unpin, Debug);
+
+// Native operations.
+assert_impl_all!(UringNativeAny: Send, Sync, Unpin, Debug, Clone);
+assert_impl_all!(NativeLaneSelector: Send, Sync, Unpin, Debug, Clone);
+assert_impl_all!(NativeOp<io::Result<()>>: Send, Unpin, Debug);
+assert_impl_all!(NativeOps<UringCqe>: Send, Unpin, Debug, Stream);
+assert_not_impl_any!(NativeOp<io::Result<()>>: Clone);
+assert_not_impl_any!(NativeOps<UringCqe>: Clone);
+assert_impl_all!(AffinityLease<std::fs::File>: Send, Sync, Unpin, Debug);
+assert_not_impl_any!(AffinityLease<std::fs::File>: Clone);
+assert_impl_all!(UnownedFd: Send, Sync, Unpin, Debug, Copy);
+assert_impl_all!(UringCqe: Send, Sync, Unpin, Debug, Copy);
+assert_impl_all!(NativeOpId: Send, Sync, Unpin, Debug, Display, Copy, Hash, Ord);
 
 // Messages.
 assert_impl_all!(RemoteShard: Send, Sync, Unpin, Debug, Clone);
