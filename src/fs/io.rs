@@ -1,11 +1,11 @@
 //! Files with a cursor as the readers and writers of `io`.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, SeekFrom};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::fs::FileCursor;
-use crate::io::{AsyncRead, AsyncWrite};
+use crate::io::{AsyncRead, AsyncSeek, AsyncWrite};
 
 /// Of files that have offsets. What a dropped read had read of a pipe or a terminal is lost.
 impl AsyncRead for FileCursor {
@@ -32,5 +32,11 @@ impl AsyncWrite for FileCursor {
 
     async fn shutdown(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl AsyncSeek for FileCursor {
+    fn seek(&mut self, to: SeekFrom) -> impl Future<Output = io::Result<u64>> + Send {
+        Self::seek(self, to)
     }
 }

@@ -112,6 +112,7 @@ pub use stream::Stream;
 pub use tcp_socket::TcpSocket;
 pub use transfer::{Read, Write};
 pub use watch::Watch;
+pub use zero_copy::ZeroCopy;
 
 pub use crate::op::RecvBuf;
 

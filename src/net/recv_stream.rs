@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::io::ReadHalf;
 use crate::net::family::Family;
 use crate::net::inlet::{GivenInlet, Inlet};
 use crate::net::socket::Socket;
@@ -51,6 +52,13 @@ impl<F: Family> Stream<F> {
     /// ```
     pub fn recv_stream(&self) -> RecvStream {
         RecvStream::new(self.share_socket())
+    }
+}
+
+impl<F: Family> ReadHalf<Stream<F>> {
+    /// As [`Stream::recv_stream`].
+    pub fn recv_stream(&self) -> RecvStream {
+        self.get_ref().recv_stream()
     }
 }
 

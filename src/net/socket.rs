@@ -14,6 +14,7 @@ use crate::net::hint::{RecvHint, SendHint};
 use crate::net::message::{ReceivedMsg, RecvMsg, SendMsg, SentMsg};
 use crate::net::stash::Stash;
 use crate::net::unsent::{Sending, Unsent};
+use crate::net::zero_copy::Policy;
 use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::Arc;
@@ -29,6 +30,7 @@ pub(super) struct Socket {
     send_hint: SendHint,
     pub(super) stash: Stash,
     pub(super) unsent: Unsent,
+    pub(super) zero_copy: Policy,
 }
 
 impl Socket {
@@ -39,6 +41,7 @@ impl Socket {
             send_hint: SendHint::default(),
             stash: Stash::default(),
             unsent: Unsent::default(),
+            zero_copy: Policy::default(),
         }
     }
 
@@ -167,8 +170,8 @@ impl Socket {
         if self.stash.is_filled() || !self.unsent.has_settled() {
             return Err(self);
         }
-        let Self { fd, recv_hint, send_hint, stash, unsent } = self;
-        fd.into_owned().map_err(|fd| Self { fd, recv_hint, send_hint, stash, unsent })
+        let Self { fd, recv_hint, send_hint, stash, unsent, zero_copy } = self;
+        fd.into_owned().map_err(|fd| Self { fd, recv_hint, send_hint, stash, unsent, zero_copy })
     }
 }
 

@@ -1,10 +1,12 @@
 //! Connected stream sockets of any family: reading, writing and the ends of it.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::Pin;
 
 use socket2::SockRef;
 
@@ -282,6 +284,9 @@ impl<F: Family> Stream<F> {
 
     /// Sends the whole buffer, waiting for room as often as it takes.
     ///
+    /// A buffer of 4 MiB or more to a peer on another machine is sent without a copy, as by
+    /// [`send_zc`](Self::send_zc): [`set_zero_copy`](Self::set_zero_copy) has the threshold.
+    ///
     /// # Errors
     ///
     /// As [`write`](Self::write). Some of the bytes may have been sent.
@@ -305,7 +310,18 @@ impl<F: Family> Stream<F> {
     /// # }).unwrap();
     /// ```
     pub async fn write_all<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        if self.socket.zero_copy.pays(buf.bytes_init(), self.socket.fd()) {
+            return self.send_large(buf).await;
+        }
         self.write_from(buf, 0, 0).await
+    }
+
+    /// Boxed: the writes that are not large need no room for its state.
+    fn send_large<B: IoBuf>(
+        &self,
+        buf: B,
+    ) -> Pin<Box<dyn Future<Output = BufResult<(), B>> + Send + '_>> {
+        Box::pin(self.send_uncopied(buf, true))
     }
 
     /// As [`write_all`](Self::write_all), and tells the kernel that more follows: it may hold the

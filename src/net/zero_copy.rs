@@ -10,6 +10,11 @@ use crate::net::stream::Stream;
 use crate::net::unsent::Sending;
 use crate::op::{Complete, Fd, Operation, Outcome};
 
+mod policy;
+
+pub(super) use policy::Policy;
+pub use policy::ZeroCopy;
+
 impl<F: Family> Stream<F> {
     /// Sends the whole buffer, as [`write_all`](Self::write_all) does, from where it is: the
     /// network card reads it there, instead of from a copy that the kernel makes. The buffer comes
@@ -53,7 +58,17 @@ impl<F: Family> Stream<F> {
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
-    pub async fn send_zc<B: IoBuf>(&self, mut buf: B) -> BufResult<(), B> {
+    pub async fn send_zc<B: IoBuf>(&self, buf: B) -> BufResult<(), B> {
+        self.send_uncopied(buf, false).await
+    }
+
+    /// Sends the whole buffer without a copy. If nobody asked for that, a kernel that refuses it
+    /// has the bytes written as usual, and is not asked again.
+    pub(super) async fn send_uncopied<B: IoBuf>(
+        &self,
+        mut buf: B,
+        is_own_idea: bool,
+    ) -> BufResult<(), B> {
         let total = buf.bytes_init();
         let mut done = 0;
         while done < total {
@@ -72,11 +87,20 @@ impl<F: Family> Stream<F> {
                 Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
                     return self.write_from(buf, done, 0).await;
                 }
+                Err(error) if is_own_idea && is_refusal(&error) => {
+                    self.socket().zero_copy.give_up();
+                    return self.write_from(buf, done, 0).await;
+                }
                 Err(error) => return (Err(error), buf),
             }
         }
         (Ok(()), buf)
     }
+}
+
+/// Whether the kernel knows no such send, or may lock no more memory for it. No byte was sent then.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOMEM | libc::ENOBUFS | libc::EPERM))
 }
 
 /// One send without a copy: it completes with a count, and once more when the kernel has let go of

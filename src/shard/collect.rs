@@ -176,6 +176,7 @@ impl<A: Assembly> Shard<A> {
     /// Queues an entry. One that the submission queue has no room for waits in order.
     pub(super) fn push(&self, sqe: Sqe) {
         self.public().counters.sqes.add(1);
+        self.prompt.note(&sqe);
         if self.overflow.borrow().is_empty() {
             match self.push_now(sqe) {
                 Ok(()) => return,

@@ -82,6 +82,9 @@ impl<A: Assembly> Shard<A> {
     /// There is time: pools that are gone are taken from the ring.
     pub(super) fn rest_fixed(&self) {
         let mut fixed = self.fixed.borrow_mut();
+        if fixed.0.is_empty() {
+            return;
+        }
         for (number, place) in fixed.0.iter_mut().enumerate() {
             if place.is_registered && place.stock.strong_count() == 0 {
                 let number = u16::try_from(number).expect("below `MAX_POOLS`");

@@ -20,7 +20,7 @@ const MOST_COMPARED: usize = 16;
 /// Looks at the signals between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 8;
 
-/// A sleep that was no longer than this was none: what it submitted was there at once.
+/// A sleep that submits is none if it is no longer than this.
 const AT_ONCE: Duration = Duration::from_micros(3);
 
 /// What a shard polls next.
@@ -42,29 +42,31 @@ enum Wants {
 }
 
 impl<A: Assembly> Shard<A> {
-    /// Whether what is queued can wait for the call that sleeps, which submits it too: that will
-    /// be the next thing to happen. Not before a spin, which waits for what is submitted; nor if
-    /// somebody is to be rung, or something has come already.
-    pub(super) fn may_submit_asleep(&self) -> bool {
-        if self.has_work() || self.bells_owed.get() || self.is_deaf() {
-            return false;
+    /// Leaves what is queued to the call that sleeps, if that will be the next thing to happen.
+    /// Not before a spin, which waits for what is submitted; nor if somebody is to be rung, or
+    /// something has come already.
+    pub(super) fn submits_asleep(&self) -> bool {
+        {
+            let driver = self.driver.borrow();
+            if driver.queued() == 0 || driver.pending() {
+                return false;
+            }
         }
-        if !self.spin.borrow().window().is_zero() {
-            return false;
+        let sleeps_next = self.spin.borrow().window().is_zero()
+            && !self.bells_owed.get()
+            && !self.is_deaf()
+            && self.silent_have_company();
+        if sleeps_next {
+            self.prompt.put_off();
         }
-        let driver = self.driver.borrow();
-        driver.queued() > 0 && !driver.pending() && self.silent_have_company()
+        sleeps_next
     }
 
     /// Nothing can run here: finds work, or sleeps until there may be some.
     pub(super) fn idle(&self) {
-        let entered = self.driver.borrow().enters();
         self.idle_or_sleep();
         // There was something to do instead of the sleep that was to submit.
-        let driver = self.driver.borrow();
-        let is_left = driver.queued() > 0 && driver.enters() == entered;
-        drop(driver);
-        if is_left {
+        if self.prompt.take_put_off() && self.driver.borrow().queued() > 0 {
             self.flush_ring();
         }
     }
@@ -301,8 +303,10 @@ impl<A: Assembly> Shard<A> {
         if until.is_none_or(|until| until > began) {
             public.counters.parks.add(1);
             self.note_timers();
+            let has_submitted = self.prompt.take_put_off();
             let result = self.driver.borrow_mut().park(until);
             self.bells_owed.set(false);
+            self.prompt.submitted();
             self.note_enter(result);
             let now = self.now();
             self.mark_idle(self.nanos(now));
@@ -312,8 +316,10 @@ impl<A: Assembly> Shard<A> {
                 self.lead.borrow_mut().learn(now - until);
             }
             let slept = now - began;
-            is_asleep = slept > AT_ONCE;
-            if is_asleep {
+            if has_submitted && slept <= AT_ONCE {
+                // What it submitted was there at once, so it was no sleep.
+                is_asleep = false;
+            } else {
                 self.spin.borrow_mut().slept(slept);
             }
             let nanos = u64::try_from(slept.as_nanos()).unwrap_or(u64::MAX);

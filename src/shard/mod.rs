@@ -44,6 +44,7 @@ mod outpost;
 mod pace;
 mod pack;
 mod post;
+mod prompt;
 mod quiet;
 mod seam;
 mod sighting;
@@ -71,6 +72,7 @@ use lead::Lead;
 use measure::Mark;
 use pace::Pace;
 use pack::Pack;
+use prompt::Prompt;
 use silent::Silent;
 use spin::Spin;
 use spread::Spread;
@@ -137,6 +139,7 @@ pub(crate) struct Shard<A: Assembly> {
     due: RefCell<Vec<Waker>>,
     victims: RefCell<Victims>,
     spin: RefCell<Spin>,
+    prompt: Prompt,
     spread: RefCell<Spread>,
     /// The same, for moves before a sleep.
     spread_asleep: RefCell<Spread>,
@@ -223,14 +226,15 @@ impl<A: Assembly> Shard<A> {
         self.public().registry.settle();
         self.run_tasks();
         if self.has_work() {
-            // A busy shard looks at its ring only.
             self.arm_deferred();
-        } else if self.look_again() {
-            // Receives that go on finding their data must not keep others from the ring.
             self.serve_ring();
             return;
         }
-        if !self.may_submit_asleep() {
+        if self.look_again() {
+            // Receives that go on finding their data must not keep others from the ring.
+            return self.serve_ring();
+        }
+        if !(self.prompt.may_put_off() && self.submits_asleep()) {
             self.serve_ring();
         }
         if !self.has_work() {
@@ -449,6 +453,7 @@ impl<A: Assembly> Shard<A> {
     fn flush_ring(&self) {
         let result = self.driver.borrow_mut().flush();
         self.bells_owed.set(false);
+        self.prompt.submitted();
         self.note_enter(result.map(drop));
     }
 

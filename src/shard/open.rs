@@ -21,6 +21,7 @@ use crate::shard::lead::Lead;
 use crate::shard::measure::Mark;
 use crate::shard::pace::Pace;
 use crate::shard::pack::Pack;
+use crate::shard::prompt::Prompt;
 use crate::shard::spin::Spin;
 use crate::shard::spread::Spread;
 use crate::shard::steal::Victims;
@@ -75,6 +76,7 @@ impl<A: Assembly> Shard<A> {
             due: RefCell::new(Vec::new()),
             victims: RefCell::new(Victims::new(me, shards, options.steal)),
             spin: RefCell::new(Spin::new(options.spin)),
+            prompt: Prompt::default(),
             spread: RefCell::new(Spread::new()),
             spread_asleep: RefCell::new(Spread::new()),
             lead: RefCell::new(Lead::new(!options.spin.limit.is_zero())),

@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, SeekFrom, Write};
 
 use spargio::fs::{File, OpenOptions};
+use spargio::io::AsyncSeek;
 
 use super::{Scratch, on_a_shard, pipe};
 
@@ -57,5 +58,30 @@ fn files_without_offsets_are_read_on() {
         assert_eq!((read.unwrap(), &word[..]), (7, &b"through"[..]));
         assert_eq!(cursor.read_to_string().await.unwrap(), " the pipe");
         assert_eq!(cursor.position(), 16);
+    });
+}
+
+/// The length of what can be sought, and back to where it was.
+async fn length<S: AsyncSeek>(mut seek: S) -> u64 {
+    let before = seek.stream_position().await.unwrap();
+    let end = seek.seek(SeekFrom::End(0)).await.unwrap();
+    assert_eq!(seek.seek(SeekFrom::Start(before)).await.unwrap(), before);
+    end
+}
+
+#[test]
+fn a_cursor_is_sought_by_those_who_do_not_know_it() {
+    let scratch = Scratch::new();
+    let path = scratch.file("sought");
+    std::fs::write(&path, b"0123456789").unwrap();
+    on_a_shard(async move {
+        let mut cursor = File::open(path).await.unwrap().cursor();
+        cursor.seek(SeekFrom::Start(4)).await.unwrap();
+        assert_eq!(length(&mut cursor).await, 10);
+        let (read, rest) = cursor.read(Vec::with_capacity(16)).await;
+        assert_eq!((read.unwrap(), &rest[..]), (6, &b"456789"[..]));
+        let error = AsyncSeek::seek(&mut cursor, SeekFrom::Current(-11)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(length(Box::new(cursor)).await, 10);
     });
 }

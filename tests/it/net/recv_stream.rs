@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use spargio::io::AsyncWrite;
 use spargio::net::{RecvBuf, RecvStream, TcpStream, UnixStream};
 use spargio::{Runtime, RuntimeBuilder, RuntimeHandle};
 
@@ -345,5 +346,22 @@ fn unix_streams_do_the_same_and_an_echo_sends_the_buffers_as_they_are() {
         assert!(drain(&mut near.recv_stream()).await == pattern(LEN));
         write.unwrap().await.unwrap();
         echo.unwrap().await.unwrap();
+    });
+}
+
+#[test]
+fn a_reading_half_receives_as_the_stream_does() {
+    with_each(|_| async {
+        let (stream, mut peer) = pair().await;
+        let (reader, mut writer) = stream.into_split();
+        let mut incoming = reader.recv_stream();
+        peer.write_all(&pattern(3000)).unwrap();
+        peer.shutdown(Shutdown::Write).unwrap();
+        assert!(drain(&mut incoming).await == pattern(3000));
+        // The other direction goes on.
+        AsyncWrite::write_all(&mut writer, "bye").await.0.unwrap();
+        let mut last = [0; 3];
+        io::Read::read_exact(&mut peer, &mut last).unwrap();
+        assert_eq!(&last, b"bye");
     });
 }

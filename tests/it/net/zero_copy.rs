@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 use spargio::IoBuf;
-use spargio::net::{Family, Stream, UnixStream};
+use spargio::net::{Family, Stream, UnixStream, ZeroCopy};
 
 use super::batch::shrink;
 use super::{blocking, on_shard, pair, pattern, poll_once};
@@ -102,5 +102,56 @@ fn a_reset_gives_the_buffer_back_with_an_error() {
         assert!(kinds.contains(&kind), "{kind}");
         assert!(buf == pattern(16 << 20), "the buffer came back changed");
         blocking(move || reader.join().unwrap()).await;
+    });
+}
+
+#[test]
+fn writes_go_without_a_copy_by_themselves_only_where_they_are_told_to() {
+    on_shard(async {
+        let (stream, _peer) = pair().await;
+        // Over the loopback it never pays.
+        assert_eq!(stream.zero_copy(), ZeroCopy::Far(ZeroCopy::DEFAULT_THRESHOLD));
+        assert!(!stream.is_zero_copy(usize::MAX));
+        stream.set_zero_copy(ZeroCopy::Far(0));
+        assert!(!stream.is_zero_copy(usize::MAX));
+        stream.set_zero_copy(ZeroCopy::Always(100));
+        assert!(stream.is_zero_copy(100) && !stream.is_zero_copy(99));
+        let clone = stream.clone();
+        clone.set_zero_copy(ZeroCopy::Never);
+        assert!(!stream.is_zero_copy(usize::MAX));
+    });
+}
+
+/// Writes of all sizes, on both sides of the threshold, arrive in order.
+async fn write_around<F: Family>(stream: Stream<F>, mut peer: impl Read + Send + 'static) {
+    const SIZES: [usize; 6] = [1, 4095, 4096, 70_000, 5, 1 << 20];
+    stream.set_zero_copy(ZeroCopy::Always(4096));
+    let reader = thread::spawn(move || {
+        let mut all = Vec::new();
+        peer.read_to_end(&mut all).unwrap();
+        all
+    });
+    let mut sent = Vec::new();
+    for size in SIZES {
+        let (result, buf) = stream.write_all(pattern(size)).await;
+        result.unwrap();
+        assert_eq!(buf.len(), size);
+        sent.extend_from_slice(&buf);
+    }
+    drop(stream);
+    let got = blocking(move || reader.join().unwrap()).await;
+    assert!(got == sent, "{} bytes of {}", got.len(), sent.len());
+}
+
+#[test]
+fn large_writes_that_are_told_to_go_without_a_copy_arrive_in_order() {
+    on_shard(async {
+        let (stream, peer) = pair().await;
+        shrink(&stream);
+        shrink(&peer);
+        write_around(stream, peer).await;
+        // There they are written as usual.
+        let (own, peer) = unix::UnixStream::pair().unwrap();
+        write_around(UnixStream::from_std(own).unwrap(), peer).await;
     });
 }
