@@ -9,7 +9,6 @@ mod fs;
 mod io;
 mod knobs;
 mod peers;
-mod peers;
 mod polls;
 mod streams;
 
