@@ -16,9 +16,9 @@ use crate::workloads::{self, Entry};
 
 /// Measures everything that is wished for, in as many passes as there are samples, and prints it.
 ///
-/// A pass takes one sample of every cell. So what the machine does meanwhile (another guest, a clock
-/// that slows down) falls on all workloads and runtimes alike, and is part of the spread of each,
-/// instead of the whole of some.
+/// A pass takes one sample of every cell. So what the machine does meanwhile (another guest, a
+/// clock that slows down) falls on all workloads and runtimes alike, and is part of the spread of
+/// each, instead of the whole of some.
 ///
 /// # Errors
 ///
