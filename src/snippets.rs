@@ -17,6 +17,10 @@ mod files {}
 mod io {}
 #[doc = include_str!("../book/src/messages.md")]
 mod messages {}
+#[doc = include_str!("../book/src/native.md")]
+mod native {}
+#[doc = include_str!("../book/src/observing.md")]
+mod observing {}
 #[doc = include_str!("../book/src/placement.md")]
 mod placement {}
 #[doc = include_str!("../book/src/sockets.md")]
