@@ -14,6 +14,7 @@ use crate::trace;
 
 impl<A: Assembly> Shard<A> {
     /// Submits what is queued and collects what is ready, with one system call at most.
+    #[inline]
     pub(super) fn serve_ring(&self) {
         self.refill();
         let busy = {

@@ -31,6 +31,7 @@ pub(super) struct Silent {
 impl<A: Assembly> Shard<A> {
     /// Notes an entry that asks for silence, and sees to it that a short send is no success. Where
     /// a thread of the kernel submits, nobody knows when it is over, so it is to be heard.
+    #[inline]
     pub(super) fn note_silent(&self, sqe: Sqe) -> Sqe {
         if sqe.flags & sqe_flags::CQE_SKIP_SUCCESS == 0 || sqe.opcode() != Opcode::SEND {
             return sqe;
@@ -62,8 +63,16 @@ impl<A: Assembly> Shard<A> {
     }
 
     /// Completes those that were submitted, and of which nothing was heard: they sent everything.
+    #[inline]
     pub(super) fn settle_silent(&self) {
-        if self.silent.borrow().is_empty() || !self.overflow.borrow().is_empty() {
+        // As a rule there are none.
+        if !self.silent.borrow().is_empty() {
+            self.end_silent();
+        }
+    }
+
+    fn end_silent(&self) {
+        if !self.overflow.borrow().is_empty() {
             return;
         }
         {
