@@ -27,6 +27,9 @@ use crate::buf::{FixedPart, Slice};
 ///   [`IoBufMut`], only [`set_init`](IoBufMut::set_init) changes any of the three, and only
 ///   `bytes_init`.
 ///
+/// If [`fixed`](Self::fixed) answers a pool, the `bytes_total` bytes are those of a buffer of that
+/// pool which the value owns. (A wrong answer is an error of the kernel, which checks.)
+///
 /// # Examples
 ///
 /// A buffer type of one's own, which is a header and refers to shared memory:

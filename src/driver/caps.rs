@@ -39,6 +39,12 @@ pub struct Caps {
     /// Such a receive can be told to end after so many bytes (Linux 6.17; asked for by what came
     /// with 6.18).
     pub recv_limit: bool,
+    /// A send with [`CQE_SKIP_SUCCESS`](crate::driver::sqe_flags::CQE_SKIP_SUCCESS) and
+    /// `MSG_DONTWAIT` is over when its entry has been taken: its memory is not read any more, it
+    /// has sent everything unless a completion is [pending](crate::driver::Driver::pending) by
+    /// then, and one that was short says how much it sent (Linux 6.1, unless a kernel thread
+    /// submits). Without it no send is silent.
+    pub silent_sends: bool,
     opcodes: [u64; 4],
 }
 

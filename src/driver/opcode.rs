@@ -92,6 +92,8 @@ opcodes! {
     SOCKET = 45,
     /// Zero-copy `send(2)`.
     SEND_ZC = 47,
+    /// Zero-copy `sendmsg(2)` (Linux 6.1).
+    SENDMSG_ZC = 48,
     /// `ftruncate(2)` (Linux 6.9).
     FTRUNCATE = 55,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::pin::Pin;
 use std::task::Waker;
 
@@ -18,12 +18,15 @@ const SIZE: usize = 16_384;
 
 /// What one receive of many buffers brought:
 /// [`recv_multishot_segments`](UringNativeAny::recv_multishot_segments).
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Default, Debug)]
 pub struct UringRecvMultishotSegments {
     /// All bytes, in the order in which they came.
     pub buffer: Vec<u8>,
     /// Which of them came together: one after the other, without a gap.
     pub segments: Vec<UringRecvSegment>,
+    /// What ended the receive when some bytes had come. A socket tells an error once, so the next
+    /// receive may not.
+    pub error: Option<io::Error>,
 }
 
 /// Bytes that came together.
@@ -58,7 +61,7 @@ impl UringNativeAny {
     /// # Errors
     ///
     /// What `recv(2)` answers; those of [`submit_unsafe`](Self::submit_unsafe). After some bytes
-    /// the result is these bytes, and the next call tells the error.
+    /// the result is these bytes, with the error beside them.
     ///
     /// # Examples
     ///
@@ -100,8 +103,11 @@ impl UringNativeAny {
                 End::Over => return Ok(came),
                 End::Passing => {}
                 End::OneByOne => many = false,
-                End::Failed(_) if !came.buffer.is_empty() => return Ok(came),
-                End::Failed(error) => return Err(error),
+                End::Failed(error) if came.buffer.is_empty() => return Err(error),
+                End::Failed(error) => {
+                    came.error = Some(error);
+                    return Ok(came);
+                }
             }
         }
     }
@@ -114,12 +120,13 @@ impl UringNativeAny {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As there; an error takes the bytes with it that came before.
     pub async fn recv_multishot<F>(&self, fd: F, target: usize) -> io::Result<Vec<u8>>
     where
         F: AsFd + Send + Sync + 'static,
     {
-        Ok(self.recv_multishot_segments(fd, target).await?.buffer)
+        let came = self.recv_multishot_segments(fd, target).await?;
+        came.error.map_or(Ok(came.buffer), Err)
     }
 
     /// Receives with one operation until so many bytes have come, or it ends by itself.
@@ -139,7 +146,8 @@ impl UringNativeAny {
         let gather = Gather {
             _listed: listed,
             _lease: lease,
-            fd,
+            number: fd.as_fd().as_raw_fd(),
+            _fd: fd,
             room: Room::default(),
             buffers,
             bufs: Vec::new(),
@@ -180,7 +188,10 @@ struct Gather<F> {
     // Field order is drop order: the lease ends before the descriptor may close.
     _listed: Listed,
     _lease: Lease,
-    fd: Arc<F>,
+    /// Keeps the descriptor open.
+    _fd: Arc<F>,
+    /// Asked for once, where a panic of the user's code is the caller's.
+    number: RawFd,
     room: Room,
     /// How many provided buffers to fill; `None` for memory of its own.
     buffers: Option<usize>,
@@ -194,10 +205,10 @@ struct Gather<F> {
 // SAFETY: I1:
 // - the room, which `self` owns, keeps what its entry names: a share of the memory of provided
 //   buffers, or memory on the heap that stays where it is when `self` is moved.
-// - `self.fd` keeps the fd open: it is not touched while its loan goes on.
+// - `self._fd` keeps the fd open: it is not touched while its loan goes on.
 unsafe impl<F: AsFd + Send + Sync + 'static> Operation for Gather<F> {
     fn entry(&mut self) -> Sqe {
-        self.room.entry(self.fd.as_fd().as_raw_fd(), self.buffers)
+        self.room.entry(self.number, self.buffers)
     }
 
     fn more(&mut self, outcome: Outcome) -> Option<Waker> {
@@ -238,7 +249,8 @@ impl<F: AsFd + Send + Sync + 'static> Complete for Gather<F> {
             Ok(outcome) if outcome.result == 0 => End::Over,
             Ok(_) => End::Passing,
             Err(error) => match error.raw_os_error() {
-                Some(libc::EINTR) => End::Passing,
+                // The last is about a kernel thread that was to wait for the socket.
+                Some(libc::EINTR | libc::EAGAIN) => End::Passing,
                 // It was asked for.
                 Some(libc::ECANCELED) if self.missing == 0 => End::Passing,
                 Some(libc::ENOBUFS | libc::EINVAL) if is_many => End::OneByOne,

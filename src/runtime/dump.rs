@@ -16,7 +16,9 @@ impl<A: Assembly> RuntimeHandleOf<A> {
     /// until all have answered, at most so long; one that has not by then is named in
     /// [`Dump::stuck`] with the time that its present poll takes.
     ///
-    /// On a shard it blocks that shard too, whose own tasks are looked at directly.
+    /// On a shard it blocks that shard too, whose own tasks are looked at directly. So two shards
+    /// that do this at once wait for each other until the time is over; hooks, which run on shards,
+    /// take [`dump_async`](Self::dump_async) or a short time.
     ///
     /// It costs a shard one walk over its tasks and operations, with an allocation for each name;
     /// a shard tells of 65,536 tasks at most, and how many more there are.

@@ -69,15 +69,15 @@ impl<A: Assembly> Shard<A> {
         self.timed.set(Some(Timed { task, began: now }));
     }
 
-    /// The poll that was timed is over.
+    /// The poll that was timed is over. Whether somebody was told of it.
     #[cold]
-    pub(super) fn end_timed_poll(&self, now: u64) {
-        let Some(Timed { task, began }) = self.timed.take() else { return };
+    pub(super) fn end_timed_poll(&self, now: u64) -> bool {
+        let Some(Timed { task, began }) = self.timed.take() else { return false };
         self.public().polled.store(0, Ordering::Relaxed);
         let duration = Duration::from_nanos(now.saturating_sub(began));
         let observe = &self.core.options.observe;
         if observe.slow_poll.is_none_or(|limit| duration < limit) {
-            return;
+            return false;
         }
         let name = task.name().map(str::to_owned);
         let poll = SlowPoll { shard: self.me, task: task.id(), name, duration };
@@ -89,6 +89,7 @@ impl<A: Assembly> Shard<A> {
             None if trace::ON => {}
             None => say(format_args!("{poll}")),
         }
+        true
     }
 }
 

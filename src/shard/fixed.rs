@@ -47,14 +47,17 @@ impl<A: Assembly> Shard<A> {
             return Err(io::ErrorKind::Unsupported.into());
         }
         let number = fixed.0.iter().position(|place| part.is(&place.stock));
-        let vacant = || fixed.0.iter().position(|place| place.stock.strong_count() == 0);
+        // A place whose pool has gone since `rest_fixed`, or which could not be taken from the
+        // ring, still has the memory of that pool behind its number.
+        let is_vacant = |place: &Place| !place.is_registered && place.stock.strong_count() == 0;
+        let vacant = || fixed.0.iter().position(is_vacant);
         let number = number.or_else(vacant).unwrap_or(fixed.0.len());
         if number >= FixedPool::MAX_POOLS {
             let most = FixedPool::MAX_POOLS;
             let text = format!("the ring of this shard knows {most} pools already");
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
         }
-        if fixed.0.get(number).is_some_and(|place| place.is_registered) {
+        if fixed.0.get(number).is_some_and(|place| place.is_registered && part.is(&place.stock)) {
             return Ok(number);
         }
         let at = u16::try_from(number).expect("below `MAX_POOLS`");

@@ -275,6 +275,7 @@ impl<A: Assembly> Shard<A> {
         let others = self.look_at_others();
         let is_needed = self.has_signal()
             || self.is_deaf()
+            || !self.silent_have_company()
             || !self.inbox.borrow().is_empty()
             || !self.deferred.borrow().is_empty();
         if is_needed || others == Others::HaveBacklog {

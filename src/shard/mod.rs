@@ -275,16 +275,17 @@ impl<A: Assembly> Shard<A> {
         self.next.set(stolen);
         while lap.polls() < options.poll_budget {
             let Some(runnable) = self.next_task() else { break };
-            // Their targets sleep, and this poll may be long.
-            if self.bells_owed.get() {
+            // Their targets sleep, or peers wait for a request, and this poll may be long.
+            if self.bells_owed.get() || self.is_silent_queued() {
                 self.send_bells();
             }
             lap.poll(|| self.look_before(&runnable));
             self.poll(runnable);
             if lap.is_look_due() {
                 let now = self.look_at_clock(lap.is_measured());
-                if self.timing {
-                    self.end_timed_poll(now);
+                if self.timing && self.end_timed_poll(now) {
+                    // Who was told may have woken others.
+                    self.offer_backlog(Next::Queued);
                 }
                 if lap.is_ring_due() && self.driver.borrow().pending() {
                     self.count_look();

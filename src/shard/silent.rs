@@ -15,9 +15,6 @@ use crate::assembly::Assembly;
 use crate::driver::{Cqe, Driver, Opcode, Sqe, Token, sqe_flags};
 use crate::shard::Shard;
 
-/// `IORING_SETUP_SQPOLL`.
-const SQPOLL: u32 = 1 << 1;
-
 /// A send that says nothing when it ends well.
 #[derive(Debug)]
 pub(super) struct Silent {
@@ -30,13 +27,13 @@ pub(super) struct Silent {
 
 impl<A: Assembly> Shard<A> {
     /// Notes an entry that asks for silence, and sees to it that a short send is no success. Where
-    /// a thread of the kernel submits, nobody knows when it is over, so it is to be heard.
+    /// the driver does not promise that silence is success, it is to be heard.
     #[inline]
     pub(super) fn note_silent(&self, sqe: Sqe) -> Sqe {
         if sqe.flags & sqe_flags::CQE_SKIP_SUCCESS == 0 || sqe.opcode() != Opcode::SEND {
             return sqe;
         }
-        if self.driver.borrow().caps().setup_flags & SQPOLL != 0 {
+        if !self.driver.borrow().caps().silent_sends {
             return Sqe { flags: sqe.flags & !sqe_flags::CQE_SKIP_SUCCESS, ..sqe };
         }
         let Sqe { token, len, fd, .. } = sqe;
@@ -55,6 +52,12 @@ impl<A: Assembly> Shard<A> {
             return true;
         }
         false
+    }
+
+    /// Whether a silent send is queued that must not wait for another poll.
+    #[inline]
+    pub(super) fn is_silent_queued(&self) -> bool {
+        !self.silent.borrow().is_empty()
     }
 
     /// Whether every silent send has company.

@@ -53,6 +53,9 @@ pub(super) fn from_params(parameters: &Parameters) -> Caps {
     caps
 }
 
+/// `IORING_SETUP_SQPOLL`.
+const SQPOLL: u32 = 1 << 1;
+
 /// Completes `caps` by trying things on the ring, which must be new: about 3 us.
 ///
 /// # Errors
@@ -75,6 +78,8 @@ pub(super) fn complete(caps: &mut Caps, ring: &mut IoUring, gate: &mut Gate) -> 
     // no number of their own to ask for.
     caps.recv_multishot = caps.provided_buffers && caps.supports(Opcode::SEND_ZC);
     caps.recv_limit = caps.recv_multishot && gate.knows_queries();
+    // Since Linux 6.1, which brought zero-copy `sendmsg`, a short send says so also when it fails.
+    caps.silent_sends = caps.setup_flags & SQPOLL == 0 && caps.supports(Opcode::SENDMSG_ZC);
     // The message goes to ourselves: nothing but a kernel that can do it answers with success.
     // The call after it collects the message, and it is thrown away.
     caps.foreign_msg_ring = post(ring.as_raw_fd(), Token::default()).is_ok();
