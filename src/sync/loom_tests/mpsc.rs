@@ -42,6 +42,22 @@ fn loom_mpsc_two_senders_share_the_slots() {
 }
 
 #[test]
+fn loom_mpsc_two_senders_that_find_no_room_both_see_what_one_of_them_settles() {
+    bounded(2, || {
+        let (sender, mut receiver) = channel(2);
+        for number in [1, 2] {
+            sender.try_send(number).unwrap();
+            assert_eq!(receiver.try_recv(), Ok(number));
+        }
+        // There is room for both, which nobody has counted yet.
+        let other = sender.clone();
+        let sending = thread::spawn(move || other.try_send(3).unwrap());
+        sender.try_send(4).unwrap();
+        sending.join().unwrap();
+    });
+}
+
+#[test]
 fn loom_mpsc_a_slot_is_used_again_when_it_is_empty() {
     bounded(2, || {
         let (sender, mut receiver) = channel(1);

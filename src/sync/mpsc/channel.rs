@@ -182,8 +182,10 @@ impl<T> Channel<T> {
             }
             if now & FREE == 0 {
                 let mut room = lock(&self.room);
+                // Another sender may have settled since, for both.
+                let is_free = self.claims.load(Ordering::Relaxed) & (FREE | CLOSED) != 0;
                 // Those who wait come first.
-                if !room.waiters.is_empty() || !self.settle(&mut room) {
+                if !room.waiters.is_empty() || !(is_free || self.settle(&mut room)) {
                     return Err(Refusal::Full);
                 }
                 now = self.claims.load(Ordering::Relaxed);
