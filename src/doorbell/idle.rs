@@ -110,6 +110,33 @@ impl Idle {
         self.words.iter().any(|word| word.load(Ordering::SeqCst) != 0)
     }
 
+    /// Whether a task that was published by such an exchange, with nothing queued behind it, is
+    /// looked after: nobody sleeps, or somebody who will look. If not, it takes a
+    /// [call](Self::call_for_help).
+    #[inline]
+    pub(crate) fn is_slot_seen_to(&self) -> bool {
+        // K3 of a call for a slot, without K2. SeqCst in all of them pairs with P2 and Q2.
+        if !self.any_after_exchange() || self.searching.load(Ordering::SeqCst) > 0 {
+            return true;
+        }
+        if self.near.load(Ordering::SeqCst) > 0 {
+            return true;
+        }
+        let is_left_to = self.sentinel.load(Ordering::SeqCst) == SOON;
+        if is_left_to {
+            self.wish(Need::Slot);
+        }
+        is_left_to
+    }
+
+    /// Leaves word for the sentinel.
+    fn wish(&self, need: Need) {
+        // Relaxed: a hint.
+        if self.wanted.load(Ordering::Relaxed) < need as u8 {
+            self.wanted.store(need as u8, Ordering::Relaxed);
+        }
+    }
+
     /// Whether this shard sleeps unclaimed. A hint.
     #[inline]
     pub(crate) fn is_idle(&self, shard: ShardId) -> bool {
@@ -134,9 +161,7 @@ impl Idle {
                 Need::Urgent => false,
             };
             if is_left_to {
-                if self.wanted.load(Ordering::Relaxed) < need as u8 {
-                    self.wanted.store(need as u8, Ordering::Relaxed);
-                }
+                self.wish(need);
                 return Help::NotNeeded;
             }
             // Only one caller reserves: a single searcher for all of them. Relaxed: what counts is

@@ -428,9 +428,15 @@ impl<A: Assembly> Shard<A> {
     /// As [`offer_backlog`](Self::offer_backlog), in the middle of a poll that has just put a task
     /// into the LIFO slot (L1).
     pub(super) fn offer_in_poll(&self) {
-        // L2
-        if self.core.idle.any_after_exchange() {
-            self.call_for(self.queue.borrow().len());
+        let idle = &self.core.idle;
+        let queued = self.queue.borrow().len();
+        // L2. What is queued was pushed without any order towards the look, so it takes K2.
+        if queued == 0 {
+            if !idle.is_slot_seen_to() {
+                self.core.call_for_help(Need::Slot);
+            }
+        } else if idle.any_after_exchange() {
+            self.call_for(queued);
         }
     }
 

@@ -160,7 +160,11 @@ impl Runtime {
         }
         // Stands for the one order of sequentially consistent operations.
         fence(Ordering::SeqCst);
-        self.idle.any_after_exchange() && self.call()
+        let is_seen_to = match self.queued.load(Ordering::Relaxed) {
+            0 => self.idle.is_slot_seen_to(),
+            _ => !self.idle.any_after_exchange(),
+        };
+        !is_seen_to && self.call()
     }
 
     fn call(&self) -> bool {

@@ -345,8 +345,13 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
 
     /// The same within a poll that has put a task into the slot: `Shard::offer_in_poll`.
     fn offer_in_poll(&mut self, me: usize) {
-        if self.idle.any_after_exchange() {
-            self.call_for(me, self.shards[me].local.len());
+        let queued = self.shards[me].local.len();
+        let is_seen_to = match queued {
+            0 => self.idle.is_slot_seen_to(),
+            _ => !self.idle.any_after_exchange(),
+        };
+        if !is_seen_to {
+            self.call_for(me, queued);
         }
     }
 
