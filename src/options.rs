@@ -227,3 +227,7 @@ pub const MAX_SPIN: Duration = Duration::from_millis(10);
 
 /// Ready operations that one poll of a task may have before it yields.
 pub(crate) const LEAVES_PER_POLL: i64 = 128;
+
+/// How many of them an operation on a file stands for that a direct call has finished: it takes
+/// microseconds, where a message or a timer takes nanoseconds, and there is always one more.
+pub(crate) const LEAVES_PER_FILE_CALL: i64 = 8;

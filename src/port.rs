@@ -54,6 +54,9 @@ pub(crate) trait Port {
     /// and returns pending, so that other tasks and the ring get their turn.
     fn consume_budget(&self) -> bool;
 
+    /// Takes so many more ready leaves from the present poll, or as many as there are.
+    fn spend_budget(&self, leaves: i64);
+
     /// Sets how many ready leaves the running poll may still have; how many it had.
     fn set_budget(&self, leaves: i64) -> i64;
 

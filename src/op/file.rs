@@ -13,6 +13,7 @@ use crate::id::ShardId;
 use crate::op::path_error::{PathError, as_path};
 use crate::op::predict::Predictor;
 use crate::op::{self, Complete, Fd, Inline, Op, Operation, Outcome};
+use crate::options::LEAVES_PER_FILE_CALL;
 use crate::port::{self, Lane};
 use crate::primitive::Arc;
 
@@ -153,6 +154,8 @@ unsafe impl<B: IoBufMut> Operation for ReadAt<B> {
 
 impl<B: IoBufMut> Complete for ReadAt<B> {
     type Output = BufResult<usize, B>;
+
+    const LEAVES: i64 = LEAVES_PER_FILE_CALL;
 
     fn inline(&self) -> Inline {
         if self.file.is_direct { Inline::Never } else { self.file.reads.next() }

@@ -42,6 +42,9 @@ pub(crate) trait Complete: Operation {
     /// What the future resolves to.
     type Output;
 
+    /// How many of the ready operations of a poll it stands for when a direct call has finished it.
+    const LEAVES: i64 = 1;
+
     /// Whether a direct call may finish the operation at the first poll.
     fn inline(&self) -> Inline {
         Inline::Never
@@ -168,25 +171,30 @@ impl<'l, T: Complete> Op<'l, T> {
     }
 
     fn start_here(&mut self, port: &dyn Port, waker: &Waker) -> Poll<T::Output> {
-        if !port.consume_budget() {
-            waker.wake_by_ref();
-            return Poll::Pending;
-        }
+        // A poll that has had its share leaves the rest to the ring, where all that start now are a
+        // batch: who holds many futures in one task would else poll the same few each time.
+        let may_call = port.consume_budget();
         let made = port.operation_started();
-        if let State::Idle(operation) = &mut self.state
-            && operation.inline().is_worth_it(made, port.queued(), || port.is_next_ring())
-        {
-            let mut sqe = operation.entry();
-            // A direct call answers, whatever the ring is to be silent about.
-            sqe.flags &= !sqe_flags::CQE_SKIP_SUCCESS;
-            // SAFETY:
-            // - the operation owns what the entry names (I1 of `Operation`), and it is neither
-            //   moved
-            //   nor dropped during the call.
-            let result = unsafe { port.attempt(&sqe) };
-            operation.attempted(result.is_some());
-            if let Some(result) = result {
-                return self.finish_now(Ok(Outcome { result, flags: 0 }));
+        if let State::Idle(operation) = &mut self.state {
+            let inline = operation.inline();
+            if !may_call && inline == Inline::TryFirst {
+                // The ring has nothing better than a direct call for it.
+                waker.wake_by_ref();
+                return Poll::Pending;
+            }
+            if may_call && inline.is_worth_it(made, port.queued(), || port.is_next_ring()) {
+                let mut sqe = operation.entry();
+                // A direct call answers, whatever the ring is to be silent about.
+                sqe.flags &= !sqe_flags::CQE_SKIP_SUCCESS;
+                // SAFETY:
+                // - the operation owns what the entry names (I1 of `Operation`), and it is neither
+                //   moved nor dropped during the call.
+                let result = unsafe { port.attempt(&sqe) };
+                operation.attempted(result.is_some());
+                if let Some(result) = result {
+                    port.spend_budget(T::LEAVES - 1);
+                    return self.finish_now(Ok(Outcome { result, flags: 0 }));
+                }
             }
         }
         let Some(operation) = self.take_idle() else { return Poll::Pending };

@@ -9,6 +9,7 @@ use crate::op::file::FileFd;
 use crate::op::path_error::{PathError, as_path};
 use crate::op::predict::Predictor;
 use crate::op::{self, Complete, Inline, Operation, Outcome};
+use crate::options::LEAVES_PER_FILE_CALL;
 use crate::primitive::Arc;
 
 /// Whose metadata.
@@ -64,6 +65,8 @@ unsafe impl Operation for Statx {
 
 impl Complete for Statx {
     type Output = io::Result<libc::statx>;
+
+    const LEAVES: i64 = LEAVES_PER_FILE_CALL;
 
     fn inline(&self) -> Inline {
         match self.whose {

@@ -92,6 +92,12 @@ impl<A: Assembly> Port for Shard<A> {
         left >= 0
     }
 
+    fn spend_budget(&self, leaves: i64) {
+        let left = self.leaves.get();
+        // Not below 0, where the first refusal is counted.
+        self.leaves.set(left.min((left - leaves).max(0)));
+    }
+
     fn set_budget(&self, leaves: i64) -> i64 {
         self.leaves.replace(leaves)
     }

@@ -13,11 +13,13 @@ const UNLIMITED: i64 = i64::MAX;
 /// are used up.
 ///
 /// An operation that is ready at once does not give way, so a loop over such operations would keep
-/// the shard for itself. Those of this crate count, each as one of the 128 of a poll: reads and
-/// writes, timers, connections, messages, and handles of tasks that have ended. The 129th wakes its
-/// task and is ready in the next poll, when other tasks, timers and the ring have had their turn. A
-/// loop over what is not of this crate, or over a computation, takes part by calling this, which
-/// costs some nanoseconds, where [`yield_now`](super::yield_now) would give way each time.
+/// the shard for itself. Those of this crate count, each as one of the 128 of a poll: what sockets
+/// have, timers, connections, messages, and handles of tasks that have ended; a file's cached pages
+/// or metadata, of which there are always more, count for eight. The one beyond the 128 wakes its
+/// task and is ready in the next poll, when other tasks, timers and the ring have had their turn; a
+/// read or a write goes to the ring instead, which comes to the same. A loop over what is not of
+/// this crate, or over a computation, takes part by calling this, which costs some nanoseconds,
+/// where [`yield_now`](super::yield_now) would give way each time.
 ///
 /// Inside of [`unconstrained`], and on threads that are no shard, it is ready at once: there is no
 /// budget.

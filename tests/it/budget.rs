@@ -8,12 +8,15 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use spargio::fs::File;
 use spargio::{Event, Runtime, ShardCtx, consume_budget, sleep, timeout, unconstrained};
 
 use crate::support::{Watch, elsewhere, watched, yield_now};
 
 /// What a poll may have.
 const BUDGET: usize = 128;
+/// What a direct call to the kernel counts for.
+const CALL: usize = 8;
 /// A number of ready operations that takes several polls.
 const MANY: usize = 1_000;
 
@@ -136,7 +139,7 @@ fn whatever_is_ready_at_once_lets_another_task_run() {
             let turns = turns_of_another(&shard, tickets).await;
             assert!(turns >= least, "tickets: {turns}");
 
-            let file = spargio::fs::File::open("/proc/self/exe").await.unwrap();
+            let file = File::open("/proc/self/exe").await.unwrap();
             let reads = async {
                 let mut buffer = Vec::with_capacity(16);
                 for _ in 0..MANY {
@@ -210,6 +213,63 @@ fn a_panic_in_what_is_unconstrained_leaves_the_budget_behind() {
             .await;
             assert_eq!(polls_of(leaves(BUDGET + 1)).await, 2);
         });
+    });
+}
+
+#[test]
+fn what_a_file_has_at_once_counts_for_eight() {
+    watched(|watch| {
+        let runtime = watch.build(Runtime::builder().shards(1));
+        let task = runtime.handle().spawn_local_on(0, |_| async {
+            let file = File::open("/dev/null").await.unwrap();
+            for (count, polls) in [(1, 1), (BUDGET / CALL, 1), (BUDGET / CALL + 1, 2)] {
+                yield_now().await;
+                let asks = async {
+                    for _ in 0..count {
+                        file.metadata().await.unwrap();
+                    }
+                };
+                assert_eq!(polls_of(asks).await, polls, "{count} times");
+            }
+        });
+        elsewhere(task.unwrap()).unwrap();
+        assert_eq!(runtime.stats_snapshot().total().budget_yields, 1);
+    });
+}
+
+/// The one that is polled first has what the budget allows, and after that one like all the others.
+#[test]
+fn reads_that_one_task_holds_go_on_together() {
+    const LANES: usize = 32;
+    const READS: usize = 400;
+    watched(|watch| {
+        let runtime = watch.build(Runtime::builder().shards(1));
+        let path = std::env::current_exe().unwrap();
+        let task = runtime.handle().spawn_local_on(0, |_| async move {
+            let file = File::open(path).await.unwrap();
+            let done = vec![Cell::new(0); LANES];
+            let lane = async |mine: &Cell<usize>| {
+                let mut buffer = vec![0; 64];
+                for _ in 0..READS {
+                    let (result, same) = file.read_at(buffer, 0).await;
+                    assert_eq!(result.unwrap(), 64);
+                    buffer = same;
+                    mine.set(mine.get() + 1);
+                    if mine.get() == READS / 2 {
+                        let least = done.iter().map(Cell::get).min();
+                        let share = mine.get() / (2 * BUDGET / CALL);
+                        assert!(least >= Some(share), "one has done {least:?}");
+                    }
+                }
+            };
+            let mut lanes: Vec<_> = done.iter().map(|mine| Box::pin(lane(mine))).collect();
+            poll_fn(|cx| {
+                lanes.retain_mut(|lane| lane.as_mut().poll(cx).is_pending());
+                if lanes.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        });
+        elsewhere(task.unwrap()).unwrap();
     });
 }
 
