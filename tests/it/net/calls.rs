@@ -13,7 +13,7 @@ use spargio::net::{Family, Stream, UnixStream};
 
 use super::batch::shrink;
 use super::{block_on, blocking, on_shard, pair, pattern, poll_once, read_total};
-use crate::support::{asleep, elsewhere, wait_until, watched};
+use crate::support::{Event, asleep, elsewhere, wait_until, watched};
 
 fn unix_pair() -> (UnixStream, unix::UnixStream) {
     let (own, peer) = unix::UnixStream::pair().unwrap();
@@ -308,5 +308,48 @@ fn what_came_before_the_request_was_sent_outlives_its_call() {
         let (result, early) = elsewhere(handle.spawn_pinned(0, read).unwrap()).unwrap();
         result.unwrap();
         assert_eq!(*early, *b"early");
+    });
+}
+
+#[test]
+fn a_request_is_sent_before_the_next_task_is_polled() {
+    watched(|watch| {
+        for spin in [Duration::ZERO, Duration::from_micros(20)] {
+            let runtime = watch.build(Runtime::builder().shards(1).spin(spin));
+            let handle = runtime.handle();
+            let (own, mut peer) = unix::UnixStream::pair().unwrap();
+            peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let mut stream = UnixStream::from_std_on(&handle, own).unwrap();
+            for _ in 0..20 {
+                let begun = Event::default();
+                let begin = begun.clone();
+                let serve = handle.spawn_pinned(0, async move {
+                    begun.wait().await;
+                    let mut request = [0; 4];
+                    peer.read_exact(&mut request).expect("the request is here");
+                    assert_eq!(&request, b"ping");
+                    peer.write_all(b"pong").unwrap();
+                    peer
+                });
+                let serve = serve.unwrap();
+                wait_until("the peer waits", || begin.waiting() == 1);
+                asleep(&handle, 0);
+                let call = handle.spawn_pinned(0, async move {
+                    let mut call = Box::pin(stream.call("ping", Vec::with_capacity(4)));
+                    assert!(poll_once(&mut call).await.is_pending());
+                    begin.set();
+                    let (sent, received) = call.await;
+                    sent.0.unwrap();
+                    received.0.unwrap();
+                    (stream, received.1)
+                });
+                let reply;
+                peer = elsewhere(serve).unwrap();
+                (stream, reply) = elsewhere(call.unwrap()).unwrap();
+                assert_eq!(reply, b"pong");
+            }
+            let total = runtime.stats_snapshot().total();
+            assert_eq!(total.inline_completions, 0, "requests go to the ring");
+        }
     });
 }
