@@ -7,6 +7,7 @@
 
 use std::ffi::CString;
 use std::io;
+use std::process::ExitCode;
 
 use spargio::driver::Sqe;
 use spargio::native::{NativeOp, UringNativeAny};
@@ -36,19 +37,23 @@ fn owner(native: &UringNativeAny, path: CString) -> NativeOp<io::Result<(u32, u6
 }
 
 #[spargio::main]
-async fn main() -> io::Result<()> {
+async fn main() -> io::Result<ExitCode> {
     let native = UringNativeAny::new()?;
     let mut paths: Vec<String> = std::env::args().skip(1).collect();
     if paths.is_empty() {
         paths.push(".".into());
     }
+    let mut code = ExitCode::SUCCESS;
     for path in paths {
         let question = owner(&native, CString::new(path.clone())?);
         let (id, shard) = (question.id(), question.shard());
         match question.await {
             Ok((uid, size)) => println!("{path}: user {uid}, {size} bytes ({id} on shard {shard})"),
-            Err(error) => println!("{path}: {error}"),
+            Err(error) => {
+                eprintln!("{path}: {error}");
+                code = ExitCode::FAILURE;
+            }
         }
     }
-    Ok(())
+    Ok(code)
 }

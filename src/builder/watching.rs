@@ -42,8 +42,8 @@ impl<D: Driver, B, Q, P> Builder<D, B, Q, P> {
     }
 
     /// Tells of polls that take as long as this or longer: to [`on_slow_poll`](Self::on_slow_poll)
-    /// or, without one, as an event with the feature `tracing`, and else by a line on the standard
-    /// error stream. Default off.
+    /// or, without one, by an event if there is the feature `tracing` and a subscriber listens, and
+    /// else by a line on the standard error stream. Default off.
     ///
     /// With it every poll is timed by itself, which takes two looks at the clock and two changes of
     /// the task's count of references; without it none is, and nothing is paid. A poll is told when

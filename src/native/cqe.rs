@@ -4,6 +4,7 @@ use std::io;
 
 use crate::driver::cqe_flags;
 use crate::op::Outcome;
+use crate::port::SubmitError;
 
 /// What the kernel answered to an entry: the result and the flags of a completion.
 ///
@@ -31,6 +32,14 @@ impl UringCqe {
     pub fn check(self) -> io::Result<u32> {
         let Self { result, flags } = self;
         Outcome { result, flags }.check().map(|outcome| outcome.result.unsigned_abs())
+    }
+
+    /// What the outcome of an entry says: what the kernel answered, or why it never got the entry.
+    pub(super) fn answer(outcome: Outcome) -> io::Result<Self> {
+        match SubmitError::of(outcome) {
+            Some(refused) => Err(refused.into()),
+            None => Ok(Self::from(outcome)),
+        }
     }
 
     /// Whether the operation goes on and will answer again.

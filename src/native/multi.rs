@@ -19,7 +19,6 @@ use crate::native::raw::Held;
 use crate::native::submit::alone;
 use crate::native::uring_any::UringNativeAny;
 use crate::op::{self, Aimed, Complete, Lease, Listed, Operation, Outcome, Roster};
-use crate::port::SubmitError;
 use crate::primitive::{Arc, Mutex, lock};
 
 /// Answers that nobody has taken yet, unless another limit is asked for.
@@ -216,13 +215,6 @@ impl<T> Drop for Told<T> {
     }
 }
 
-fn answer(outcome: Outcome) -> io::Result<UringCqe> {
-    match SubmitError::of(outcome) {
-        Some(refused) => Err(refused.into()),
-        None => Ok(UringCqe::from(outcome)),
-    }
-}
-
 // SAFETY: I1:
 // - whoever made it vouched for the addresses and the descriptors of the entry, which `_owned`
 //   keeps, and `_owned` neither moves nor drops its value when `self` is moved.
@@ -240,7 +232,7 @@ unsafe impl<S: Send + 'static, T: 'static> Operation for Many<S, T> {
     }
 
     fn abandon(mut self, outcome: Option<Outcome>) {
-        self.told.last = outcome.map(answer);
+        self.told.last = outcome.map(UringCqe::answer);
     }
 }
 
@@ -252,7 +244,7 @@ impl<S: Send + 'static, T: 'static> Complete for Many<S, T> {
     }
 
     fn end(mut self, outcome: Outcome) {
-        self.told.last = Some(answer(outcome));
+        self.told.last = Some(UringCqe::answer(outcome));
     }
 
     fn finish_lost(_: ShardId) {

@@ -10,7 +10,6 @@ use crate::driver::Sqe;
 use crate::id::ShardId;
 use crate::native::cqe::UringCqe;
 use crate::op::{self, Complete, Lease, Listed, Operation, Outcome};
-use crate::port::SubmitError;
 
 /// A value at an address that stays: moving this moves a pointer.
 ///
@@ -138,11 +137,9 @@ where
     C: FnOnce(S, io::Result<UringCqe>) -> T,
 {
     fn answered(mut self, last: Outcome) -> T {
-        let answer = match SubmitError::of(last) {
-            Some(refused) => Err(refused.into()),
-            None => Ok(UringCqe::from(self.first.take().unwrap_or(last))),
-        };
-        self.settle(answer)
+        let first = self.first.take();
+        let answer = UringCqe::answer(last);
+        self.settle(answer.map(|last| first.map_or(last, UringCqe::from)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use crate::inflight::cell;
-use crate::op::{Complete, State, Unfinished, ask_to_cancel, cancel};
+use crate::op::{Complete, State, ask_to_cancel, cancel};
 use crate::port::{self, Lane, Port};
 use crate::primitive::Arc;
 
@@ -69,11 +69,7 @@ impl<T: Complete> Aimed<T> {
                 drop(charge.finish(error.outcome()));
                 match claim.poll(waker) {
                     Ok((operation, outcome)) => Poll::Ready(operation.end(outcome)),
-                    Err(Unfinished::Pending(claim)) => {
-                        self.state = State::InFlight(claim);
-                        Poll::Pending
-                    }
-                    Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
+                    Err(unfinished) => self.state.keep(unfinished),
                 }
             }
         }
@@ -87,11 +83,7 @@ impl<T: Complete> Future for Aimed<T> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::InFlight(claim) => match claim.poll(cx.waker()) {
                 Ok((operation, outcome)) => Poll::Ready(operation.end(outcome)),
-                Err(Unfinished::Pending(claim)) => {
-                    self.state = State::InFlight(claim);
-                    Poll::Pending
-                }
-                Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
+                Err(unfinished) => self.state.keep(unfinished),
             },
             State::Idle(operation) => self.start(operation, cx.waker()),
             State::Done => panic!("an operation is not polled after it was ready"),

@@ -115,6 +115,21 @@ enum State<T: Complete> {
     Done,
 }
 
+impl<T: Complete> State<T> {
+    /// What becomes of an operation in flight that was polled and has no result: it stays in
+    /// flight, or was lost with its shard.
+    #[inline]
+    fn keep(&mut self, unfinished: Unfinished<T>) -> Poll<T::Output> {
+        match unfinished {
+            Unfinished::Pending(claim) => {
+                *self = Self::InFlight(claim);
+                Poll::Pending
+            }
+            Unfinished::Lost(home) => Poll::Ready(T::finish_lost(home)),
+        }
+    }
+}
+
 // Nothing in an operation is pinned by its future: in flight it lies in its cell.
 impl<T: Complete> Unpin for Op<'_, T> {}
 
@@ -214,15 +229,8 @@ impl<'l, T: Complete> Op<'l, T> {
 
     fn refused(&mut self, claim: Claim<T>, error: SubmitError, waker: &Waker) -> Poll<T::Output> {
         match claim.poll(waker) {
-            Ok((operation, _)) => {
-                self.state = State::Done;
-                Poll::Ready(operation.finish(Err(error.into())))
-            }
-            Err(Unfinished::Pending(claim)) => {
-                self.state = State::InFlight(claim);
-                Poll::Pending
-            }
-            Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
+            Ok((operation, _)) => Poll::Ready(operation.finish(Err(error.into()))),
+            Err(unfinished) => self.state.keep(unfinished),
         }
     }
 
@@ -282,11 +290,7 @@ impl<T: Complete> Future for Op<'_, T> {
                         }
                         Poll::Ready(operation.end(outcome))
                     }
-                    Err(Unfinished::Pending(claim)) => {
-                        self.state = State::InFlight(claim);
-                        Poll::Pending
-                    }
-                    Err(Unfinished::Lost(home)) => Poll::Ready(T::finish_lost(home)),
+                    Err(unfinished) => self.state.keep(unfinished),
                 }
             }
             State::Idle(operation) => {

@@ -83,10 +83,10 @@ impl<A: Assembly> Shard<A> {
         let poll = SlowPoll { shard: self.me, task: task.id(), name, duration };
         // The destructor of the task must not come after what the hook does.
         drop(task);
-        trace::slow_poll(&poll);
+        let heard = trace::slow_poll(&poll);
         match &observe.on_slow_poll {
             Some(hook) => hook.tell(&poll),
-            None if trace::ON => {}
+            None if heard => {}
             None => say(format_args!("{poll}")),
         }
         true

@@ -4,7 +4,7 @@ use crate::driver::{Opcode, Token};
 use crate::id::{ShardId, TaskId};
 use crate::observe::{SlowPoll, TaskPanic};
 
-/// Whether somebody may listen, so that nobody else needs to say what happened.
+/// Whether tasks may have spans.
 pub(crate) const ON: bool = false;
 
 /// The span of a task.
@@ -66,6 +66,8 @@ pub(crate) fn shard_stopped(_shard: ShardId) {}
 #[inline]
 pub(crate) fn panicked(_panic: &TaskPanic) {}
 
-/// A poll took long.
+/// A poll took long. Whether a subscriber heard of it.
 #[inline]
-pub(crate) fn slow_poll(_poll: &SlowPoll) {}
+pub(crate) fn slow_poll(_poll: &SlowPoll) -> bool {
+    false
+}

@@ -1,14 +1,14 @@
 //! What is said with the feature.
 
 use tracing::span::Id;
-use tracing::{Dispatch, Level, Span, error, info, span, trace, warn};
+use tracing::{Dispatch, Level, Span, error, event_enabled, info, span, trace, warn};
 
 use crate::contain::guard;
 use crate::driver::{Opcode, Token};
 use crate::id::{ShardId, TaskId};
 use crate::observe::{SlowPoll, TaskPanic};
 
-/// Whether somebody may listen, so that nobody else needs to say what happened.
+/// Whether tasks may have spans.
 pub(crate) const ON: bool = true;
 
 /// The span of a task: open from its spawn to its end, and entered while it is polled.
@@ -110,11 +110,17 @@ pub(crate) fn panicked(panic: &TaskPanic) {
     });
 }
 
-/// A poll took long.
-pub(crate) fn slow_poll(poll: &SlowPoll) {
+/// A poll took long. Whether a subscriber heard of it.
+pub(crate) fn slow_poll(poll: &SlowPoll) -> bool {
+    let mut heard = false;
     guard(|| {
+        if !event_enabled!(target: "spargio", Level::WARN) {
+            return;
+        }
         let (shard, id, name) = (poll.shard.get(), poll.task.get(), poll.name.as_deref());
         let micros = u64::try_from(poll.duration.as_micros()).unwrap_or(u64::MAX);
         warn!(target: "spargio", shard, id, name, micros, "slow poll");
+        heard = true;
     });
+    heard
 }

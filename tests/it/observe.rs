@@ -451,10 +451,8 @@ fn slow_polls_are_told_also_of_tasks_that_panic_and_by_a_hook_that_does() {
 }
 
 /// Set in the process that writes lines.
-#[cfg(not(feature = "tracing"))]
 const TELLS: &str = "SPARGIO_TEST_TELLS";
 
-#[cfg(not(feature = "tracing"))]
 #[test]
 fn without_a_hook_slow_polls_are_lines_on_the_error_stream() {
     if env::var_os(TELLS).is_some() {

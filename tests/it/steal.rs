@@ -12,7 +12,9 @@ use spargio::doorbell::MsgRing;
 use spargio::driver::Uring;
 use spargio::placement::LeastLoaded;
 use spargio::queue::BlockQueue;
-use spargio::{Builder, MAX_BACKOFF, MAX_SPIN, Runtime, ShardId, StealOptions, TaskPlacement};
+use spargio::{
+    Builder, MAX_BACKOFF, MAX_SPIN, Runtime, ShardId, SpawnOptions, StealOptions, TaskPlacement,
+};
 
 use crate::parts::{Make, for_each_assembly, runtime};
 use crate::support::{Event, Plug, Watch, elsewhere, here, receive, wait_until, yield_now};
@@ -50,6 +52,7 @@ for_each_queue! {
     what_a_long_poll_woke_last_runs_elsewhere,
     what_a_long_poll_woke_while_nobody_slept_runs_elsewhere,
     what_a_long_poll_spawned_after_short_ones_runs_elsewhere,
+    what_the_hook_for_slow_polls_woke_runs_elsewhere,
     a_pinned_task_waits_for_its_shard,
     a_burst_spreads,
     a_burst_behind_a_long_poll_ends_without_it,
@@ -168,6 +171,46 @@ fn what_a_long_poll_spawned_after_short_ones_runs_elsewhere<M: Make>(watch: &Wat
         });
         assert_eq!(elsewhere(task.unwrap()).unwrap(), ShardId::new(1));
     }
+}
+
+/// Each poll is slow here, so that nothing but the hook comes between two of them.
+fn what_the_hook_for_slow_polls_woke_runs_elsewhere<M: Make>(watch: &Watch) {
+    let event = Event::default();
+    let wakes = event.clone();
+    let builder = M::builder().shards(2).slow_poll_threshold(Duration::from_nanos(1)).on_slow_poll(
+        move |poll| {
+            if poll.name.as_deref() == Some("last") {
+                wakes.set();
+            }
+        },
+    );
+    let runtime = watch.build(builder);
+    let handle = runtime.handle();
+    let running = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..2)
+        .map(|_| {
+            let (event, running) = (event.clone(), Arc::clone(&running));
+            let task = handle.spawn_stealable(async move {
+                event.wait().await;
+                running.fetch_add(1, Ordering::SeqCst);
+                wait_until("both run at once", || running.load(Ordering::SeqCst) == 2);
+                here()
+            });
+            task.unwrap()
+        })
+        .collect();
+    wait_until("both wait", || event.waiting() == 2);
+    let parks = || runtime.stats_snapshot().shards[1].parks;
+    wait_until("shard 1 sleeps for good", || {
+        let before = parks();
+        // Who looks at others by itself does so every 12.8 ms at least.
+        thread::sleep(Duration::from_millis(50));
+        parks() == before
+    });
+    let options = SpawnOptions::new().name("last").placement(TaskPlacement::Pinned(0.into()));
+    elsewhere(handle.spawn_with(options, async {}).unwrap()).unwrap();
+    let ran: HashSet<_> = tasks.into_iter().map(|task| elsewhere(task).unwrap()).collect();
+    assert_eq!(ran.len(), 2);
 }
 
 fn a_pinned_task_waits_for_its_shard<M: Make>(watch: &Watch) {

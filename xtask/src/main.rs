@@ -27,10 +27,13 @@ const USAGE: &str = "usage: cargo xtask tidy [ROOT]
   fuzz        build and run the fuzz targets, each for N seconds (60); what reaches new code goes
               into fuzz/corpus; with --address under AddressSanitizer, which needs nightly
   soak        connections, files, timers, cancellations, panics and jobs at random for N seconds
-              (600), from a seed (drawn and printed if none is given); fails if anything is lost,
-              left behind or grows
+              (600, at least 30), from a seed (drawn and printed if none is given); fails if
+              anything is lost, left behind or grows
   repeat      run the tests whose names contain NAME (checklist) N times (200) in a row, beside N
               busy threads (none); stops at the first failure and shows it";
+
+/// Whether all was well.
+type Found = program::Result<bool>;
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root");
@@ -54,72 +57,35 @@ fn main() -> ExitCode {
 }
 
 fn run_perf_guard(root: &Path, arguments: &[&str]) -> ExitCode {
-    let wish = match perf_guard::Wish::parse(arguments) {
-        Ok(wish) => wish,
-        Err(message) => {
-            eprintln!("perf-guard: {message}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match perf_guard::run(root, &wish) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("perf-guard: {error}");
-            ExitCode::from(2)
-        }
-    }
+    run("perf-guard", perf_guard::Wish::parse(arguments), |wish| perf_guard::run(root, wish))
 }
 
 fn run_fuzz(root: &Path, arguments: &[&str]) -> ExitCode {
-    let wish = match fuzz::Wish::parse(arguments) {
-        Ok(wish) => wish,
-        Err(message) => {
-            eprintln!("fuzz: {message}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match fuzz::run(root, &wish) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("fuzz: {error}");
-            ExitCode::from(2)
-        }
-    }
+    run("fuzz", fuzz::Wish::parse(arguments), |wish| fuzz::run(root, wish))
 }
 
 fn run_soak(root: &Path, arguments: &[&str]) -> ExitCode {
-    let wish = match soak::Wish::parse(arguments) {
-        Ok(wish) => wish,
-        Err(message) => {
-            eprintln!("soak: {message}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match soak::run(root, &wish) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("soak: {error}");
-            ExitCode::from(2)
-        }
-    }
+    run("soak", soak::Wish::parse(arguments), |wish| soak::run(root, wish))
 }
 
 fn run_repeat(root: &Path, arguments: &[&str]) -> ExitCode {
-    let wish = match repeat::Wish::parse(arguments) {
+    run("repeat", repeat::Wish::parse(arguments), |wish| repeat::run(root, wish))
+}
+
+/// Does what was wished for; says 1 if that found something, and 2 if it could not be done.
+fn run<W>(name: &str, wish: Result<W, String>, chore: impl FnOnce(&W) -> Found) -> ExitCode {
+    let wish = match wish {
         Ok(wish) => wish,
         Err(message) => {
-            eprintln!("repeat: {message}\n{USAGE}");
+            eprintln!("{name}: {message} (`cargo xtask help` lists all arguments)");
             return ExitCode::from(2);
         }
     };
-    match repeat::run(root, &wish) {
+    match chore(&wish) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("repeat: {error}");
+            eprintln!("{name}: {error}");
             ExitCode::from(2)
         }
     }

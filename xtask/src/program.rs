@@ -44,7 +44,8 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Builds a program as these arguments of cargo say, and answers where it is.
+/// Builds a program as these arguments of cargo say, and answers where it is. Cargo tells on the
+/// terminal how far it is, as that may take minutes.
 ///
 /// # Errors
 ///
@@ -53,7 +54,7 @@ pub(crate) fn build(root: &Path, arguments: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let format = "--message-format=json-render-diagnostics";
     let mut command = Command::new(cargo);
-    let messages = capture(command.current_dir(root).args(arguments).args(["--quiet", format]))?;
+    let messages = capture(command.current_dir(root).args(arguments).arg(format))?;
     let path = messages.lines().filter_map(executable).next_back();
     path.ok_or_else(|| format!("cargo {} does not say where it put it", arguments.join(" ")).into())
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use spargio::fs::File;
+use spargio::fs::{File, register_fixed};
 use spargio::net::{TcpListener, TcpStream};
-use spargio::{IoBuf as _, Runtime};
+use spargio::{FixedPool, IoBuf as _, Runtime};
 
 use super::canary::Graveyard;
 use super::faulty::{self, Faults};
@@ -295,5 +295,34 @@ fn a_doorbell_that_finds_no_room_to_be_armed_is_no_failure_and_rings_later() {
         }
         let report = elsewhere(runtime.shutdown());
         assert!(report.failures.is_empty(), "{report}");
+    });
+}
+
+#[test]
+fn a_pool_gets_no_number_that_the_ring_did_not_give_back() {
+    watched(|watch| {
+        let faults = Arc::<Faults>::default();
+        let runtime = watch.build(faulty::builder(&faults).shards(1));
+        let handle = runtime.handle();
+        let (reader, mut writer) = pipe();
+        let file = Arc::new(File::from_std_on(&handle, reader));
+        // The last one takes all of them back, and gets the first.
+        for (round, is_retentive) in [true, true, false].into_iter().enumerate() {
+            let text = format!("round {round}");
+            writer.write_all(text.as_bytes()).unwrap();
+            faults.retentive.store(is_retentive, Ordering::SeqCst);
+            let file = Arc::clone(&file);
+            let task = handle.spawn_pinned(0, async move {
+                let pool = FixedPool::new(1, 4096).unwrap();
+                register_fixed(&pool).unwrap();
+                let (result, buf) = file.read_at(pool.try_lease().unwrap(), 0).await;
+                result.map(|_| buf.to_vec())
+            });
+            let read = elsewhere(task.unwrap()).unwrap().unwrap();
+            assert_eq!(String::from_utf8(read).unwrap(), text);
+            let total = runtime.stats_snapshot().total();
+            assert_eq!((total.fixed_ops, total.fixed_refused), (round as u64 + 1, 0));
+        }
+        assert_eq!(*faults.registered.lock().unwrap(), [0, 1, 0]);
     });
 }

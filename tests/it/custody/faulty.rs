@@ -2,8 +2,8 @@
 
 use std::io;
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use spargio::doorbell::EventFd;
@@ -35,6 +35,10 @@ pub(crate) struct Faults {
     pub(crate) unwatched: AtomicUsize,
     /// The queue has no room for so many watches.
     pub(crate) crowded: AtomicUsize,
+    /// No registered memory is taken from the ring.
+    pub(crate) retentive: AtomicBool,
+    /// The numbers of all memory that was registered, in this order.
+    pub(crate) registered: Mutex<Vec<u16>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -121,8 +125,15 @@ unsafe impl Driver for Faulty {
     }
 
     unsafe fn register(&mut self, number: u16, memory: Option<NonNull<[u8]>>) -> io::Result<()> {
+        if memory.is_none() && self.faults.retentive.load(Ordering::SeqCst) {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
         // SAFETY: the caller's promise.
-        unsafe { self.uring.register(number, memory) }
+        unsafe { self.uring.register(number, memory) }?;
+        if memory.is_some() {
+            self.faults.registered.lock().unwrap().push(number);
+        }
+        Ok(())
     }
 
     fn retract(&mut self, group: u16) -> io::Result<()> {

@@ -211,6 +211,36 @@ fn one_receive_gathers_what_comes_until_there_is_enough() {
 }
 
 #[test]
+fn bytes_before_an_error_come_with_it() {
+    watched(|watch| {
+        for buffers in [0, 64] {
+            let builder = Runtime::builder().shards(1).recv_buffers(buffers, buffers);
+            let runtime = watch.build(builder);
+            let native = UringNativeAny::new_on(&runtime.handle()).unwrap();
+            // What the far end has not read makes its end a reset.
+            let reset = || {
+                let (mut near, mut far) = UnixStream::pair().unwrap();
+                near.write_all(b"unread").unwrap();
+                far.write_all(b"last words").unwrap();
+                near
+            };
+            let came = elsewhere(native.recv_multishot_segments(reset(), 100)).unwrap();
+            assert_eq!(came.buffer, b"last words");
+            assert_eq!(came.segments.iter().map(|segment| segment.len).sum::<usize>(), 10);
+            let error = came.error.expect("the error is told");
+            assert_eq!(error.raw_os_error(), Some(libc::ECONNRESET));
+            // There was enough before the error.
+            let came = elsewhere(native.recv_multishot_segments(reset(), 10)).unwrap();
+            assert_eq!(came.buffer, b"last words");
+            // Without segments there is no place for both.
+            let error = elsewhere(native.recv_multishot(reset(), 100)).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ECONNRESET));
+            settle(&native);
+        }
+    });
+}
+
+#[test]
 fn a_gathering_that_was_dropped_leaves_nothing() {
     watched(|watch| {
         let (runtime, native) = start(watch, 1);

@@ -4,6 +4,7 @@ use std::hint::spin_loop;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net as unix;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use spargio::net::{Family, Stream, UnixStream};
 
 use super::batch::shrink;
 use super::{block_on, blocking, on_shard, pair, pattern, poll_once, read_total};
+use crate::support::{Event, asleep, elsewhere, wait_until, watched};
 
 fn unix_pair() -> (UnixStream, unix::UnixStream) {
     let (own, peer) = unix::UnixStream::pair().unwrap();
@@ -279,21 +281,75 @@ fn the_reply_of_a_dropped_call_is_read_by_the_next() {
 
 #[test]
 fn what_came_before_the_request_was_sent_outlives_its_call() {
-    on_shard(async {
-        let (stream, mut peer) = unix_pair();
+    watched(|watch| {
+        let runtime = watch.build(Runtime::builder().shards(1));
+        let handle = runtime.handle();
+        let (own, mut peer) = unix::UnixStream::pair().unwrap();
+        let stream = UnixStream::from_std_on(&handle, own).unwrap();
         shrink(&stream);
-        let call = stream.call(pattern(1 << 20), vec![0; 16].into_boxed_slice());
-        let mut call = Box::pin(call);
-        assert!(poll_once(&mut call).await.is_pending());
+        let stream = Arc::new(stream);
+        let in_flight = || runtime.stats_snapshot().total().in_flight;
+        let both = Arc::clone(&stream);
+        let call = handle.spawn_pinned(0, async move {
+            both.call(pattern(1 << 20), vec![0; 16].into_boxed_slice()).await.0.0
+        });
+        let call = call.unwrap();
+        wait_until("the call has begun", || in_flight() > 0);
+        // What there was room for has gone, and the rest waits for more.
+        asleep(&handle, 0);
+        assert_eq!(in_flight(), 2, "a send and a receive");
         peer.write_all(b"early").unwrap();
-        // The receive ends, and the request goes on.
-        for _ in 0..10 {
-            spargio::sleep(Duration::from_millis(1)).await;
-            assert!(poll_once(&mut call).await.is_pending());
-        }
-        drop(call);
-        let (result, early) = stream.read_exact(Box::new([0; 5])).await;
+        wait_until("the receive has ended", || in_flight() == 1);
+        asleep(&handle, 0);
+        assert!(!call.is_finished(), "the request goes on");
+        call.abort();
+        elsewhere(call).unwrap_err();
+        let read = async move { stream.read_exact(Box::new([0; 5])).await };
+        let (result, early) = elsewhere(handle.spawn_pinned(0, read).unwrap()).unwrap();
         result.unwrap();
         assert_eq!(*early, *b"early");
+    });
+}
+
+#[test]
+fn a_request_is_sent_before_the_next_task_is_polled() {
+    watched(|watch| {
+        for spin in [Duration::ZERO, Duration::from_micros(20)] {
+            let runtime = watch.build(Runtime::builder().shards(1).spin(spin));
+            let handle = runtime.handle();
+            let (own, mut peer) = unix::UnixStream::pair().unwrap();
+            peer.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let mut stream = UnixStream::from_std_on(&handle, own).unwrap();
+            for _ in 0..20 {
+                let begun = Event::default();
+                let begin = begun.clone();
+                let serve = handle.spawn_pinned(0, async move {
+                    begun.wait().await;
+                    let mut request = [0; 4];
+                    peer.read_exact(&mut request).expect("the request is here");
+                    assert_eq!(&request, b"ping");
+                    peer.write_all(b"pong").unwrap();
+                    peer
+                });
+                let serve = serve.unwrap();
+                wait_until("the peer waits", || begin.waiting() == 1);
+                asleep(&handle, 0);
+                let call = handle.spawn_pinned(0, async move {
+                    let mut call = Box::pin(stream.call("ping", Vec::with_capacity(4)));
+                    assert!(poll_once(&mut call).await.is_pending());
+                    begin.set();
+                    let (sent, received) = call.await;
+                    sent.0.unwrap();
+                    received.0.unwrap();
+                    (stream, received.1)
+                });
+                let reply;
+                peer = elsewhere(serve).unwrap();
+                (stream, reply) = elsewhere(call.unwrap()).unwrap();
+                assert_eq!(reply, b"pong");
+            }
+            let total = runtime.stats_snapshot().total();
+            assert_eq!(total.inline_completions, 0, "requests go to the ring");
+        }
     });
 }
