@@ -34,6 +34,7 @@ mod cqe;
 pub mod ext;
 mod files;
 mod gather;
+mod here;
 mod lease;
 mod mail;
 mod multi;
