@@ -112,7 +112,8 @@ impl Stream<Ip> {
         Self::connect_with_session_policy(addr, policy).await
     }
 
-    /// As [`connect_with_session_policy_on`](Self::connect_with_session_policy_on), for an address alone.
+    /// As [`connect_with_session_policy_on`](Self::connect_with_session_policy_on), for an
+    /// address alone.
     ///
     /// # Errors
     ///
@@ -162,7 +163,8 @@ impl Stream<Ip> {
         Self::connect_many_round_robin_on(lane, addr, count).await
     }
 
-    /// As [`connect_many_with_session_policy`](Self::connect_many_with_session_policy), for an address alone.
+    /// As [`connect_many_with_session_policy`](Self::connect_many_with_session_policy), for an
+    /// address alone.
     ///
     /// # Errors
     ///
@@ -179,7 +181,8 @@ impl Stream<Ip> {
         Self::connect_many_with_session_policy(addr, count, policy).await
     }
 
-    /// As [`connect_many_with_session_policy_on`](Self::connect_many_with_session_policy_on), for an address alone.
+    /// As [`connect_many_with_session_policy_on`](Self::connect_many_with_session_policy_on),
+    /// for an address alone.
     ///
     /// # Errors
     ///
