@@ -240,7 +240,9 @@ pub use cancel::{
 pub use error::{BuildError, JoinError, RuntimeError, TrySpawnError};
 pub use id::{ShardId, TaskId};
 pub use message::{Event, RingMsg, SendError, UnknownMessage};
-pub use observe::{Dump, PanicPolicy, SlowPoll, StuckShard, TaskDump, TaskPanic, TaskState};
+pub use observe::{
+    Dump, PanicPolicy, SlowPoll, StuckShard, TaskDump, TaskPanic, TaskState, TimerDump,
+};
 pub use options::{MAX_BACKOFF, MAX_SPIN, SpinOptions, StealOptions};
 pub use stats::{BlockingStats, Histogram, RuntimeStats, ShardStats};
 pub use task::{AbortHandle, JoinHandle, LocalJoinHandle};

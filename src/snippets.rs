@@ -17,6 +17,8 @@ mod files {}
 mod io {}
 #[doc = include_str!("../book/src/messages.md")]
 mod messages {}
+#[doc = include_str!("../book/src/migrating.md")]
+mod migrating {}
 #[doc = include_str!("../book/src/native.md")]
 mod native {}
 #[doc = include_str!("../book/src/observing.md")]

@@ -12,7 +12,7 @@ use crate::group::ended::Ended;
 use crate::id::{ShardId, TaskId};
 use crate::port::{self, Port};
 use crate::primitive::Arc;
-use crate::runtime::{RuntimeHandleOf, ShardCtx, TaskPlacement, spawn};
+use crate::runtime::{RuntimeHandleOf, ShardCtx, SpawnOptions, TaskPlacement, spawn, spawn_with};
 use crate::task::{AbortHandle, JoinHandle};
 use crate::time::unconstrained;
 
@@ -81,6 +81,40 @@ impl<T> JoinSet<T> {
         Ok(self.insert(spawn(future)?))
     }
 
+    /// Spawns a task with options on the ambient runtime: [`spawn_with`](crate::spawn_with).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # spargio::Runtime::builder().shards(1).build()?.block_on(async {
+    /// use spargio::{JoinSet, SpawnOptions};
+    ///
+    /// let mut set = JoinSet::new();
+    /// for number in 0..3 {
+    ///     let options = SpawnOptions::new().name(format!("worker {number}"));
+    ///     set.spawn_with(options, async move { number })?;
+    /// }
+    /// assert_eq!(set.join_all().await?.len(), 3);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_with<F>(
+        &mut self,
+        options: SpawnOptions,
+        future: F,
+    ) -> Result<AbortHandle, RuntimeError>
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        Ok(self.insert(spawn_with(options, future)?))
+    }
+
     /// Spawns a stealable task on the runtime of the handle:
     /// [`RuntimeHandle::spawn_stealable`](RuntimeHandleOf::spawn_stealable).
     ///
@@ -98,6 +132,26 @@ impl<T> JoinSet<T> {
         T: Send + 'static,
     {
         Ok(self.insert(handle.spawn_stealable(future)?))
+    }
+
+    /// Spawns a task with options on the runtime of the handle:
+    /// [`RuntimeHandle::spawn_with`](RuntimeHandleOf::spawn_with).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn spawn_on_with<A, F>(
+        &mut self,
+        options: SpawnOptions,
+        future: F,
+        handle: &RuntimeHandleOf<A>,
+    ) -> Result<AbortHandle, RuntimeError>
+    where
+        A: Assembly,
+        F: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        Ok(self.insert(handle.spawn_with(options, future)?))
     }
 
     /// Spawns a task where the placement says:
@@ -139,6 +193,28 @@ impl<T> JoinSet<T> {
         T: Send + 'static,
     {
         Ok(self.insert(handle.spawn_local_on(shard, make)?))
+    }
+
+    /// As [`spawn_local_on`](Self::spawn_local_on), with options; a placement among them does not
+    /// count.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn spawn_local_on_with<A, M, F>(
+        &mut self,
+        handle: &RuntimeHandleOf<A>,
+        options: SpawnOptions,
+        shard: impl Into<ShardId>,
+        make: M,
+    ) -> Result<AbortHandle, RuntimeError>
+    where
+        A: Assembly,
+        M: FnOnce(ShardCtx) -> F + Send + 'static,
+        F: Future<Output = T> + 'static,
+        T: Send + 'static,
+    {
+        Ok(self.insert(handle.spawn_local_on_with(options, shard, make)?))
     }
 
     /// Takes a task in that runs already.

@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 
 use crate::assembly::Assembly;
 use crate::cancel::CancellationToken;
-use crate::error::{JoinError, RuntimeError};
+use crate::error::{JoinError, RuntimeError, TrySpawnError};
 use crate::group::member::Member;
 use crate::group::roll::{Roll, TaskGroupEnd, TaskGroupEnds};
 use crate::id::TaskId;
 use crate::port::{self, Port};
 use crate::primitive::Arc;
-use crate::runtime::{RuntimeHandleOf, TaskPlacement};
+use crate::runtime::{RuntimeHandleOf, SpawnOptions, TaskPlacement};
 use crate::task::{AbortHandle, JoinHandle};
 
 /// A group of tasks of a runtime of any assembly; [`TaskGroup`](crate::TaskGroup) is that of the
@@ -207,14 +207,41 @@ impl<A: Assembly> TaskGroupOf<A> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let member = Member::new(future, self.token.clone(), &self.roll);
-        match self.handle.try_spawn_with_placement(placement, member) {
-            Ok(handle) => Ok(TaskGroupJoinHandle { handle }),
-            Err(refused) => {
-                refused.future.dismiss();
-                Err(refused.error)
-            }
-        }
+        joined(self.handle.try_spawn_with_placement(placement, self.member(future)))
+    }
+
+    /// Spawns a task into the group with options: a name, and a place.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn_with_placement`](Self::spawn_with_placement).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let runtime = spargio::Runtime::builder().shards(1).build()?;
+    /// use spargio::{SpawnOptions, TaskGroup};
+    ///
+    /// let group = TaskGroup::new(runtime.handle());
+    /// let options = SpawnOptions::new().name("reader");
+    /// let reader = group.spawn_with(options, async { 40 + 2 })?;
+    /// assert_eq!(runtime.block_on(reader)?, Some(42));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_with<F>(
+        &self,
+        options: SpawnOptions,
+        future: F,
+    ) -> Result<TaskGroupJoinHandle<F::Output>, RuntimeError>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        joined(self.handle.try_spawn_with(options, self.member(future)))
+    }
+
+    fn member<F>(&self, future: F) -> Member<F> {
+        Member::new(future, self.token.clone(), &self.roll)
     }
 
     /// How many tasks of the group live.
@@ -254,6 +281,19 @@ impl<A: Assembly> fmt::Debug for TaskGroupOf<A> {
             .field("canceled", &self.token.is_canceled())
             .field("cancels_on_drop", &self.cancels_on_drop)
             .finish_non_exhaustive()
+    }
+}
+
+/// The handle of a member that was taken; one that was refused is none of the group's ends.
+fn joined<F: Future>(
+    spawned: Result<JoinHandle<Option<F::Output>>, TrySpawnError<Member<F>>>,
+) -> Result<TaskGroupJoinHandle<F::Output>, RuntimeError> {
+    match spawned {
+        Ok(handle) => Ok(TaskGroupJoinHandle { handle }),
+        Err(refused) => {
+            refused.future.dismiss();
+            Err(refused.error)
+        }
     }
 }
 

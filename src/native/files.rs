@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut, transfer_len};
 use crate::driver::Sqe;
+use crate::id::ShardId;
 use crate::native::cqe::UringCqe;
 use crate::native::submit::NativeOp;
 use crate::native::uring_any::UringNativeAny;
@@ -71,6 +72,20 @@ impl UringNativeAny {
     where
         F: AsFd + Send + 'static,
     {
+        self.read_at_on(self.pick(), fd, offset, len)
+    }
+
+    /// As [`read_at`](Self::read_at), on this shard, which there is.
+    pub(super) fn read_at_on<F>(
+        &self,
+        shard: ShardId,
+        fd: F,
+        offset: u64,
+        len: usize,
+    ) -> NativeOp<io::Result<Vec<u8>>>
+    where
+        F: AsFd + Send + 'static,
+    {
         let owned = Transfer { fd, buf: Vec::with_capacity(len) };
         let complete = |owned: Transfer<F, Vec<u8>>, answer| {
             // SAFETY:
@@ -80,7 +95,7 @@ impl UringNativeAny {
         };
         let build = move |owned: &mut _| Ok(read_entry(owned, offset));
         // SAFETY: as `read_entry` says; the buffer is on the heap behind what the operation owns.
-        unsafe { self.start(self.pick(), None, owned, build, complete) }
+        unsafe { self.start(shard, None, owned, build, complete) }
     }
 
     /// As [`read_at`](Self::read_at), to the start of a buffer.
@@ -122,6 +137,21 @@ impl UringNativeAny {
         F: AsFd + Send + 'static,
         B: IoBuf,
     {
+        self.write_at_on(self.pick(), fd, offset, buf)
+    }
+
+    /// As [`write_at`](Self::write_at), on this shard, which there is.
+    pub(super) fn write_at_on<F, B>(
+        &self,
+        shard: ShardId,
+        fd: F,
+        offset: u64,
+        buf: B,
+    ) -> NativeOp<BufResult<usize, B>>
+    where
+        F: AsFd + Send + 'static,
+        B: IoBuf,
+    {
         let build = move |owned: &mut Transfer<F, B>| {
             let (from, len) = (owned.buf.stable_ptr(), transfer_len(owned.buf.bytes_init()));
             Ok(Sqe::write(owned.fd.as_fd().as_raw_fd(), from, len, offset))
@@ -131,7 +161,7 @@ impl UringNativeAny {
         //   moved nor dropped (O1, O2), and nobody else writes to them.
         // - `owned` keeps the descriptor open: it is not touched while its loan goes on.
         unsafe {
-            self.start(self.pick(), None, Transfer { fd, buf }, build, |owned, answer| {
+            self.start(shard, None, Transfer { fd, buf }, build, |owned, answer| {
                 owned.emptied(answer)
             })
         }

@@ -30,6 +30,7 @@
 //!
 //! [`extension::fs`](crate::extension::fs) shows how an opcode gets a safe function.
 
+mod bound;
 mod cqe;
 pub mod ext;
 mod files;
@@ -45,10 +46,11 @@ mod submit;
 mod uring_any;
 
 pub use crate::id::NativeOpId;
+pub use bound::NativeExt;
 pub use cqe::UringCqe;
 pub use gather::{UringRecvMultishotSegments, UringRecvSegment};
 pub use lease::{AffinityLease, UnownedFd};
 pub use multi::NativeOps;
 pub use select::NativeLaneSelector;
 pub use submit::NativeOp;
-pub use uring_any::{ActiveNativeOp, NativeExt, UringNativeAny};
+pub use uring_any::{ActiveNativeOp, UringNativeAny};

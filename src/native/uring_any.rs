@@ -90,7 +90,7 @@ impl UringNativeAny {
         Self::of(&lane.to_lane().0)
     }
 
-    fn of(lane: &Arc<dyn Lane>) -> Result<Self, RuntimeError> {
+    pub(super) fn of(lane: &Arc<dyn Lane>) -> Result<Self, RuntimeError> {
         let shards = (0..lane.shards()).map(ShardId::from_index);
         let lanes: Option<Vec<_>> = shards.map(|shard| lane.sibling(shard)).collect();
         let lanes = lanes.ok_or(RuntimeError::Closed)?;
@@ -268,29 +268,3 @@ impl fmt::Debug for UringNativeAny {
             .finish()
     }
 }
-
-/// [`uring_native_unbound`](Self::uring_native_unbound) for everything that names a runtime.
-pub trait NativeExt: ToLane {
-    /// The rings of the runtime, for operations on any descriptor: see
-    /// [`UringNativeAny::new_on`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// ```
-    /// use spargio::native::NativeExt;
-    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
-    /// let native = runtime.handle().uring_native_unbound()?;
-    /// assert_eq!(native.active_native_op_count(), 0);
-    /// # Ok::<(), spargio::RuntimeError>(())
-    /// ```
-    fn uring_native_unbound(&self) -> Result<UringNativeAny, RuntimeError>
-    where
-        Self: Sized,
-    {
-        UringNativeAny::new_on(self)
-    }
-}
-
-impl<L: ToLane> NativeExt for L {}

@@ -79,6 +79,7 @@ mod ready;
 mod recv_stream;
 mod session;
 mod socket;
+mod socket_addr;
 mod socket_options;
 mod sockopt;
 mod stash;

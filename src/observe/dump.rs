@@ -1,7 +1,8 @@
 //! The tasks that live, as values.
 
 use std::fmt;
-use std::time::Duration;
+use std::mem;
+use std::time::{Duration, Instant};
 
 use crate::driver::Opcode;
 use crate::id::{ShardId, TaskId};
@@ -20,6 +21,8 @@ pub struct Dump {
     pub stuck: Vec<StuckShard>,
     /// How many tasks were left out because a shard had more than it tells at once.
     pub omitted: usize,
+    /// How many timers of tasks were left out for the same reason.
+    pub omitted_timers: usize,
 }
 
 /// A task that is alive.
@@ -41,6 +44,22 @@ pub struct TaskDump {
     /// The operations in flight that wake it when they complete. Empty also for a task that waits
     /// for a timer, a channel, another task, or an operation that serves several at once.
     pub waits_for: Vec<Opcode>,
+    /// The timers that wake it, the earliest first: of its sleeps, timeouts and intervals. A timer
+    /// is not here if its future was polled by something between it and the task that has wakers
+    /// of its own, as `FuturesUnordered` does, or if its shard was at
+    /// [`max_timers`](crate::Builder::max_timers) when it was set.
+    pub timers: Vec<TimerDump>,
+}
+
+/// A timer that wakes a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct TimerDump {
+    /// When it is due.
+    pub deadline: Instant,
+    /// How long before that its shard was asked; zero if it was due and its shard had not come to
+    /// it.
+    pub left: Duration,
 }
 
 /// What a task does.
@@ -89,14 +108,28 @@ impl fmt::Display for TaskDump {
         }
         let place = if self.pinned { "pinned to" } else { "of" };
         write!(f, ": {}, {place} shard {}, {:.2?} old", self.state, self.shard, self.age)?;
-        for (index, opcode) in self.waits_for.iter().enumerate() {
-            f.write_str(if index == 0 { ", waits for " } else { ", " })?;
+        let mut lead = ", waits for ";
+        for opcode in &self.waits_for {
+            f.write_str(mem::replace(&mut lead, ", "))?;
             match opcode.name() {
                 Some(name) => f.write_str(name)?,
                 None => write!(f, "opcode {}", opcode.get())?,
             }
         }
+        for timer in &self.timers {
+            f.write_str(mem::replace(&mut lead, ", "))?;
+            write!(f, "{timer}")?;
+        }
         Ok(())
+    }
+}
+
+impl fmt::Display for TimerDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.left.is_zero() {
+            return f.write_str("a timer that is due");
+        }
+        write!(f, "a timer in {:.2?}", self.left)
     }
 }
 
@@ -124,6 +157,9 @@ impl fmt::Display for Dump {
         }
         if self.omitted > 0 {
             writeln!(f, "and {} tasks more", self.omitted)?;
+        }
+        if self.omitted_timers > 0 {
+            writeln!(f, "and {} timers more", self.omitted_timers)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::driver::Opcode;
 use crate::id::{ShardId, TaskId};
-use crate::observe::{Dump, TaskDump};
+use crate::observe::{Dump, TaskDump, TimerDump};
 
 /// What one shard knows.
 #[derive(Debug, Default)]
@@ -16,6 +16,10 @@ pub(crate) struct Answer {
     pub(crate) omitted: usize,
     /// Which tasks the operations on its ring will wake.
     pub(crate) waits: Vec<(TaskId, Opcode)>,
+    /// Which tasks the timers of its wheel will wake.
+    pub(crate) timers: Vec<(TaskId, TimerDump)>,
+    /// How many more of those there are.
+    pub(crate) omitted_timers: usize,
 }
 
 /// A question that each shard answers once.
@@ -77,15 +81,32 @@ impl Dump {
     pub(crate) fn add(&mut self, answer: &mut Answer) {
         self.tasks.append(&mut answer.tasks);
         self.omitted += answer.omitted;
+        self.omitted_timers += answer.omitted_timers;
     }
 
     /// Brings the tasks into order, and notes what they wait for.
-    pub(crate) fn arrange(&mut self, waits: &[(TaskId, Opcode)]) {
+    pub(crate) fn arrange(
+        &mut self,
+        waits: &[(TaskId, Opcode)],
+        timers: &mut [(TaskId, TimerDump)],
+    ) {
         self.tasks.sort_unstable_by_key(|task| task.id);
         for &(id, opcode) in waits {
-            if let Ok(index) = self.tasks.binary_search_by_key(&id, |task| task.id) {
-                self.tasks[index].waits_for.push(opcode);
+            if let Some(task) = self.find(id) {
+                task.waits_for.push(opcode);
             }
         }
+        timers.sort_unstable_by_key(|&(_, timer)| timer.deadline);
+        for &mut (id, timer) in timers {
+            if let Some(task) = self.find(id) {
+                task.timers.push(timer);
+            }
+        }
+    }
+
+    /// The task of this identity; the tasks are in order.
+    fn find(&mut self, id: TaskId) -> Option<&mut TaskDump> {
+        let index = self.tasks.binary_search_by_key(&id, |task| task.id).ok()?;
+        self.tasks.get_mut(index)
     }
 }

@@ -8,7 +8,7 @@ mod inquiry;
 mod panics;
 mod slow;
 
-pub use dump::{Dump, StuckShard, TaskDump, TaskState};
+pub use dump::{Dump, StuckShard, TaskDump, TaskState, TimerDump};
 pub use panics::{PanicPolicy, TaskPanic};
 pub use slow::SlowPoll;
 

@@ -11,17 +11,17 @@ use crate::runtime::RuntimeOf;
 use crate::runtime::handle::RuntimeHandleOf;
 
 impl<A: Assembly> RuntimeHandleOf<A> {
-    /// The tasks that live: their names, what they do, how old they are, and which operations they
-    /// wait for. Each shard is asked for its own, and shards that sleep are woken for it. Blocks
-    /// until all have answered, at most so long; one that has not by then is named in
+    /// The tasks that live: their names, what they do, how old they are, and which operations and
+    /// timers they wait for. Each shard is asked for its own, and shards that sleep are woken for
+    /// it. Blocks until all have answered, at most so long; one that has not by then is named in
     /// [`Dump::stuck`] with the time that its present poll takes.
     ///
     /// On a shard it blocks that shard too, whose own tasks are looked at directly. So two shards
     /// that do this at once wait for each other until the time is over; hooks, which run on shards,
     /// take [`dump_async`](Self::dump_async) or a short time.
     ///
-    /// It costs a shard one walk over its tasks and operations, with an allocation for each name;
-    /// a shard tells of 65,536 tasks at most, and how many more there are.
+    /// It costs a shard one walk over its tasks, operations and timers, with an allocation for each
+    /// name; a shard tells of 65,536 tasks and as many timers at most, and how many more there are.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 
 use crate::assembly::{Assembly, Native};
-use crate::error::RuntimeError;
+use crate::error::{RuntimeError, TrySpawnError};
 use crate::id::ShardId;
 use crate::runtime::ctx::ShardCtx;
 use crate::runtime::handle::RuntimeHandleOf;
@@ -73,12 +73,27 @@ impl<A: Assembly> RuntimeHandleOf<A> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.try_spawn_with(options, future).map_err(RuntimeError::from)
+    }
+
+    /// As [`spawn_with`](Self::spawn_with); the future of a refused task comes back.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_spawn_with<F>(
+        &self,
+        options: SpawnOptions,
+        future: F,
+    ) -> Result<JoinHandle<F::Output>, TrySpawnError<F>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let placement = options.placement.unwrap_or(TaskPlacement::Stealable);
         match options.into_label() {
-            Some(label) => {
-                self.try_spawn_labelled(placement, label, future).map_err(RuntimeError::from)
-            }
-            None => self.spawn_with_placement(placement, future),
+            Some(label) => self.try_spawn_labelled(placement, label, future),
+            None => self.try_spawn_with_placement(placement, future),
         }
     }
 

@@ -1,18 +1,18 @@
-//! Which tasks live, asked of all shards: each looks at its own, and one that is stuck is said to
-//! be.
+//! Which tasks live and what wakes them, asked of all shards: each looks at its own, and one that
+//! is stuck is said to be.
 
 use std::sync::Arc as StdArc;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Assembly;
 use crate::id::{ShardId, TaskId};
-use crate::observe::{Answer, Dump, Inquiry, StuckShard};
+use crate::observe::{Answer, Dump, Inquiry, StuckShard, TimerDump};
 use crate::port;
 use crate::primitive::Ordering;
 use crate::shard::{Core, Letter, Shard};
 use crate::task::{self, CLOCK_BITS};
 
-/// The most tasks that a shard tells of at once.
+/// The most tasks, and the most timers, that a shard tells of at once.
 const MOST: usize = 1 << 16;
 
 impl<A: Assembly> Core<A> {
@@ -25,7 +25,7 @@ impl<A: Assembly> Core<A> {
             self.inquire(shard, &inquiry);
         }
         let mut dump = Dump::default();
-        let mut waits = Vec::new();
+        let (mut waits, mut timers) = (Vec::new(), Vec::new());
         for (index, answer) in inquiry.close(deadline).into_iter().enumerate() {
             let mut answer = answer.unwrap_or_else(|| {
                 let shard = ShardId::from_index(index);
@@ -35,8 +35,9 @@ impl<A: Assembly> Core<A> {
             });
             dump.add(&mut answer);
             waits.append(&mut answer.waits);
+            timers.append(&mut answer.timers);
         }
-        dump.arrange(&waits);
+        dump.arrange(&waits, &mut timers);
         dump
     }
 
@@ -96,6 +97,23 @@ impl<A: Assembly> Shard<A> {
         self.table.borrow().for_each_waker(|opcode, waker| {
             answer.waits.extend(task::of_waker(waker).map(|task| (task, opcode)));
         });
+        self.tell_timers(&mut answer);
         inquiry.answer(self.me, answer);
+    }
+
+    /// Which tasks the timers here will wake. A waker names its task, so that nothing is kept for
+    /// this while timers are set and removed.
+    fn tell_timers(&self, answer: &mut Answer) {
+        let now = self.now();
+        self.wheel.borrow().for_each(|nanos, waker| {
+            let Some(task) = task::of_waker(waker) else { return };
+            if answer.timers.len() >= MOST {
+                answer.omitted_timers += 1;
+                return;
+            }
+            let deadline = self.instant(nanos);
+            let left = deadline.saturating_duration_since(now);
+            answer.timers.push((task, TimerDump { deadline, left }));
+        });
     }
 }

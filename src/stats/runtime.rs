@@ -29,9 +29,9 @@ use crate::stats::{BlockingStats, ShardStats};
 /// |---|---|
 /// | `shard_command_depths` | [`shard_command_depths()`], of [`queued`] |
 /// | `pending_native_ops`, `.._by_shard` | the methods of those names, of [`in_flight`] |
-/// | `native_any_envelope_submitted` | [`ops_posted`] |
-/// | `native_any_local_fastpath_submitted` | [`ops_submitted`] less `ops_posted` |
-/// | `native_any_local_direct_submitted` | [`inline_completions`] |
+/// | `native_any_envelope_submitted` | the method of that name, of [`ops_posted`] |
+/// | `native_any_local_fastpath_submitted` | the same, of [`ops_submitted`] less `ops_posted` |
+/// | `native_any_local_direct_submitted` | the same, of [`inline_completions`] |
 /// | `spawn_pinned_submitted` | [`spawned_pinned`] |
 /// | `spawn_stealable_submitted` | [`spawned_stealable()`] |
 /// | `stealable_executed` | [`stealable_executed()`]: polls, as a task may move between any two |
@@ -119,6 +119,25 @@ impl RuntimeStats {
     /// The most operations in flight on one shard; 0 without shards.
     pub fn max_pending_native_ops_by_shard(&self) -> usize {
         self.shards.iter().map(|shard| shard.in_flight as usize).max().unwrap_or(0)
+    }
+
+    /// Operations handed to a shard by another thread than its own, on all shards:
+    /// [`ShardStats::ops_posted`].
+    pub fn native_any_envelope_submitted(&self) -> u64 {
+        self.total().ops_posted
+    }
+
+    /// Operations that a shard put on its ring for itself, on all shards: all that are
+    /// [submitted](ShardStats::ops_submitted) but those of others.
+    pub fn native_any_local_fastpath_submitted(&self) -> u64 {
+        let total = self.total();
+        total.ops_submitted.saturating_sub(total.ops_posted)
+    }
+
+    /// Operations that a shard did by a direct call, without its ring, on all shards:
+    /// [`ShardStats::inline_completions`].
+    pub fn native_any_local_direct_submitted(&self) -> u64 {
+        self.total().inline_completions
     }
 
     /// [`ShardStats::steal_success_rate`] of all shards together: 0 to 1.

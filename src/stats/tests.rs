@@ -153,6 +153,15 @@ fn helpers_of_the_whole_runtime_go_over_its_shards() {
     assert_eq!(stats.pending_native_ops_by_shard(), [5, 1]);
     assert_eq!((stats.pending_native_ops(), stats.max_pending_native_ops_by_shard()), (6, 5));
     assert_eq!(stats.imbalance(), 1.5);
+    for (shard, [submitted, posted, inline]) in stats.shards.iter_mut().zip([[9, 2, 7], [4, 3, 1]])
+    {
+        shard.ops_submitted = submitted;
+        shard.ops_posted = posted;
+        shard.inline_completions = inline;
+    }
+    assert_eq!(stats.native_any_envelope_submitted(), 5);
+    assert_eq!(stats.native_any_local_fastpath_submitted(), 8);
+    assert_eq!(stats.native_any_local_direct_submitted(), 8);
 }
 
 #[test]

@@ -118,6 +118,7 @@ impl Registry {
                 },
                 age: Duration::from_nanos(age << CLOCK_BITS),
                 waits_for: Vec::new(),
+                timers: Vec::new(),
             });
         });
         omitted

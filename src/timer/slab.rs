@@ -119,6 +119,15 @@ impl<W> Slab<W> {
         &mut self.entries[index as usize]
     }
 
+    /// Shows the deadline and the payload of each timer that waits, in no order.
+    pub(super) fn for_each(&self, mut body: impl FnMut(u64, &W)) {
+        for entry in &self.entries {
+            if let Some(payload) = &entry.payload {
+                body(entry.deadline_ns, payload);
+            }
+        }
+    }
+
     pub(super) fn is_live(&self, key: TimerKey) -> bool {
         self.entries
             .get(key.index as usize)

@@ -173,6 +173,23 @@ fn entries_are_used_again_instead_of_allocated() {
 }
 
 #[test]
+fn a_look_shows_what_waits_and_nothing_that_fired_or_was_removed() {
+    let mut wheel = Wheel::new(0, 8);
+    let removed = wheel.insert(1, 'r').unwrap();
+    let moved = wheel.insert(2, 'm').unwrap();
+    wheel.insert(3, 'f').unwrap();
+    wheel.insert(u64::MAX, 'z').unwrap();
+    assert_eq!(wheel.remove(removed), Some('r'));
+    assert!(wheel.reset(moved, SECOND));
+    assert_eq!(fired(&mut wheel, 3), ['f']);
+    wheel.insert(1, 'p').unwrap();
+    let mut seen = Vec::new();
+    wheel.for_each(|deadline, payload| seen.push((deadline, *payload)));
+    seen.sort_unstable();
+    assert_eq!(seen, [(1, 'p'), (SECOND, 'm'), (u64::MAX, 'z')]);
+}
+
+#[test]
 fn the_end_of_time_empties_the_wheel() {
     let mut wheel = Wheel::new(0, 1_000);
     for exponent in 0..64 {

@@ -131,6 +131,12 @@ impl<W> Wheel<W> {
         self.occupied.first().map(|place| self.slots[place.index()].earliest_ns)
     }
 
+    /// Shows the deadline and the payload of each timer that waits, in no order. Costs one look at
+    /// each entry that was ever used.
+    pub(crate) fn for_each(&self, body: impl FnMut(u64, &W)) {
+        self.slab.for_each(body);
+    }
+
     /// How many timers wait.
     #[inline]
     pub(crate) const fn len(&self) -> usize {

@@ -1,9 +1,15 @@
 //! Which shard an operation goes to, and what is known of it.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use spargio::native::{NativeExt, UringNativeAny};
 use spargio::{Runtime, RuntimeError, ShardId, ToLane};
 
-use super::{FIRST, SECOND, poll_once, settle, start};
+use super::{Dir, FIRST, SECOND, poll_once, settle, start};
 use crate::support::{elsewhere, watched};
 
 #[test]
@@ -26,10 +32,10 @@ fn a_preferred_shard_is_taken_until_another_has_two_operations_fewer() {
         assert_eq!(native.preferred_shard(), None);
         let second = native.with_preferred_shard(SECOND).unwrap();
         assert_eq!(second.preferred_shard(), Some(SECOND));
-        let (near, _far) = std::os::unix::net::UnixStream::pair().unwrap();
-        let near = std::sync::Arc::new(near);
+        let (near, _far) = UnixStream::pair().unwrap();
+        let near = Arc::new(near);
         let shards: Vec<_> = (0..4)
-            .map(|_| second.read_at(std::sync::Arc::clone(&near), u64::MAX, 1))
+            .map(|_| second.read_at(Arc::clone(&near), u64::MAX, 1))
             .map(|read| (read.shard(), read))
             .collect();
         let found: Vec<_> = shards.iter().map(|(shard, _)| *shard).collect();
@@ -48,7 +54,7 @@ fn on_a_shard_its_own_ring_is_preferred() {
         for shard in [FIRST, SECOND] {
             let task = runtime.handle().spawn_pinned(shard, async move {
                 let native = UringNativeAny::new().unwrap();
-                let read = native.fsync(std::io::stdin());
+                let read = native.fsync(io::stdin());
                 (read.shard(), native.active_native_op_count())
             });
             assert_eq!(elsewhere(task.unwrap()).unwrap(), (shard, 1));
@@ -73,8 +79,8 @@ fn shards_that_are_not_there_are_errors_that_name_them() {
         drop(runtime);
         assert!(matches!(lane.uring_native_unbound().unwrap_err(), RuntimeError::Closed));
         // One that was there before says so when it is used.
-        let error = elsewhere(native.fsync(std::io::stdin())).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
+        let error = elsewhere(native.fsync(io::stdin())).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         settle(&native);
     });
 }
@@ -86,7 +92,7 @@ fn a_name_is_never_used_again() {
         elsewhere(async {
             let mut names = std::collections::HashSet::new();
             for _ in 0..100 {
-                let mut sync = native.fsync(std::io::stdin());
+                let mut sync = native.fsync(io::stdin());
                 assert!(names.insert(sync.id()));
                 assert_eq!(native.active_native_op_shard(sync.id()), Some(sync.shard()));
                 // It may be ready at once, and is no longer listed then.
@@ -101,11 +107,58 @@ fn a_name_is_never_used_again() {
 fn a_native_sleep_lasts() {
     watched(|watch| {
         let (runtime, native) = start(watch, 1);
-        let began = std::time::Instant::now();
-        let nap = std::time::Duration::from_millis(12);
+        let began = Instant::now();
+        let nap = Duration::from_millis(12);
         elsewhere(native.sleep(nap));
         runtime.block_on(native.sleep(nap));
         assert!(began.elapsed() >= 2 * nap);
         assert_eq!(native.active_native_op_count(), 0);
+    });
+}
+
+#[test]
+fn what_a_task_asks_of_its_own_shard_goes_to_that_ring() {
+    watched(|watch| {
+        let (runtime, native) = start(watch, 2);
+        let dir = Dir::new(watch);
+        let path = dir.0.join("both");
+        let task = runtime.handle().spawn_local_on(1, move |ctx| async move {
+            let file = File::options().read(true).write(true).create_new(true).open(path).unwrap();
+            let file = Arc::new(file);
+            // Another shard has less to do, and is not asked.
+            let (near, _far) = UnixStream::pair().unwrap();
+            let near = Arc::new(near);
+            let mut waits: Vec<_> = (0..3)
+                .map(|_| Box::pin(ctx.native_read_at(Arc::clone(&near), u64::MAX, 1)))
+                .collect();
+            for wait in &mut waits {
+                assert!(poll_once(wait).await.is_pending());
+            }
+            let native = ctx.uring_native_unbound().unwrap();
+            let active = native.active_native_ops();
+            assert_eq!(active.len(), 3);
+            assert!(active.iter().all(|op| op.id.shard() == SECOND), "{active:?}");
+            drop(waits);
+            let (wrote, text) = ctx.native_write_at(Arc::clone(&file), 2, "text").await;
+            assert_eq!((wrote.unwrap(), text), (4, "text"));
+            let began = Instant::now();
+            ctx.native_sleep(Duration::from_millis(5)).await;
+            assert!(began.elapsed() >= Duration::from_millis(5));
+            ctx.native_read_at(file, 1, 16).await.unwrap()
+        });
+        assert_eq!(elsewhere(task.unwrap()).unwrap(), b"\0text");
+        settle(&native);
+        // A future that is left over answers when the runtime has gone, and hands the buffer back.
+        let ctx_read = runtime.handle().spawn_local_on(0, |ctx| async move {
+            let (near, far) = UnixStream::pair().unwrap();
+            let write = ctx.native_write_at(near, u64::MAX, vec![1_u8; 4]);
+            (ctx.native_read_at(far, u64::MAX, 4), write)
+        });
+        let (read, write) = elsewhere(ctx_read.unwrap()).unwrap();
+        drop(runtime);
+        let gone = io::ErrorKind::BrokenPipe;
+        assert_eq!(elsewhere(read).unwrap_err().kind(), gone);
+        let (wrote, buf) = elsewhere(write);
+        assert_eq!((wrote.unwrap_err().kind(), buf), (gone, vec![1; 4]));
     });
 }

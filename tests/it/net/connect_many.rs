@@ -5,7 +5,7 @@ use std::net::{self, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use spargio::net::{StreamSessionPolicy, TcpStream, UnixListener, UnixStream};
+use spargio::net::{StreamSessionPolicy, TcpListener, TcpStream, UnixListener, UnixStream};
 use spargio::{Runtime, ShardId};
 
 use super::{block_on, on_shard, temp_path};
@@ -44,6 +44,53 @@ fn connections_go_round_all_shards_and_begin_anew_with_each_call() {
         let streams = block_on(task.unwrap()).unwrap();
         assert_eq!(homes(&streams.unwrap()), in_turn);
     }
+}
+
+#[test]
+fn the_forms_for_an_address_alone_place_as_the_others_do() {
+    let runtime = Runtime::builder().shards(2).build().unwrap();
+    let handle = runtime.handle();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let second = StreamSessionPolicy::Fixed(ShardId::new(1));
+    let both = [0, 1].map(ShardId::new);
+    block_on(async {
+        let listener = TcpListener::bind_socket_addr_on(&handle, any).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let plain = TcpStream::connect_socket_addr_on(&handle, addr).await.unwrap();
+        let (_accepted, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, plain.local_addr().unwrap());
+        let mut turns = Vec::new();
+        for _ in 0..2 {
+            let stream = TcpStream::connect_socket_addr_round_robin_on(&handle, addr).await;
+            turns.push(stream.unwrap());
+        }
+        assert_eq!(homes(&turns), both);
+        let fixed = TcpStream::connect_socket_addr_with_session_policy_on(&handle, addr, second);
+        assert_eq!(fixed.await.unwrap().session_shard(), ShardId::new(1));
+        let many = TcpStream::connect_many_socket_addr_round_robin_on(&handle, addr, 2);
+        assert_eq!(homes(&many.await.unwrap()), both);
+        let many = TcpStream::connect_many_socket_addr_with_session_policy_on;
+        assert_eq!(homes(&many(&handle, addr, 2, second).await.unwrap()), [ShardId::new(1); 2]);
+        // Without a runtime the forms that need one say so.
+        let stray = TcpStream::connect_socket_addr(addr).await.unwrap_err();
+        assert!(stray.to_string().contains("TcpStream::connect_on"), "{stray}");
+    });
+    let task = handle.spawn_pinned(1, async move {
+        let listener = TcpListener::bind_socket_addr(any).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let here = StreamSessionPolicy::ContextPreferred;
+        let plain = TcpStream::connect_socket_addr(addr).await.unwrap();
+        let placed = TcpStream::connect_socket_addr_with_session_policy(addr, here).await.unwrap();
+        let turn = TcpStream::connect_socket_addr_round_robin(addr).await.unwrap();
+        let some = TcpStream::connect_many_socket_addr_round_robin(addr, 2).await.unwrap();
+        let many = TcpStream::connect_many_socket_addr_with_session_policy(addr, 2, here).await;
+        let shards = [plain, placed, turn].map(|stream| stream.session_shard());
+        (shards, homes(&some), homes(&many.unwrap()))
+    });
+    let (shards, some, many) = block_on(task.unwrap()).unwrap();
+    // Two turns were taken before.
+    assert_eq!(shards, [1, 1, 0].map(ShardId::new));
+    assert_eq!((&some[..], &many[..]), (&both[..], &[ShardId::new(1); 2][..]));
 }
 
 #[test]
