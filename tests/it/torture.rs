@@ -3,6 +3,7 @@
 //! descriptor is left at the end.
 
 mod cancel;
+mod connects;
 mod datagrams;
 mod driver;
 mod fs;
@@ -76,6 +77,9 @@ const UNKIND: Knobs = Knobs {
     again: 0,
     starve: 5,
     names: 0,
+    waits: 0,
+    refuse: 0,
+    once: 0,
     decline: 3,
     delay: 3,
     linger: 2,

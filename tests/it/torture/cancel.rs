@@ -37,7 +37,7 @@ async fn woken<F: Future>(times: usize, future: F) -> Option<F::Output> {
 }
 
 /// Drops the future after so many polls, or so much later.
-async fn dropped<F: Future>(times: usize, late: bool, future: F) -> Option<F::Output> {
+pub(super) async fn dropped<F: Future>(times: usize, late: bool, future: F) -> Option<F::Output> {
     if late { woken(times, future).await } else { polled(times, future).await }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -77,7 +77,30 @@ fn is_transfer(sqe: &Sqe) -> bool {
             | Opcode::RECVMSG
             | Opcode::SENDMSG
             | Opcode::SEND_ZC
+            | Opcode::READ_FIXED
+            | Opcode::WRITE_FIXED
     )
+}
+
+/// Whether the entry waits for somebody else and moves no bytes.
+fn is_wait(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode(), Opcode::CONNECT | Opcode::ACCEPT | Opcode::POLL_ADD)
+}
+
+/// The same entry, to be answered once, if it was to be answered many times.
+fn once(sqe: &Sqe) -> Option<Sqe> {
+    /// `IORING_POLL_ADD_MULTI`
+    const POLL_MULTI: u32 = 1;
+    const ACCEPTS: u16 = ioprio::ACCEPT_MULTISHOT;
+    match sqe.opcode() {
+        Opcode::POLL_ADD if sqe.len & POLL_MULTI != 0 => {
+            Some(Sqe { len: sqe.len & !POLL_MULTI, ..*sqe })
+        }
+        Opcode::ACCEPT if sqe.ioprio & ACCEPTS != 0 => {
+            Some(Sqe { ioprio: sqe.ioprio & !ACCEPTS, ..*sqe })
+        }
+        _ => None,
+    }
 }
 
 /// Whether the entry is about a file or a name and moves no bytes.
@@ -140,7 +163,13 @@ impl Torture {
                 sqe.splice_fd = 1 + self.dice.below(600) as i32;
                 Some((Kind::Short, None))
             }
-            Opcode::READ | Opcode::WRITE | Opcode::RECV | Opcode::SEND | Opcode::SEND_ZC => {
+            Opcode::READ
+            | Opcode::WRITE
+            | Opcode::READ_FIXED
+            | Opcode::WRITE_FIXED
+            | Opcode::RECV
+            | Opcode::SEND
+            | Opcode::SEND_ZC => {
                 let (len, kind) = self.cut(sqe.len as usize)?;
                 sqe.len = len as u32;
                 Some((kind, None))
@@ -203,6 +232,13 @@ impl Torture {
         }
         if is_transfer && self.strikes(self.knobs.again) {
             return Some((libc::EAGAIN, Kind::Again));
+        }
+        if is_wait(sqe) && self.strikes(self.knobs.waits) {
+            return Some((libc::EINTR, Kind::Waits));
+        }
+        if is_wait(sqe) && self.strikes(self.knobs.refuse) {
+            let error = [libc::EAGAIN, libc::ECANCELED][self.dice.below(2) as usize];
+            return Some((error, Kind::Refused));
         }
         if is_about_names(sqe) && self.strikes(self.knobs.names) {
             return Some((libc::EINTR, Kind::Names));
@@ -300,6 +336,12 @@ unsafe impl Driver for Torture {
                     self.hold(Cqe { token: sqe.token, result: -error, flags: 0 });
                     return Ok(());
                 }
+                if let Some(once) = once(&sqe)
+                    && self.strikes(self.knobs.once)
+                {
+                    self.counts.add(Kind::Once);
+                    cut = once;
+                }
                 // SAFETY: the caller's promise.
                 shortened = unsafe { self.shorten(&mut cut) };
                 if shortened.is_some() {
@@ -347,6 +389,11 @@ unsafe impl Driver for Torture {
 
     fn retract(&mut self, group: u16) -> io::Result<()> {
         self.uring.retract(group)
+    }
+
+    unsafe fn register(&mut self, number: u16, memory: Option<NonNull<[u8]>>) -> io::Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.uring.register(number, memory) }
     }
 
     fn queued(&self) -> usize {
