@@ -9,6 +9,7 @@ mod driver;
 mod fs;
 mod io;
 mod knobs;
+mod native;
 mod peers;
 mod polls;
 mod streams;

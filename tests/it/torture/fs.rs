@@ -42,7 +42,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 /// Tries until it is neither interrupted nor refused.
-async fn insist<T, F: Future<Output = io::Result<T>>>(make: impl Fn() -> F) -> T {
+pub(super) async fn insist<T, F: Future<Output = io::Result<T>>>(make: impl Fn() -> F) -> T {
     loop {
         match make().await {
             Ok(value) => return value,
@@ -52,7 +52,7 @@ async fn insist<T, F: Future<Output = io::Result<T>>>(make: impl Fn() -> F) -> T
 }
 
 /// How much was moved: 0 if nothing was, and it is to be tried again.
-fn moved<B>((result, buf): BufResult<usize, B>) -> (usize, B) {
+pub(super) fn moved<B>((result, buf): BufResult<usize, B>) -> (usize, B) {
     match result {
         Ok(count) => {
             assert!(count > 0, "the file has an end too early, or no room");
