@@ -2,6 +2,7 @@
 //! cancels late: no byte is lost, doubled or misplaced, and no task, operation, buffer or
 //! descriptor is left at the end.
 
+mod abroad;
 mod cancel;
 mod connects;
 mod datagrams;

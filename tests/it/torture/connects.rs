@@ -83,6 +83,10 @@ impl Found {
 
 async fn answers<F: Family>(stream: &Stream<F>) {
     stream.write_all("ping").await.0.unwrap();
+    hears_pong(stream).await;
+}
+
+pub(super) async fn hears_pong<F: Family>(stream: &Stream<F>) {
     let (result, answer) = stream.read_exact(Box::new([0; 4])).await;
     result.unwrap();
     assert_eq!(*answer, *b"pong");

@@ -33,8 +33,8 @@ fn pair() -> [Arc<UnixStream>; 2] {
 }
 
 /// Writes and reads a file by single operations.
-async fn files(ground: &Ground, len: usize) {
-    let (native, yard) = (native(ground), &ground.yard);
+pub(super) async fn files(ground: Ground, len: usize) {
+    let (native, yard) = (native(&ground), &ground.yard);
     let scratch = Scratch::new(ground.seed);
     let mut dice = ground.dice();
     let data = dice.bytes(len);
@@ -69,10 +69,10 @@ async fn files(ground: &Ground, len: usize) {
 }
 
 /// Sends and receives by single operations.
-async fn sockets(ground: &Ground, len: usize) {
+pub(super) async fn sockets(ground: Ground, len: usize) {
     let data = ground.dice().bytes(len);
     let [near, far] = pair();
-    let (sent, yard, sender) = (data.clone(), ground.yard.clone(), native(ground));
+    let (sent, yard, sender) = (data.clone(), ground.yard.clone(), native(&ground));
     let sender = ground.handle.spawn_stealable(async move {
         let (mut dice, mut at) = (Dice::new(70), 0);
         while at < len {
@@ -81,7 +81,7 @@ async fn sockets(ground: &Ground, len: usize) {
             at += moved(send.await).0;
         }
     });
-    let native = native(ground);
+    let native = native(&ground);
     let (mut dice, mut at) = (Dice::new(71), 0);
     while at < len {
         let most = 1 + dice.below(700) as usize;
@@ -107,8 +107,8 @@ fn single_transfers_move_what_they_say_and_refused_ones_nothing() {
         &[Kind::Byte, Kind::Short, Kind::Interrupted, Kind::Again, Kind::Names, Kind::Delayed];
     let knobs = Knobs { interrupt: 5, again: 5, names: 2, ..UNKIND };
     torment(NAME, knobs, BITES, |ground| async move {
-        files(&ground, 20_000).await;
-        sockets(&ground, 20_000).await;
+        files(ground.clone(), 20_000).await;
+        sockets(ground, 20_000).await;
     });
 }
 

@@ -7,19 +7,19 @@ use std::pin::Pin;
 
 use futures_io::{AsyncRead, AsyncWrite};
 use spargio::io::{Compat, pipe};
-use spargio::net::{AsyncFd, Interest, Ip, Unix};
+use spargio::net::{AsyncFd, Interest, Ip, Stream, Unix};
 
 use super::connects::is_refused;
 use super::knobs::{Kind, Knobs};
 use super::streams::{Pairs, is_passing, shrink};
 use super::{Dice, Ground, UNKIND, polled, torment};
 
-const LEN: usize = 40_000;
+pub(super) const LEN: usize = 40_000;
 
 /// Writes everything by polls that are given up at any stage, and ends.
 ///
 /// A poll that was pending has taken nothing, so what comes next may be another cut of the bytes.
-async fn write_by_polls(mut writer: impl AsyncWrite + Unpin, data: Vec<u8>, seed: u64) {
+pub(super) async fn write_by_polls(mut writer: impl AsyncWrite + Unpin, data: Vec<u8>, seed: u64) {
     let mut dice = Dice::new(seed);
     let mut at = 0;
     while at < data.len() {
@@ -47,7 +47,7 @@ async fn write_by_polls(mut writer: impl AsyncWrite + Unpin, data: Vec<u8>, seed
 }
 
 /// Reads everything by polls that are given up at any stage.
-async fn read_by_polls(mut reader: impl AsyncRead + Unpin, data: &[u8], seed: u64) {
+pub(super) async fn read_by_polls(mut reader: impl AsyncRead + Unpin, data: &[u8], seed: u64) {
     let mut dice = Dice::new(seed);
     let mut at = 0;
     loop {
@@ -79,7 +79,7 @@ async fn read_by_polls(mut reader: impl AsyncRead + Unpin, data: &[u8], seed: u6
 
 async fn streams<F: Pairs>(ground: &Ground)
 where
-    spargio::net::Stream<F>: AsyncRead + AsyncWrite + Unpin,
+    Stream<F>: AsyncRead + AsyncWrite + Unpin,
 {
     let data = ground.dice().bytes(LEN);
     let [near, far] = F::pair(ground).await;
@@ -95,6 +95,56 @@ fn polls_of_streams_that_nobody_follows_up_lose_nothing() {
     torment(NAME, UNKIND, &[Kind::Delayed], |ground| async move {
         streams::<Ip>(&ground).await;
         streams::<Unix>(&ground).await;
+    });
+}
+
+/// Reads by polls and by futures that are dropped, in turns.
+async fn read_in_turns<F: Pairs>(ground: &Ground)
+where
+    Stream<F>: AsyncRead + AsyncWrite + Unpin,
+{
+    let data = ground.dice().bytes(LEN);
+    let [near, mut far] = F::pair(ground).await;
+    let writer = write_by_polls(near, data.clone(), ground.seed);
+    let writer = ground.handle.spawn_stealable(writer).unwrap();
+    let (mut dice, mut at) = (ground.dice(), 0);
+    loop {
+        let len = 1 + dice.below(900) as usize;
+        let times = times(&mut dice);
+        let (result, bytes) = if dice.below(2) == 0 {
+            match polled(times, far.read(vec![0; len].into_boxed_slice())).await {
+                Some((Err(error), _)) if is_passing(&error) => continue,
+                Some(read) => read,
+                None => continue,
+            }
+        } else {
+            let mut buf = vec![0; len].into_boxed_slice();
+            let read = poll_fn(|cx| Pin::new(&mut far).poll_read(cx, &mut buf));
+            match polled(times, read).await {
+                Some(result) => (result, buf),
+                None => continue,
+            }
+        };
+        let count = result.unwrap();
+        if count == 0 {
+            break;
+        }
+        assert!(data.get(at..at + count) == Some(&bytes[..count]), "{count} bytes at {at}");
+        at += count;
+    }
+    assert_eq!(at, LEN);
+    writer.await.unwrap();
+}
+
+#[test]
+fn polls_are_not_told_of_interruptions_also_of_reads_that_were_dropped() {
+    const NAME: &str = "polls::polls_are_not_told_of_interruptions_also_of_reads_that_were_dropped";
+    const BITES: &[Kind] = &[Kind::Waits, Kind::Interrupted, Kind::Again, Kind::Delayed];
+    let knobs = Knobs { waits: 3, interrupt: 4, again: 4, ..UNKIND };
+    torment(NAME, knobs, BITES, |ground| async move {
+        streams::<Ip>(&ground).await;
+        read_in_turns::<Ip>(&ground).await;
+        read_in_turns::<Unix>(&ground).await;
     });
 }
 
@@ -119,13 +169,13 @@ fn polls_of_what_has_only_futures_lose_nothing() {
 }
 
 /// Two ends of somebody else's connection.
-fn pair() -> (AsyncFd<unix::UnixStream>, AsyncFd<unix::UnixStream>) {
+fn pair(ground: &Ground) -> (AsyncFd<unix::UnixStream>, AsyncFd<unix::UnixStream>) {
     let (near, far) = unix::UnixStream::pair().unwrap();
     for own in [&near, &far] {
         own.set_nonblocking(true).unwrap();
         shrink(own);
     }
-    (AsyncFd::new(near).unwrap(), AsyncFd::new(far).unwrap())
+    (AsyncFd::new_on(&ground.handle, near).unwrap(), AsyncFd::new_on(&ground.handle, far).unwrap())
 }
 
 /// What a wait found, if it was not refused.
@@ -139,9 +189,9 @@ fn times(dice: &mut Dice) -> usize {
 }
 
 /// Sends and receives when a watch says so, which is asked by futures that are dropped.
-async fn watched(ground: Ground, may_refuse: bool) {
+pub(super) async fn watched(ground: Ground, may_refuse: bool) {
     let data = ground.dice().bytes(LEN);
-    let (near, far) = pair();
+    let (near, far) = pair(&ground);
     let sent = data.clone();
     let sender = ground.handle.spawn_stealable(async move {
         let (mut dice, mut at) = (Dice::new(8), 0);
@@ -200,9 +250,9 @@ fn a_watch_that_is_refused_says_so_and_misses_nothing() {
 }
 
 /// Sends and receives by single waits, which are dropped.
-async fn waited(ground: Ground, may_refuse: bool) {
+pub(super) async fn waited(ground: Ground, may_refuse: bool) {
     let data = ground.dice().bytes(LEN);
-    let (near, mut far) = pair();
+    let (near, mut far) = pair(&ground);
     let sent = data.clone();
     let sender = ground.handle.spawn_stealable(async move {
         let (mut dice, mut at) = (Dice::new(8), 0);
