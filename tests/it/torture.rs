@@ -6,6 +6,7 @@ mod abroad;
 mod cancel;
 mod connects;
 mod datagrams;
+mod disk;
 mod driver;
 mod fs;
 mod io;

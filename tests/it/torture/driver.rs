@@ -62,6 +62,9 @@ pub(crate) struct Torture {
     cancelled: HashSet<Token>,
     /// What entries in flight name.
     copies: HashMap<Token, Box<Copied>>,
+    /// Direct I/O in flight that says it moved no more than this: the kernel would not cut it
+    /// wherever one likes, and whoever answers for a file of somebody else's may.
+    told_short: HashMap<Token, i32>,
 }
 
 /// Whether the entry moves bytes from or to memory that it names.
@@ -80,6 +83,15 @@ fn is_transfer(sqe: &Sqe) -> bool {
             | Opcode::READ_FIXED
             | Opcode::WRITE_FIXED
     )
+}
+
+/// Whether the entry reads or writes past the page cache.
+fn is_direct(sqe: &Sqe) -> bool {
+    use Opcode as Op;
+    let is_one = matches!(sqe.opcode(), Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED);
+    // SAFETY: the call takes no memory and changes nothing.
+    let flags = || unsafe { libc::fcntl(sqe.fd, libc::F_GETFL) };
+    is_one && flags() & libc::O_DIRECT != 0
 }
 
 /// Whether the entry waits for somebody else and moves no bytes.
@@ -271,9 +283,12 @@ impl Torture {
     }
 
     /// Before a completion is passed on.
-    fn note(&mut self, cqe: &Cqe) {
+    fn note(&mut self, cqe: &mut Cqe) {
         if cqe.token.class() != Some(Class::Op) || cqe.has_more() {
             return;
+        }
+        if let Some(most) = self.told_short.remove(&cqe.token) {
+            cqe.result = cqe.result.min(most);
         }
         self.copies.remove(&cqe.token);
         if self.cancelled.remove(&cqe.token) && cqe.result >= 0 {
@@ -306,6 +321,7 @@ unsafe impl Driver for Torture {
             cancels: VecDeque::new(),
             cancelled: HashSet::new(),
             copies: HashMap::new(),
+            told_short: HashMap::new(),
         })
     }
 
@@ -342,8 +358,15 @@ unsafe impl Driver for Torture {
                     self.counts.add(Kind::Once);
                     cut = once;
                 }
-                // SAFETY: the caller's promise.
-                shortened = unsafe { self.shorten(&mut cut) };
+                if is_direct(&sqe) {
+                    if let Some((most, _)) = self.cut(sqe.len as usize) {
+                        self.counts.add(Kind::Uneven);
+                        self.told_short.insert(sqe.token, most as i32);
+                    }
+                } else {
+                    // SAFETY: the caller's promise.
+                    shortened = unsafe { self.shorten(&mut cut) };
+                }
                 if shortened.is_some() {
                     // Silence would say that all of it was done.
                     cut.flags &= !sqe_flags::CQE_SKIP_SUCCESS;
@@ -447,11 +470,12 @@ unsafe impl Driver for Torture {
             }
         }
         self.held = still;
-        for cqe in &ready {
-            self.note(cqe);
-            sink(*cqe);
+        let count = ready.len();
+        for mut cqe in ready {
+            self.note(&mut cqe);
+            sink(cqe);
         }
-        ready.len()
+        count
     }
 
     fn enters(&self) -> u64 {

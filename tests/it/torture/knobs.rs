@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Parts,
     /// Cut, in a direct call.
     Direct,
+    /// Direct I/O was said to have moved less than it did.
+    Uneven,
     /// No direct call.
     Declined,
     Interrupted,
@@ -75,11 +77,12 @@ pub(crate) enum Kind {
 pub(crate) struct Counts([AtomicU64; Kind::ALL.len()]);
 
 impl Kind {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Byte,
         Self::Short,
         Self::Parts,
         Self::Direct,
+        Self::Uneven,
         Self::Declined,
         Self::Interrupted,
         Self::Again,
