@@ -8,12 +8,14 @@ mod connects;
 mod datagrams;
 mod disk;
 mod driver;
+mod drops;
 mod fs;
 mod io;
 mod knobs;
 mod native;
 mod peers;
 mod polls;
+mod standard;
 mod streams;
 
 use std::future::{Future, poll_fn};

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
+use spargio::JoinHandle;
 use spargio::net::{
     Family, Listener, Stream, StreamSessionPolicy, TcpListener, TcpSocket, TcpStream, UnixListener,
     UnixStream,
 };
-use spargio::JoinHandle;
 
 use super::cancel::dropped;
 use super::knobs::{Kind, Knobs};

@@ -126,7 +126,8 @@ fn batches_lose_nothing_when_they_are_cut_and_interrupted() {
             let (mut dice, mut at) = (Dice::new(80), 0);
             while at < LEN {
                 let end = LEN.min(at + 1 + dice.below(5_000) as usize);
-                let bufs: Vec<_> = sent[at..end].chunks(300).map(|part| yard.filled(part)).collect();
+                let bufs: Vec<_> =
+                    sent[at..end].chunks(300).map(|part| yard.filled(part)).collect();
                 let count = bufs.len();
                 let (result, bufs) = sender.send_all_batch(Arc::clone(&near), bufs).await;
                 assert_eq!((result.unwrap(), bufs.len()), (end - at, count));
