@@ -34,6 +34,7 @@ mod path;
 mod read;
 mod read_ahead;
 mod read_dir;
+mod steps;
 mod temp;
 mod vectored;
 mod whole;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::buf::{BufResult, IoBufMut};
+use crate::fs::steps::Steps;
 use crate::fs::{File, checked_offset};
 use crate::op::{Op, file};
 use crate::primitive::Arc;
@@ -64,16 +65,17 @@ pub(super) async fn read_exact_at<B: IoBufMut>(
     offset: u64,
 ) -> BufResult<(), B> {
     let total = buf.bytes_total();
-    let mut done = 0;
-    while done < total {
+    let mut steps = Steps::new(file);
+    while steps.at() < total {
+        let done = steps.at();
         // Saturated is beyond every file, and refused as such.
         let at = offset.saturating_add(done as u64);
         let (read, rest) = ReadAt::new(file, buf.slice(done..total), at).await;
         buf = rest.into_inner();
         match read {
             Ok(0) => return (Err(too_short(offset, done, total)), buf),
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(count) => steps.moved(count),
+            Err(error) if steps.may_go_on(&error) => {}
             Err(error) => return (Err(error), buf),
         }
     }

@@ -256,8 +256,9 @@ impl Place {
         } else {
             self.fs.remove_file(&self.path).await
         };
-        // Not before, so that it is removed also when this future is dropped.
-        self.is_ours = false;
+        // Not before, so that it is removed also when this future is dropped; and what was
+        // interrupted, say, is tried once more without anybody who waits.
+        self.is_ours = removed.is_err();
         removed
     }
 }

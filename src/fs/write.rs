@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::buf::{BufResult, IoBuf};
+use crate::fs::steps::Steps;
 use crate::fs::{File, checked_offset};
 use crate::op::{Op, file};
 use crate::port::{self, Port};
@@ -89,16 +90,17 @@ pub(super) async fn write_all_at<B: IoBuf>(
     offset: u64,
 ) -> BufResult<(), B> {
     let total = buf.bytes_init();
-    let mut done = 0;
-    while done < total {
+    let mut steps = Steps::new(file);
+    while steps.at() < total {
+        let done = steps.at();
         // Saturated is beyond every file, and refused as such.
         let at = offset.saturating_add(done as u64);
         let (written, rest) = WriteAt::new(file, buf.slice(done..total), at).await;
         buf = rest.into_inner();
         match written {
             Ok(0) => return (Err(none_taken(offset, done, total)), buf),
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(count) => steps.moved(count),
+            Err(error) if steps.may_go_on(&error) => {}
             Err(error) => return (Err(error), buf),
         }
     }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_core::Stream;
 
-use crate::contain::wake;
+use crate::contain::{guard, wake};
 use crate::driver::Sqe;
 use crate::id::{NativeOpId, ShardId};
 use crate::native::cqe::UringCqe;
@@ -228,7 +228,10 @@ unsafe impl<S: Send + 'static, T: 'static> Operation for Many<S, T> {
     }
 
     fn lost(&mut self) -> Option<Waker> {
-        self.told.mail.end(Err(op::lost(self.told.home)))
+        let reader = self.told.mail.end(Err(op::lost(self.told.home)));
+        // This is never dropped, so that nobody else would close what came for a reader who is gone.
+        guard(|| self.told.mail.discard());
+        reader
     }
 
     fn abandon(mut self, outcome: Option<Outcome>) {
@@ -384,3 +387,7 @@ impl UringNativeAny {
         NativeOps { id, mail, flight: Some(flight) }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

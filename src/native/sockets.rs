@@ -182,6 +182,7 @@ impl UringNativeAny {
                 match result {
                     Ok(0) if from < len => break Err(io::ErrorKind::WriteZero.into()),
                     Ok(count) => from += count,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => break Err(error),
                 }
                 if from >= len {
@@ -221,9 +222,16 @@ impl UringNativeAny {
         let mut received = 0;
         let mut done = Vec::with_capacity(bufs.len());
         let mut left = bufs.into_iter();
-        while let Some(buf) = left.next() {
-            let next = self.lease(lease.fd().as_fd().as_raw_fd());
-            let (result, buf) = self.recv_leased(next, Arc::clone(lease.fd()), buf).await;
+        while let Some(mut buf) = left.next() {
+            let result = loop {
+                let next = self.lease(lease.fd().as_fd().as_raw_fd());
+                let received = self.recv_leased(next, Arc::clone(lease.fd()), buf).await;
+                buf = received.1;
+                match received.0 {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => break result,
+                }
+            };
             let has_room = buf.bytes_total() > 0;
             done.push(buf);
             match result {

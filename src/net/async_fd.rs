@@ -215,7 +215,12 @@ impl<T> AsyncFd<T> {
     }
 
     async fn poll_once(&self, interest: Interest) -> io::Result<Ready> {
-        Op::new(PollOnce::new(self.fd.clone(), interest), self.fd.lane()).await
+        loop {
+            match Op::new(PollOnce::new(self.fd.clone(), interest), self.fd.lane()).await {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                polled => return polled,
+            }
+        }
     }
 
     /// Makes a non-blocking call until it does not answer `WouldBlock`, and waits between the

@@ -120,13 +120,16 @@ where
         if matches!(self.written, Some((Err(_), _))) && self.received.is_none() {
             self.end_read(cx);
         }
-        // What is taken before the request is sent would be lost with this future.
-        let is_time = self.written.is_some() || !self.read.is_begun();
-        if self.received.is_none()
-            && is_time
-            && let Poll::Ready(received) = Pin::new(&mut self.read).poll(cx)
-        {
-            self.received = Some(received);
+        if self.received.is_none() {
+            let polled = if self.written.is_some() {
+                Pin::new(&mut self.read).poll(cx)
+            } else {
+                // What is taken before the request is sent would be lost with this future.
+                self.read.begin(cx)
+            };
+            if let Poll::Ready(received) = polled {
+                self.received = Some(received);
+            }
         }
         match (self.written.take(), self.received.take()) {
             (Some(written), Some(received)) => Poll::Ready((written, received)),

@@ -87,9 +87,17 @@ fn poll_wait(
             cx.waker().wake_by_ref();
             Poll::Pending
         }
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+            Poll::Ready(Ok(()))
+        }
         // What it is ready for, an error among it, is for the call to find out.
         polled => polled.map(|ready| ready.map(drop)),
     }
+}
+
+/// Whether nothing was moved, and the same may be tried again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 impl Drop for Waits {
@@ -132,7 +140,11 @@ impl<F: Family> Stream<F> {
                 let bytes = vec![0; len.min(MOST_LEFT)].into_boxed_slice();
                 let mut read = transfer::Read::new(socket, bytes, 0);
                 let (result, bytes) = ready!(Pin::new(&mut read).poll(cx));
-                return Poll::Ready(result.map(|count| room.put(&bytes[..count])));
+                match result {
+                    // It has left nothing, and the trait asks that neither be told.
+                    Err(error) if is_passing(&error) => continue,
+                    result => return Poll::Ready(result.map(|count| room.put(&bytes[..count]))),
+                }
             }
             if let Some(waits) = polled.some()
                 && (waits.readable.is_some() || waits.is_drained)

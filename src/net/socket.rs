@@ -321,15 +321,9 @@ impl<B: IoBuf> Complete for SendOp<B> {
 }
 
 /// One connect.
-pub(super) struct Connect {
+struct Connect {
     fd: Fd,
     addr: SockAddr,
-}
-
-impl Connect {
-    pub(super) fn new(fd: Fd, addr: SockAddr) -> Self {
-        Self { fd, addr }
-    }
 }
 
 // SAFETY: I1:
@@ -356,6 +350,23 @@ impl Complete for Connect {
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connect").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+/// Connects, and begins again when it is interrupted: in time a kernel thread waits for room in the
+/// backlog of a Unix socket, and what interrupts it there is none of the caller's business.
+pub(super) async fn connect(fd: &Fd, addr: SockAddr) -> io::Result<()> {
+    let mut was_interrupted = false;
+    loop {
+        let connect = Connect { fd: fd.clone(), addr: addr.clone() };
+        match Op::new(connect, fd.lane()).await {
+            Err(error) if error.kind() == ErrorKind::Interrupted => was_interrupted = true,
+            // By the one that was interrupted.
+            Err(error) if was_interrupted && error.raw_os_error() == Some(libc::EISCONN) => {
+                return Ok(());
+            }
+            connected => return connected,
+        }
     }
 }
 

@@ -14,9 +14,8 @@ use crate::net::listener::Listener;
 use crate::net::lookup::addresses;
 use crate::net::options::ListenOptions;
 use crate::net::race::{ATTEMPT_DELAY, Attempt, Race};
-use crate::net::socket::{Connect, Socket};
+use crate::net::socket::{Socket, connect};
 use crate::net::stream::Stream;
-use crate::op::Op;
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
 use crate::time::{Sleep, sleep, timeout_at};
@@ -239,7 +238,7 @@ pub(super) async fn connect_socket(
     addr: SocketAddr,
 ) -> io::Result<Socket> {
     let socket = Socket::new(socket.into(), Arc::clone(lane));
-    Op::new(Connect::new(socket.fd().clone(), SockAddr::from(addr)), lane).await?;
+    connect(socket.fd(), SockAddr::from(addr)).await?;
     Ok(socket)
 }
 

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::net::socket::{RecvOp, SendOp, Socket};
@@ -54,13 +54,20 @@ impl<'s, B: IoBufMut> Read<'s, B> {
         Self { socket, state }
     }
 
-    /// Whether a first poll would begin nothing: a receive is under way, or an earlier one is to be
-    /// taken first.
-    pub(super) fn is_begun(&self) -> bool {
-        match &self.state {
-            ReadState::Receiving(op) => !op.is_idle() || self.socket.stash.is_filled(),
-            ReadState::Adopting(..) | ReadState::Done => true,
-            ReadState::Full(_) => false,
+    /// Begins to receive, unless that is under way or an earlier receive is to be taken first.
+    /// Takes no bytes, also if another reader leaves its receive to the stream just now: ready only
+    /// if there will be none.
+    pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> Poll<BufResult<usize, B>> {
+        match &mut self.state {
+            ReadState::Receiving(op) if op.is_idle() && !self.socket.stash.is_filled() => {
+                // Without a look at what is there (`later`) it has brought nothing yet, and is
+                // ready only if the ring refuses it.
+                let received = ready!(Pin::new(op).poll(cx));
+                self.state = ReadState::Done;
+                Poll::Ready((received.result, received.buf))
+            }
+            ReadState::Full(_) => Pin::new(self).poll(cx),
+            ReadState::Receiving(_) | ReadState::Adopting(..) | ReadState::Done => Poll::Pending,
         }
     }
 
@@ -242,3 +249,7 @@ impl<B: IoBuf> fmt::Debug for Write<'_, B> {
         f.debug_struct("Write").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

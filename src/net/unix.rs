@@ -12,10 +12,9 @@ use crate::net::family::{Family, Target, Unix};
 use crate::net::listener::Listener;
 use crate::net::options::{default_accept_ahead, default_backlog};
 use crate::net::session::{StreamSessionPolicy, choose};
-use crate::net::socket::{Connect, Socket};
+use crate::net::socket::{Socket, connect};
 use crate::net::stream::Stream;
 use crate::net::unix_path;
-use crate::op::Op;
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
 
@@ -316,7 +315,7 @@ async fn connect_one(lane: &Arc<dyn Lane>, addr: SockAddr) -> io::Result<Socket>
     // say when there is some.
     let socket = StdSocket::new_raw(Domain::UNIX, Type::STREAM.cloexec(), None)?;
     let socket = Socket::new(socket.into(), Arc::clone(lane));
-    Op::new(Connect::new(socket.fd().clone(), addr), lane).await?;
+    connect(socket.fd(), addr).await?;
     SockRef::from(socket.fd()).set_nonblocking(true)?;
     Ok(socket)
 }

@@ -75,6 +75,7 @@ impl<'a, T> Watch<'a, T> {
             self.op = None;
             match ended {
                 Ok(ready) => drop(self.sight.note(ready)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }

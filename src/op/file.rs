@@ -42,6 +42,11 @@ impl FileFd {
         Self { fd: Fd::new(fd, lane), reads: Predictor::default(), is_direct }
     }
 
+    /// Whether it was opened for direct I/O.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
     /// The descriptor, if neither a handle nor an operation uses it besides.
     ///
     /// # Errors

@@ -2,14 +2,20 @@
 //! cancels late: no byte is lost, doubled or misplaced, and no task, operation, buffer or
 //! descriptor is left at the end.
 
+mod abroad;
 mod cancel;
+mod connects;
 mod datagrams;
+mod disk;
 mod driver;
+mod drops;
 mod fs;
 mod io;
 mod knobs;
+mod native;
 mod peers;
 mod polls;
+mod standard;
 mod streams;
 
 use std::future::{Future, poll_fn};
@@ -76,6 +82,9 @@ const UNKIND: Knobs = Knobs {
     again: 0,
     starve: 5,
     names: 0,
+    waits: 0,
+    refuse: 0,
+    once: 0,
     decline: 3,
     delay: 3,
     linger: 2,

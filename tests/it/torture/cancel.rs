@@ -37,7 +37,7 @@ async fn woken<F: Future>(times: usize, future: F) -> Option<F::Output> {
 }
 
 /// Drops the future after so many polls, or so much later.
-async fn dropped<F: Future>(times: usize, late: bool, future: F) -> Option<F::Output> {
+pub(super) async fn dropped<F: Future>(times: usize, late: bool, future: F) -> Option<F::Output> {
     if late { woken(times, future).await } else { polled(times, future).await }
 }
 
@@ -61,7 +61,7 @@ async fn trickle<F: Family>(stream: Stream<F>, data: Vec<u8>, seed: u64) {
 }
 
 /// Single reads, dropped after each number of polls by turns.
-async fn reads<F: Pairs>(ground: Ground) {
+pub(super) async fn reads<F: Pairs>(ground: Ground) {
     const LEN: usize = 30_000;
     let [near, far] = F::pair(&ground).await;
     let data = ground.dice().bytes(LEN);
@@ -106,7 +106,7 @@ fn what_dropped_reads_bring_is_the_next_ones() {
 }
 
 /// Exact reads, which take along what they have. What comes after that has no gap.
-async fn exact_reads<F: Pairs>(ground: Ground) {
+pub(super) async fn exact_reads<F: Pairs>(ground: Ground) {
     const LEN: usize = 40_000;
     const EXACT: usize = 200;
     const KNOWN: usize = 24;
@@ -191,7 +191,7 @@ async fn write<F: Family>(
 }
 
 /// Each way, dropped after each number of polls until it is faster; between, a whole record.
-async fn writes<F: Pairs>(ground: Ground) {
+pub(super) async fn writes<F: Pairs>(ground: Ground) {
     for way in [Way::Write, Way::All, Way::More, Way::Batch, Way::ZeroCopy] {
         let [near, far] = F::pair(&ground).await;
         let reader = ground.handle.spawn_stealable(async move {
@@ -259,7 +259,7 @@ fn of_dropped_writes_a_beginning_comes_and_later_ones_come_later() {
 }
 
 /// Calls to one who gives back what comes: all that he gave back is received, once and in order.
-async fn calls<F: Pairs>(ground: Ground) {
+pub(super) async fn calls<F: Pairs>(ground: Ground) {
     let [near, far] = F::pair(&ground).await;
     // One task takes what comes, another gives it back: neither waits for the other.
     let log = Arc::<Mutex<Vec<u8>>>::default();

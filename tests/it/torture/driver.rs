@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -62,6 +62,9 @@ pub(crate) struct Torture {
     cancelled: HashSet<Token>,
     /// What entries in flight name.
     copies: HashMap<Token, Box<Copied>>,
+    /// Direct I/O in flight that says it moved no more than this: the kernel would not cut it
+    /// wherever one likes, and whoever answers for a file of somebody else's may.
+    told_short: HashMap<Token, i32>,
 }
 
 /// Whether the entry moves bytes from or to memory that it names.
@@ -77,7 +80,39 @@ fn is_transfer(sqe: &Sqe) -> bool {
             | Opcode::RECVMSG
             | Opcode::SENDMSG
             | Opcode::SEND_ZC
+            | Opcode::READ_FIXED
+            | Opcode::WRITE_FIXED
     )
+}
+
+/// Whether the entry reads or writes past the page cache.
+fn is_direct(sqe: &Sqe) -> bool {
+    use Opcode as Op;
+    let is_one = matches!(sqe.opcode(), Op::READ | Op::WRITE | Op::READ_FIXED | Op::WRITE_FIXED);
+    // SAFETY: the call takes no memory and changes nothing.
+    let flags = || unsafe { libc::fcntl(sqe.fd, libc::F_GETFL) };
+    is_one && flags() & libc::O_DIRECT != 0
+}
+
+/// Whether the entry waits for somebody else and moves no bytes.
+fn is_wait(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode(), Opcode::CONNECT | Opcode::ACCEPT | Opcode::POLL_ADD)
+}
+
+/// The same entry, to be answered once, if it was to be answered many times.
+fn once(sqe: &Sqe) -> Option<Sqe> {
+    /// `IORING_POLL_ADD_MULTI`
+    const POLL_MULTI: u32 = 1;
+    const ACCEPTS: u16 = ioprio::ACCEPT_MULTISHOT;
+    match sqe.opcode() {
+        Opcode::POLL_ADD if sqe.len & POLL_MULTI != 0 => {
+            Some(Sqe { len: sqe.len & !POLL_MULTI, ..*sqe })
+        }
+        Opcode::ACCEPT if sqe.ioprio & ACCEPTS != 0 => {
+            Some(Sqe { ioprio: sqe.ioprio & !ACCEPTS, ..*sqe })
+        }
+        _ => None,
+    }
 }
 
 /// Whether the entry is about a file or a name and moves no bytes.
@@ -140,7 +175,13 @@ impl Torture {
                 sqe.splice_fd = 1 + self.dice.below(600) as i32;
                 Some((Kind::Short, None))
             }
-            Opcode::READ | Opcode::WRITE | Opcode::RECV | Opcode::SEND | Opcode::SEND_ZC => {
+            Opcode::READ
+            | Opcode::WRITE
+            | Opcode::READ_FIXED
+            | Opcode::WRITE_FIXED
+            | Opcode::RECV
+            | Opcode::SEND
+            | Opcode::SEND_ZC => {
                 let (len, kind) = self.cut(sqe.len as usize)?;
                 sqe.len = len as u32;
                 Some((kind, None))
@@ -204,6 +245,13 @@ impl Torture {
         if is_transfer && self.strikes(self.knobs.again) {
             return Some((libc::EAGAIN, Kind::Again));
         }
+        if is_wait(sqe) && self.strikes(self.knobs.waits) {
+            return Some((libc::EINTR, Kind::Waits));
+        }
+        if is_wait(sqe) && self.strikes(self.knobs.refuse) {
+            let error = [libc::EAGAIN, libc::ECANCELED][self.dice.below(2) as usize];
+            return Some((error, Kind::Refused));
+        }
         if is_about_names(sqe) && self.strikes(self.knobs.names) {
             return Some((libc::EINTR, Kind::Names));
         }
@@ -235,9 +283,12 @@ impl Torture {
     }
 
     /// Before a completion is passed on.
-    fn note(&mut self, cqe: &Cqe) {
+    fn note(&mut self, cqe: &mut Cqe) {
         if cqe.token.class() != Some(Class::Op) || cqe.has_more() {
             return;
+        }
+        if let Some(most) = self.told_short.remove(&cqe.token) {
+            cqe.result = cqe.result.min(most);
         }
         self.copies.remove(&cqe.token);
         if self.cancelled.remove(&cqe.token) && cqe.result >= 0 {
@@ -270,6 +321,7 @@ unsafe impl Driver for Torture {
             cancels: VecDeque::new(),
             cancelled: HashSet::new(),
             copies: HashMap::new(),
+            told_short: HashMap::new(),
         })
     }
 
@@ -300,8 +352,21 @@ unsafe impl Driver for Torture {
                     self.hold(Cqe { token: sqe.token, result: -error, flags: 0 });
                     return Ok(());
                 }
-                // SAFETY: the caller's promise.
-                shortened = unsafe { self.shorten(&mut cut) };
+                if let Some(once) = once(&sqe)
+                    && self.strikes(self.knobs.once)
+                {
+                    self.counts.add(Kind::Once);
+                    cut = once;
+                }
+                if is_direct(&sqe) {
+                    if let Some((most, _)) = self.cut(sqe.len as usize) {
+                        self.counts.add(Kind::Uneven);
+                        self.told_short.insert(sqe.token, most as i32);
+                    }
+                } else {
+                    // SAFETY: the caller's promise.
+                    shortened = unsafe { self.shorten(&mut cut) };
+                }
                 if shortened.is_some() {
                     // Silence would say that all of it was done.
                     cut.flags &= !sqe_flags::CQE_SKIP_SUCCESS;
@@ -347,6 +412,11 @@ unsafe impl Driver for Torture {
 
     fn retract(&mut self, group: u16) -> io::Result<()> {
         self.uring.retract(group)
+    }
+
+    unsafe fn register(&mut self, number: u16, memory: Option<NonNull<[u8]>>) -> io::Result<()> {
+        // SAFETY: the caller's promise.
+        unsafe { self.uring.register(number, memory) }
     }
 
     fn queued(&self) -> usize {
@@ -400,11 +470,12 @@ unsafe impl Driver for Torture {
             }
         }
         self.held = still;
-        for cqe in &ready {
-            self.note(cqe);
-            sink(*cqe);
+        let count = ready.len();
+        for mut cqe in ready {
+            self.note(&mut cqe);
+            sink(cqe);
         }
-        ready.len()
+        count
     }
 
     fn enters(&self) -> u64 {

@@ -42,7 +42,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 /// Tries until it is neither interrupted nor refused.
-async fn insist<T, F: Future<Output = io::Result<T>>>(make: impl Fn() -> F) -> T {
+pub(super) async fn insist<T, F: Future<Output = io::Result<T>>>(make: impl Fn() -> F) -> T {
     loop {
         match make().await {
             Ok(value) => return value,
@@ -52,7 +52,7 @@ async fn insist<T, F: Future<Output = io::Result<T>>>(make: impl Fn() -> F) -> T
 }
 
 /// How much was moved: 0 if nothing was, and it is to be tried again.
-fn moved<B>((result, buf): BufResult<usize, B>) -> (usize, B) {
+pub(super) fn moved<B>((result, buf): BufResult<usize, B>) -> (usize, B) {
     match result {
         Ok(count) => {
             assert!(count > 0, "the file has an end too early, or no room");
@@ -65,19 +65,19 @@ fn moved<B>((result, buf): BufResult<usize, B>) -> (usize, B) {
     }
 }
 
-async fn open_new(path: &Path) -> File {
+async fn open_new(ground: &Ground, path: &Path) -> File {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true);
-    options.open(path).await.unwrap()
+    insist(|| options.open_on(&ground.handle, path)).await
 }
 
 /// Writes and reads piece by piece, by one buffer and by several.
-async fn piecewise(ground: Ground, len: usize) {
+pub(super) async fn piecewise(ground: Ground, len: usize) {
     let scratch = Scratch::new(ground.seed);
-    let (mut dice, yard) = (ground.dice(), ground.yard);
+    let (mut dice, yard) = (ground.dice(), ground.yard.clone());
     let data = dice.bytes(len);
     let path = scratch.file("data");
-    let file = open_new(&path).await;
+    let file = open_new(&ground, &path).await;
     let mut at = 0;
     while at < len {
         let end = len.min(at + 1 + dice.below(700) as usize);
@@ -149,7 +149,7 @@ async fn composed(ground: Ground, len: usize) {
     let (half, quarter) = (len / 2, len / 4);
     let path = scratch.file("data");
 
-    let file = open_new(&path).await;
+    let file = open_new(&ground, &path).await;
     file.write_all_at(yard.filled(&data[half..]), half as u64).await.0.unwrap();
     let (sent, _) = file.write_all_at(yard.filled(&data[..half]).slice(..quarter), 0).await;
     sent.unwrap();

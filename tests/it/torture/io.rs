@@ -67,7 +67,7 @@ fn a_pipe_loses_nothing() {
 }
 
 /// Writes everything through a buffer, and ends.
-async fn write_buffered(writer: impl AsyncWrite + 'static, data: Vec<u8>, seed: u64) {
+pub(super) async fn write_buffered(writer: impl AsyncWrite + 'static, data: Vec<u8>, seed: u64) {
     let mut dice = Dice::new(seed);
     let mut writer = BufWriter::with_capacity(300, writer);
     let mut at = 0;
@@ -83,7 +83,7 @@ async fn write_buffered(writer: impl AsyncWrite + 'static, data: Vec<u8>, seed: 
 }
 
 /// Reads everything through a buffer.
-async fn read_buffered(reader: impl AsyncRead, data: &[u8], seed: u64) {
+pub(super) async fn read_buffered(reader: impl AsyncRead, data: &[u8], seed: u64) {
     let mut dice = Dice::new(seed);
     let mut reader = BufReader::with_capacity(300, reader);
     let mut at = 0;
@@ -99,7 +99,7 @@ async fn read_buffered(reader: impl AsyncRead, data: &[u8], seed: u64) {
     assert!(data[at..] == rest, "the rest");
 }
 
-async fn buffered<F: Pairs>(ground: Ground) {
+pub(super) async fn buffered<F: Pairs>(ground: Ground) {
     let data = ground.dice().bytes(30_000);
     let [near, far] = F::pair(&ground).await;
     let sender = ground.handle.spawn_stealable(write_buffered(near, data.clone(), ground.seed));

@@ -22,6 +22,14 @@ pub(crate) struct Knobs {
     pub(crate) starve: u64,
     /// An operation on a file or a name that moves no bytes is answered with `EINTR`.
     pub(crate) names: u64,
+    /// A connect, an accept or a wait for readiness is answered with `EINTR`, and the kernel never
+    /// sees it.
+    pub(crate) waits: u64,
+    /// The same with `EAGAIN` or `ECANCELED`.
+    pub(crate) refuse: u64,
+    /// What is to be answered many times is answered once, as when there is no room for another
+    /// answer.
+    pub(crate) once: u64,
     /// A direct call would have to wait.
     pub(crate) decline: u64,
     /// A completion comes later, and others before it.
@@ -41,6 +49,8 @@ pub(crate) enum Kind {
     Parts,
     /// Cut, in a direct call.
     Direct,
+    /// Direct I/O was said to have moved less than it did.
+    Uneven,
     /// No direct call.
     Declined,
     Interrupted,
@@ -48,6 +58,12 @@ pub(crate) enum Kind {
     Starved,
     /// `EINTR` for what moves no bytes.
     Names,
+    /// `EINTR` for what waits for somebody else.
+    Waits,
+    /// `EAGAIN` or `ECANCELED` for that.
+    Refused,
+    /// One answer in the place of many.
+    Once,
     Delayed,
     /// A completion came before an older one.
     Overtaken,
@@ -61,16 +77,20 @@ pub(crate) enum Kind {
 pub(crate) struct Counts([AtomicU64; Kind::ALL.len()]);
 
 impl Kind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 17] = [
         Self::Byte,
         Self::Short,
         Self::Parts,
         Self::Direct,
+        Self::Uneven,
         Self::Declined,
         Self::Interrupted,
         Self::Again,
         Self::Starved,
         Self::Names,
+        Self::Waits,
+        Self::Refused,
+        Self::Once,
         Self::Delayed,
         Self::Overtaken,
         Self::LateCancel,

@@ -84,7 +84,12 @@ fn pieces(bytes: &[u8], dice: &mut Dice) -> Vec<Vec<u8>> {
 }
 
 /// Sends everything, in all ways, and then the end.
-async fn send_all<F: Family>(stream: Stream<F>, data: Vec<u8>, ground: Ground, most: u64) {
+pub(super) async fn send_all<F: Family>(
+    stream: Stream<F>,
+    data: Vec<u8>,
+    ground: Ground,
+    most: u64,
+) {
     let (mut dice, yard) = (Dice::new(ground.seed + 100), ground.yard);
     let mut at = 0;
     while at < data.len() {
@@ -122,7 +127,12 @@ async fn send_all<F: Family>(stream: Stream<F>, data: Vec<u8>, ground: Ground, m
 }
 
 /// Receives everything, in all ways, and then the end.
-async fn receive_all<F: Family>(stream: Stream<F>, data: Vec<u8>, ground: Ground, most: u64) {
+pub(super) async fn receive_all<F: Family>(
+    stream: Stream<F>,
+    data: Vec<u8>,
+    ground: Ground,
+    most: u64,
+) {
     let (mut dice, yard) = (Dice::new(ground.seed + 200), ground.yard);
     let mut at = 0;
     let check = |at: &mut usize, bytes: &[u8]| {
