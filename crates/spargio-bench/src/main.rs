@@ -26,6 +26,11 @@ use crate::options::{Compare, USAGE};
 use crate::report::{Report, html, markdown, tsv};
 
 fn main() -> ExitCode {
+    let is_help = |argument: &str| matches!(argument, "help" | "--help" | "-h");
+    if env::args().skip(1).take(2).any(|argument| is_help(&argument)) {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let mut arguments = env::args().skip(1);
     let done = match arguments.next().as_deref() {
         Some("compare") => Compare::parse(arguments).and_then(|wish| compare(&wish)),
@@ -39,10 +44,6 @@ fn main() -> ExitCode {
         Some("contract") => contract(&arguments.collect::<Vec<_>>()),
         Some("fixed") => fixed(&arguments.collect::<Vec<_>>()),
         Some("probe") => probe(&arguments.collect::<Vec<_>>()),
-        Some("help" | "--help" | "-h") => {
-            println!("{USAGE}");
-            Ok(ExitCode::SUCCESS)
-        }
         Some(other) => Err(format!("unknown command {other}")),
         None => Err("a command is missing".to_owned()),
     };
