@@ -35,6 +35,7 @@ impl UringCqe {
     }
 
     /// What the outcome of an entry says: what the kernel answered, or why it never got the entry.
+    #[inline]
     pub(super) fn answer(outcome: Outcome) -> io::Result<Self> {
         match SubmitError::of(outcome) {
             Some(refused) => Err(refused.into()),
