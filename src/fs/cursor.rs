@@ -106,6 +106,34 @@ impl FileCursor {
         self.moved(done)
     }
 
+    /// As [`File::read_vectored_at`], at the cursor.
+    ///
+    /// # Errors
+    ///
+    /// As there; the cursor then stays.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`read`](Self::read).
+    pub async fn read_vectored<B: IoBufMut>(&mut self, bufs: Vec<B>) -> BufResult<usize, Vec<B>> {
+        let done = self.file.read_vectored_at(bufs, self.position).await;
+        self.moved(done)
+    }
+
+    /// As [`File::write_vectored_at`], at the cursor.
+    ///
+    /// # Errors
+    ///
+    /// As there; the cursor then stays.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`write`](Self::write).
+    pub async fn write_vectored<B: IoBuf>(&mut self, bufs: Vec<B>) -> BufResult<usize, Vec<B>> {
+        let done = self.file.write_vectored_at(bufs, self.position).await;
+        self.moved(done)
+    }
+
     /// As [`File::read_exact_at`], at the cursor, which moves only when all was read.
     ///
     /// # Errors

@@ -12,6 +12,13 @@ impl AsyncRead for FileCursor {
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         Self::read(self, buf)
     }
+
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        Self::read_vectored(self, bufs)
+    }
 }
 
 /// Flushing and shutting down do nothing: what was written is the kernel's.
@@ -24,6 +31,13 @@ impl AsyncRead for FileCursor {
 impl AsyncWrite for FileCursor {
     fn write<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         Self::write(self, buf)
+    }
+
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        Self::write_vectored(self, bufs)
     }
 
     async fn flush(&mut self) -> io::Result<()> {

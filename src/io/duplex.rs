@@ -87,6 +87,13 @@ impl<R: AsyncRead, W: Send> AsyncRead for Join<R, W> {
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         self.reader.read(buf)
     }
+
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        self.reader.read_vectored(bufs)
+    }
 }
 
 impl<R: Send, W: AsyncWrite> AsyncWrite for Join<R, W> {
@@ -94,8 +101,22 @@ impl<R: Send, W: AsyncWrite> AsyncWrite for Join<R, W> {
         self.writer.write(buf)
     }
 
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        self.writer.write_vectored(bufs)
+    }
+
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
         self.writer.write_all(buf)
+    }
+
+    fn write_all_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> + Send {
+        self.writer.write_all_vectored(bufs)
     }
 
     fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send {

@@ -83,6 +83,7 @@ pub use lines::Lines;
 pub use memory::{Empty, Sink, empty, sink};
 pub use pipe::{PipeReader, PipeWriter, pipe, pipe_on};
 pub use read::AsyncRead;
+pub(crate) use read::read_first;
 pub use read_ext::AsyncReadExt;
 pub use seek::AsyncSeek;
 pub use split::{ReadHalf, ReuniteError, WriteHalf, split};

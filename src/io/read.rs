@@ -56,16 +56,67 @@ pub trait AsyncRead: Send {
     /// After [`Interrupted`](std::io::ErrorKind::Interrupted) the same read may be tried again, and
     /// all that is built of reads does so.
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send;
+
+    /// Reads some bytes to one buffer after the other, each from its start. How far they reach the
+    /// count says; what the buffers behind that contain means nothing. `Ok(0)` is the end, or the
+    /// answer to buffers without room.
+    ///
+    /// What has no operation for it reads to the first buffer that has room, and no further; that
+    /// is what this does unless the reader has something better.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read). The buffers come back with every error.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`read`](Self::read).
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        read_first(self, bufs)
+    }
+}
+
+/// Reads to the first of the buffers that has room.
+pub(crate) async fn read_first<R, B>(reader: &mut R, mut bufs: Vec<B>) -> BufResult<usize, Vec<B>>
+where
+    R: AsyncRead + ?Sized,
+    B: IoBufMut,
+{
+    let Some(at) = bufs.iter().position(|buf| buf.bytes_total() > 0) else {
+        return (Ok(0), bufs);
+    };
+    let last = bufs.len() - 1;
+    let (read, buf) = reader.read(bufs.swap_remove(at)).await;
+    bufs.push(buf);
+    bufs.swap(at, last);
+    (read, bufs)
 }
 
 impl<R: AsyncRead + ?Sized> AsyncRead for &mut R {
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         (**self).read(buf)
     }
+
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        (**self).read_vectored(bufs)
+    }
 }
 
 impl<R: AsyncRead + ?Sized> AsyncRead for Box<R> {
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         (**self).read(buf)
+    }
+
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        (**self).read_vectored(bufs)
     }
 }

@@ -98,6 +98,13 @@ impl<T: AsyncRead> AsyncRead for ReadHalf<T> {
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         self.stream.read(buf)
     }
+
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        self.stream.read_vectored(bufs)
+    }
 }
 
 impl<T: futures_io::AsyncRead + Unpin> futures_io::AsyncRead for ReadHalf<T> {
@@ -147,8 +154,22 @@ impl<T: AsyncWrite> AsyncWrite for WriteHalf<T> {
         self.stream.write(buf)
     }
 
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        self.stream.write_vectored(bufs)
+    }
+
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
         self.stream.write_all(buf)
+    }
+
+    fn write_all_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> + Send {
+        self.stream.write_all_vectored(bufs)
     }
 
     fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send {

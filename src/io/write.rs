@@ -77,6 +77,74 @@ pub trait AsyncWrite: Send {
         }
     }
 
+    /// Writes some of the initialised bytes of one buffer after the other, from the first on, and
+    /// says how many: at least one, unless there is none or no more is taken (`Ok(0)`).
+    ///
+    /// What has no operation for it writes of the first buffer that has bytes, and no further; that
+    /// is what this does unless the writer has something better.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write). The buffers come back with every error.
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        async move {
+            let mut bufs = bufs;
+            let Some(at) = bufs.iter().position(|buf| buf.bytes_init() > 0) else {
+                return (Ok(0), bufs);
+            };
+            let last = bufs.len() - 1;
+            let (written, buf) = self.write(bufs.swap_remove(at)).await;
+            bufs.push(buf);
+            bufs.swap(at, last);
+            (written, bufs)
+        }
+    }
+
+    /// Writes all initialised bytes of all buffers, one buffer after the other: each by
+    /// [`write_all`](Self::write_all), unless the writer has something better.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write_all`](Self::write_all).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spargio::io::AsyncWrite;
+    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+    /// # runtime.block_on(async {
+    /// let mut out = Vec::new();
+    /// out.write_all_vectored(vec!["head ", "", "and body"]).await.0?;
+    /// assert_eq!(out, b"head and body");
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    fn write_all_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> + Send {
+        async move {
+            let mut done = Vec::with_capacity(bufs.len());
+            let mut left = bufs.into_iter();
+            while let Some(buf) = left.next() {
+                let (result, buf) = self.write_all(buf).await;
+                done.push(buf);
+                if result.is_err() {
+                    done.extend(left);
+                    return (result, done);
+                }
+            }
+            (Ok(()), done)
+        }
+    }
+
     /// Waits until what was written is where it is going: nothing is left in buffers of this
     /// program. Devices and peers are another matter.
     ///
@@ -185,8 +253,22 @@ impl<W: AsyncWrite + ?Sized> AsyncWrite for &mut W {
         (**self).write(buf)
     }
 
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        (**self).write_vectored(bufs)
+    }
+
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
         (**self).write_all(buf)
+    }
+
+    fn write_all_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> + Send {
+        (**self).write_all_vectored(bufs)
     }
 
     fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send {
@@ -203,8 +285,22 @@ impl<W: AsyncWrite + ?Sized> AsyncWrite for Box<W> {
         (**self).write(buf)
     }
 
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        (**self).write_vectored(bufs)
+    }
+
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
         (**self).write_all(buf)
+    }
+
+    fn write_all_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<(), Vec<B>>> + Send {
+        (**self).write_all_vectored(bufs)
     }
 
     fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send {

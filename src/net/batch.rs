@@ -189,6 +189,8 @@ pub(super) struct Batch<B> {
     done: usize,
     /// How much is sent of all.
     sent: usize,
+    /// There is one call only, and more follows if somebody makes it follow.
+    is_once: bool,
     /// The list that the kernel reads: where each part of the call is, and how long.
     parts: Vec<libc::iovec>,
 }
@@ -201,13 +203,23 @@ unsafe impl<B: Send> Send for Batch<B> {}
 impl<B: IoBuf> Batch<B> {
     fn new(buffers: Vec<B>, window: usize) -> Self {
         let window = window.min(MAX_PARTS);
-        let mut batch = Self { buffers, window, first: 0, done: 0, sent: 0, parts: Vec::new() };
+        let (parts, is_once) = (Vec::new(), false);
+        let mut batch = Self { buffers, window, first: 0, done: 0, sent: 0, is_once, parts };
         batch.skip_sent();
         batch
     }
 
+    /// As many of the buffers as one call takes.
+    pub(super) fn once(buffers: Vec<B>) -> Self {
+        Self { is_once: true, ..Self::new(buffers, MAX_PARTS) }
+    }
+
+    pub(super) fn into_buffers(self) -> Vec<B> {
+        self.buffers
+    }
+
     /// Whether no byte is left.
-    fn is_sent(&self) -> bool {
+    pub(super) fn is_sent(&self) -> bool {
         self.first == self.buffers.len()
     }
 
@@ -221,7 +233,7 @@ impl<B: IoBuf> Batch<B> {
         }
     }
 
-    /// Lists the buffers of the next call. Whether bytes are left for another.
+    /// Lists the buffers of the next call. Whether there is another, for the bytes that are left.
     fn gather(&mut self) -> bool {
         self.parts.clear();
         let mut from = self.done;
@@ -229,7 +241,7 @@ impl<B: IoBuf> Batch<B> {
             let left = buf.bytes_init() - from;
             if left > 0 {
                 if self.parts.len() == self.window {
-                    return true;
+                    return !self.is_once;
                 }
                 // SAFETY:
                 // - `from <= bytes_init`, so by O1 the result is in the buffer.
@@ -307,6 +319,13 @@ pub(super) struct SentBatch<B> {
     is_short: bool,
     /// The socket had no room for all of them at once.
     pub(super) blocked: bool,
+}
+
+impl<B: IoBuf> SentBatch<B> {
+    /// How many bytes went, and the buffers.
+    pub(super) fn into_parts(self) -> BufResult<usize, Vec<B>> {
+        (self.result, self.batch.into_buffers())
+    }
 }
 
 impl<B> SendBatch<B> {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::net::Shutdown;
 
-use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::buf::{BufResult, BufResultExt, IoBuf, IoBufMut};
 use crate::io::{AsyncRead, AsyncWrite, Duplex, ReadHalf, WriteHalf, split};
 use crate::net::family::Family;
 use crate::net::stream::Stream;
@@ -20,11 +20,25 @@ impl<F: Family> AsyncRead for Stream<F> {
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         Self::read(self, buf)
     }
+
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        Self::read_vectored(self, bufs)
+    }
 }
 
 impl<F: Family> AsyncRead for &Stream<F> {
     fn read<B: IoBufMut>(&mut self, buf: B) -> impl Future<Output = BufResult<usize, B>> + Send {
         Stream::read(self, buf)
+    }
+
+    fn read_vectored<B: IoBufMut>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        Stream::read_vectored(self, bufs)
     }
 }
 
@@ -33,8 +47,19 @@ impl<F: Family> AsyncWrite for Stream<F> {
         Self::write(self, buf)
     }
 
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        Self::write_vectored(self, bufs)
+    }
+
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
         Self::write_all(self, buf)
+    }
+
+    async fn write_all_vectored<B: IoBuf>(&mut self, bufs: Vec<B>) -> BufResult<(), Vec<B>> {
+        Self::send_all_batch(self, bufs, usize::MAX).await.map_value(drop)
     }
 
     /// Nothing: what was written is the kernel's.
@@ -52,8 +77,19 @@ impl<F: Family> AsyncWrite for &Stream<F> {
         Stream::write(self, buf)
     }
 
+    fn write_vectored<B: IoBuf>(
+        &mut self,
+        bufs: Vec<B>,
+    ) -> impl Future<Output = BufResult<usize, Vec<B>>> + Send {
+        Stream::write_vectored(self, bufs)
+    }
+
     fn write_all<B: IoBuf>(&mut self, buf: B) -> impl Future<Output = BufResult<(), B>> + Send {
         Stream::write_all(self, buf)
+    }
+
+    async fn write_all_vectored<B: IoBuf>(&mut self, bufs: Vec<B>) -> BufResult<(), Vec<B>> {
+        Stream::send_all_batch(self, bufs, usize::MAX).await.map_value(drop)
     }
 
     /// Nothing: what was written is the kernel's.

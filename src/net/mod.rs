@@ -72,6 +72,7 @@ mod lookup;
 mod message;
 mod options;
 mod passing;
+mod peek;
 mod poll;
 mod polled;
 mod race;
@@ -91,6 +92,7 @@ mod udp;
 mod unix;
 mod unix_path;
 mod unsent;
+mod vectored;
 mod watch;
 mod zero_copy;
 

@@ -110,7 +110,7 @@ impl Drop for Waits {
 }
 
 /// Whether the task may go on; else it is woken, to give way to others.
-fn may_go_on(cx: &Context<'_>) -> bool {
+pub(super) fn may_go_on(cx: &Context<'_>) -> bool {
     let may = port::with(|port| port.is_none_or(Port::consume_budget));
     if !may {
         cx.waker().wake_by_ref();

@@ -55,9 +55,14 @@ impl Socket {
 
     /// Receives into the buffer from byte `from` on.
     pub(super) fn recv<B: IoBufMut>(&self, buf: B, from: usize) -> Op<'_, RecvOp<B>> {
+        self.start_recv(self.recv_op(buf, from))
+    }
+
+    /// A receive into the buffer from byte `from` on, as an operation.
+    #[inline]
+    pub(super) fn recv_op<B: IoBufMut>(&self, buf: B, from: usize) -> RecvOp<B> {
         let inline = self.recv_hint.predict();
-        let recv = RecvOp { fd: self.fd.clone(), buf, from, inline, entries: 0 };
-        self.start_recv(recv)
+        RecvOp { fd: self.fd.clone(), buf, from, inline, entries: 0 }
     }
 
     /// As [`recv`](Self::recv), without a look at what is there already.

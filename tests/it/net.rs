@@ -10,6 +10,7 @@ mod connects;
 mod datagrams;
 pub(crate) mod ends;
 mod passing;
+mod peeks;
 mod reads;
 pub(crate) mod recv_stream;
 mod sessions;
@@ -18,6 +19,7 @@ mod streams;
 mod tcp_socket;
 mod udp;
 mod unix;
+mod vectored;
 mod writes;
 mod zero_copy;
 

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, SeekFrom, Write};
 
 use spargio::fs::{File, OpenOptions};
-use spargio::io::AsyncSeek;
+use spargio::io::{AsyncRead, AsyncSeek, AsyncWrite};
 
 use super::{Scratch, on_a_shard, pipe};
 
@@ -44,6 +44,28 @@ fn reads_and_writes_follow_each_other() {
         assert_eq!(cursor.position(), 10, "it stays");
         cursor.into_inner().close().await.unwrap_err();
         drop(other);
+    });
+}
+
+#[test]
+fn several_buffers_move_the_cursor_once() {
+    let scratch = Scratch::new();
+    let path = scratch.file("parts");
+    on_a_shard(async move {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).open(&path).await.unwrap();
+        let mut cursor = file.cursor();
+        // By the trait, which the methods of the same names serve.
+        let parts = vec![b"one ".to_vec(), Vec::new(), b"two".to_vec()];
+        assert_eq!(AsyncWrite::write_vectored(&mut cursor, parts).await.0.unwrap(), 7);
+        assert_eq!(cursor.position(), 7);
+        cursor.seek(SeekFrom::Start(1)).await.unwrap();
+        let room = vec![vec![0; 2], vec![0; 16]];
+        let (read, parts) = AsyncRead::read_vectored(&mut cursor, room).await;
+        assert_eq!((read.unwrap(), cursor.position()), (6, 7));
+        assert_eq!(parts, [&b"ne"[..], b" two"]);
+        let (read, _) = cursor.read_vectored(vec![vec![0; 2]]).await;
+        assert_eq!((read.unwrap(), cursor.position()), (0, 7));
     });
 }
 

@@ -51,11 +51,13 @@ const HOMES: &[&str] = &[
     "src/net/control.rs",
     "src/net/inlet.rs",
     "src/net/message.rs",
+    "src/net/peek.rs",
     "src/net/poll.rs",
     "src/net/socket.rs",
     // Options that no crate below has a safe call for.
     "src/net/sockopt.rs",
     "src/net/transfer.rs",
+    "src/net/vectored.rs",
     "src/net/zero_copy.rs",
     // A pinned future beside its deadline, and the timer slack of a thread.
     "src/time/timeout.rs",
