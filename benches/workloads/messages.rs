@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use spargio::{Event, Runtime, SendError, ShardCtx};
 
+use crate::workloads::runtimes::on_both;
 use crate::workloads::{Contender, Session, Workload, by_hand, runtimes};
 
 /// Messages sent at a time.
@@ -224,21 +225,4 @@ async fn receive(ctx: ShardCtx, times: u64) {
     for _ in 0..times {
         ctx.next_event().await;
     }
-}
-
-/// Runs one task on shard 0 and one on shard 1.
-fn on_both<N, F, Near, Far>(runtime: &Runtime, near: N, far: F)
-where
-    N: FnOnce(ShardCtx) -> Near + Send + 'static,
-    F: FnOnce(ShardCtx) -> Far + Send + 'static,
-    Near: Future<Output = ()> + 'static,
-    Far: Future<Output = ()> + 'static,
-{
-    let handle = runtime.handle();
-    let far = handle.spawn_local_on(1, far).expect("the runtime is open");
-    let near = handle.spawn_local_on(0, near).expect("the runtime is open");
-    runtime.block_on(async {
-        near.await.expect("the task returns");
-        far.await.expect("the task returns");
-    });
 }

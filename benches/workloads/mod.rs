@@ -14,6 +14,7 @@ pub(crate) mod ping_pong;
 pub(crate) mod runtimes;
 mod spawn;
 mod steal;
+mod sync;
 mod timer;
 mod yields;
 
@@ -69,6 +70,7 @@ pub(crate) fn all() -> Vec<Workload> {
     all.extend(yields::workloads());
     all.extend(ping_pong::workloads());
     all.extend(messages::workloads());
+    all.extend(sync::workloads());
     all.extend(timer::workloads());
     all.extend(op::workloads());
     all.extend(echo::workloads());

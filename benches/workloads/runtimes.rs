@@ -56,3 +56,20 @@ where
 {
     runtime.block_on(runtime.spawn(future)).expect("the task returns")
 }
+
+/// Runs one task on shard 0 and one on shard 1.
+pub(super) fn on_both<N, F, Near, Far>(runtime: &Runtime, near: N, far: F)
+where
+    N: FnOnce(ShardCtx) -> Near + Send + 'static,
+    F: FnOnce(ShardCtx) -> Far + Send + 'static,
+    Near: Future<Output = ()> + 'static,
+    Far: Future<Output = ()> + 'static,
+{
+    let handle = runtime.handle();
+    let far = handle.spawn_local_on(1, far).expect("the runtime is open");
+    let near = handle.spawn_local_on(0, near).expect("the runtime is open");
+    runtime.block_on(async {
+        near.await.expect("the task returns");
+        far.await.expect("the task returns");
+    });
+}
