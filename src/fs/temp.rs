@@ -178,8 +178,8 @@ impl TempFile {
     ///
     /// # Errors
     ///
-    /// As for [`fs::remove_file`](crate::fs::remove_file); it is then tried once more by a thread of
-    /// the blocking pool.
+    /// As for [`fs::remove_file`](crate::fs::remove_file); it is then tried once more by a thread
+    /// of the blocking pool.
     ///
     /// # Cancel safety
     ///
