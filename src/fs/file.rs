@@ -174,6 +174,9 @@ impl File {
     /// For a vector that is its whole capacity, which may be more than was asked for; read into
     /// `vec.slice(..n)` to fix the length.
     ///
+    /// With direct I/O a read that ended within a block is followed by one from the start of that
+    /// block, if the system refuses it where the first ended.
+    ///
     /// # Errors
     ///
     /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the file ends first; otherwise as for
@@ -191,6 +194,9 @@ impl File {
     }
 
     /// Writes all initialised bytes of the buffer from `offset` on, in as many writes as it takes.
+    ///
+    /// With direct I/O a write that ended within a block is followed by one from the start of that
+    /// block, if the system refuses it where the first ended.
     ///
     /// # Errors
     ///

@@ -178,7 +178,8 @@ impl TempFile {
     ///
     /// # Errors
     ///
-    /// As for [`fs::remove_file`](crate::fs::remove_file).
+    /// As for [`fs::remove_file`](crate::fs::remove_file); it is then tried once more by a thread
+    /// of the blocking pool.
     ///
     /// # Cancel safety
     ///
@@ -218,7 +219,8 @@ impl TempDir {
     ///
     /// # Errors
     ///
-    /// As for [`fs::remove_dir_all`](crate::fs::remove_dir_all).
+    /// As for [`fs::remove_dir_all`](crate::fs::remove_dir_all); it is then tried once more by a
+    /// thread of the blocking pool.
     ///
     /// # Cancel safety
     ///

@@ -229,7 +229,7 @@ unsafe impl<S: Send + 'static, T: 'static> Operation for Many<S, T> {
 
     fn lost(&mut self) -> Option<Waker> {
         let reader = self.told.mail.end(Err(op::lost(self.told.home)));
-        // This is never dropped, so that nobody else would close what came for a reader who is gone.
+        // This is never dropped, and nobody else would close what came for a reader who is gone.
         guard(|| self.told.mail.discard());
         reader
     }

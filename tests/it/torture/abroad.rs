@@ -105,11 +105,17 @@ fn reads_writes_and_calls_are_dropped_at_every_await() {
     const NAME: &str = "abroad::reads_writes_and_calls_are_dropped_at_every_await";
     const BITES: &[Kind] = &[Kind::Short, Kind::Delayed, Kind::LateCancel, Kind::Won];
     torment(NAME, UNKIND, BITES, |ground| async move {
-        abroad(|| cancel::reads::<Ip>(ground.clone())).await;
-        abroad(|| cancel::exact_reads::<Unix>(ground.clone())).await;
-        abroad(|| cancel::writes::<Unix>(ground.clone())).await;
-        abroad(|| cancel::calls::<Ip>(ground.clone())).await;
-        abroad(|| cancel::calls::<Unix>(ground.clone())).await;
+        let errands: [fn(Ground) -> Errand; 4] = [
+            |ground| Box::pin(cancel::reads::<Ip>(ground)),
+            |ground| Box::pin(cancel::exact_reads::<Unix>(ground)),
+            |ground| Box::pin(cancel::writes::<Unix>(ground)),
+            |ground| Box::pin(cancel::calls::<Ip>(ground)),
+        ];
+        for (number, errand) in errands.into_iter().enumerate() {
+            // Each land takes its turn with each of them.
+            let land = LANDS[(number + ground.seed as usize / 2) % 2];
+            send_abroad(land, vec![errand(ground.clone())]).await;
+        }
     });
 }
 

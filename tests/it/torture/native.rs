@@ -249,6 +249,53 @@ fn descriptors_in_answers_that_nobody_takes_are_closed() {
     });
 }
 
+/// What is given up gives its buffers back, and nobody writes to them after that.
+#[test]
+fn transfers_are_dropped_at_every_await() {
+    const NAME: &str = "native::transfers_are_dropped_at_every_await";
+    const BITES: &[Kind] = &[Kind::Short, Kind::Delayed, Kind::LateCancel, Kind::Won];
+    let knobs = Knobs { linger: 1, ..UNKIND };
+    torment(NAME, knobs, BITES, |ground| async move {
+        let (native, yard) = (native(&ground), &ground.yard);
+        let scratch = Scratch::new(ground.seed);
+        let data = ground.dice().bytes(3_000);
+        let path = scratch.file("data");
+        std::fs::write(&path, &data).unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        let file = Arc::new(options.read(true).write(true).open(&path).unwrap());
+        for round in 0..40_usize {
+            let (times, late) = (round % 4, round % 2 == 0);
+            let [near, far] = pair();
+            let read = native.read_at_into(Arc::clone(&file), 0, yard.buffer(900));
+            if let Some(read) = dropped(times, late, read).await {
+                let (count, buf) = moved(read);
+                assert!(buf.as_init()[..count] == data[..count], "{count} bytes");
+            }
+            let write = native.write_at(Arc::clone(&file), 0, yard.filled(&data));
+            drop(dropped(times, late, write).await);
+            drop(dropped(times, late, native.fsync(Arc::clone(&file))).await);
+            // There may be neither room nor bytes, so nobody waits for long.
+            let limit = Duration::from_millis(1);
+            let send = native.send(Arc::clone(&near), yard.filled(&data));
+            drop(dropped(times, late, spargio::timeout(limit, send)).await);
+            let recv = native.recv_owned(Arc::clone(&far), yard.buffer(900));
+            drop(dropped(times, late, spargio::timeout(limit, recv)).await);
+            let parts = data.chunks(700).map(|part| yard.filled(part)).collect();
+            let send = native.send_all_batch(Arc::clone(&near), parts);
+            drop(dropped(times, late, spargio::timeout(limit, send)).await);
+            let bufs = (0..3).map(|_| yard.buffer(300)).collect();
+            let recv = native.recv_batch_into(Arc::clone(&far), bufs);
+            drop(dropped(times, late, spargio::timeout(limit, recv)).await);
+            let many = native.recv_multishot_segments(Arc::clone(&far), 1_000);
+            drop(dropped(times, late, spargio::timeout(limit, many)).await);
+        }
+        while native.active_native_op_count() > 0 {
+            spargio::yield_now().await;
+        }
+        assert!(std::fs::read(&path).unwrap() == data, "the same bytes were written again");
+    });
+}
+
 #[test]
 fn names_are_changed_once_and_read_whole() {
     const NAME: &str = "native::names_are_changed_once_and_read_whole";

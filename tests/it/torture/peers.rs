@@ -320,3 +320,21 @@ fn the_ends_of_others_are_told_too() {
         },
     );
 }
+
+#[test]
+fn a_stream_of_buffers_is_told_of_nothing_that_passes() {
+    const NAME: &str = "peers::a_stream_of_buffers_is_told_of_nothing_that_passes";
+    const BITES: &[Kind] = &[Kind::Again, Kind::Interrupted, Kind::Starved, Kind::Delayed];
+    const LEN: usize = 30_000;
+    let knobs = Knobs { again: 3, interrupt: 3, starve: 3, ..UNKIND };
+    torment(NAME, knobs, BITES, |ground| async move {
+        let data = ground.dice().bytes(LEN);
+        let (stream, mut peer) = tcp(&ground);
+        let sent = data.clone();
+        let sender = std::thread::spawn(move || peer.write_all(&sent).unwrap());
+        let (got, end) = stream_out(&stream).await;
+        end.unwrap();
+        assert!(got == data, "{} of {LEN} bytes", got.len());
+        spargio::spawn_blocking(|| sender.join().unwrap()).unwrap().await.unwrap();
+    });
+}
