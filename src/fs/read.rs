@@ -1,7 +1,7 @@
 //! Reading at an offset.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -36,6 +36,27 @@ impl<'f, B: IoBufMut> ReadAt<'f, B> {
                 State::Op(Op::new(read, file.shared.fd.lane()))
             }
         })
+    }
+
+    /// Calls the read off, waits until the kernel has let go of the buffer, and hands it back
+    /// with what became of the read all the same: bytes that were
+    /// read are in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// `ECANCELED` ([`raw_os_error`](io::Error::raw_os_error)) if nothing was read; else as the
+    /// read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this is dropping the read.
+    pub async fn cancel(mut self) -> BufResult<usize, B> {
+        let mut is_asked = false;
+        poll_fn(|cx| match &mut self.0 {
+            State::Op(op) => op.poll_end(&mut is_asked, cx),
+            State::Known(_) => Pin::new(&mut self).poll(cx),
+        })
+        .await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Writing at an offset.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use crate::buf::{BufResult, IoBuf};
 use crate::fs::steps::Steps;
 use crate::fs::{File, checked_offset};
+use crate::op::call_off::called_off;
 use crate::op::{Op, file};
 use crate::port::{self, Port};
 use crate::primitive::Arc;
@@ -41,6 +42,30 @@ impl<'f, B: IoBuf> WriteAt<'f, B> {
             Ok(offset) if file.blocking_writes => State::Blocking { file, buf, offset },
             Ok(offset) => on_the_ring(file, buf, offset),
         })
+    }
+
+    /// Calls the write off, waits until the kernel has let go of the buffer, and hands it back
+    /// with what became of the write all the same: the result
+    /// says how many bytes were written.
+    ///
+    /// # Errors
+    ///
+    /// `ECANCELED` ([`raw_os_error`](io::Error::raw_os_error)) if nothing was written; else as the
+    /// write.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this is dropping the write.
+    pub async fn cancel(mut self) -> BufResult<usize, B> {
+        if let State::Blocking { buf, .. } = self.0 {
+            return (Err(called_off()), buf);
+        }
+        let mut is_asked = false;
+        poll_fn(|cx| match &mut self.0 {
+            State::Op(op) => op.poll_end(&mut is_asked, cx),
+            _ => Pin::new(&mut self).poll(cx),
+        })
+        .await
     }
 }
 

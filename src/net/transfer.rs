@@ -1,7 +1,7 @@
 //! The futures of one read and one write.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -12,6 +12,7 @@ use crate::net::socket::{RecvOp, SendOp, Socket};
 use crate::net::stash::{Given, Left};
 use crate::net::unsent::Sending;
 use crate::op::Op;
+use crate::op::call_off::called_off;
 
 /// The future of [`Stream::read`](super::Stream::read).
 #[must_use = "a read does nothing until it is polled"]
@@ -71,9 +72,57 @@ impl<'s, B: IoBufMut> Read<'s, B> {
         }
     }
 
+    /// Calls the read off, waits until the kernel has let go of the buffer, and hands it back
+    /// with what became of the read all the same: bytes that have
+    /// come are in the buffer.
+    ///
+    /// # Errors
+    ///
+    /// `ECANCELED` ([`raw_os_error`](io::Error::raw_os_error)) if nothing was read; else as the
+    /// read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this is dropping the read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use spargio::net::UnixStream;
+    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let (stream, _peer) = UnixStream::pair()?;
+    /// let mut read = stream.read(Vec::with_capacity(4096));
+    /// let limited = spargio::timeout(Duration::from_millis(2), &mut read).await;
+    /// let (read, buf) = match limited {
+    ///     Ok(done) => done,
+    ///     Err(_) => read.cancel().await,
+    /// };
+    /// // The peer was silent, and the buffer is here for the next read.
+    /// assert!(read.is_err() && buf.capacity() >= 4096);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn cancel(mut self) -> BufResult<usize, B> {
+        let mut is_asked = false;
+        poll_fn(|cx| {
+            if !is_asked {
+                match self.end() {
+                    Ends::Now(over) => return Poll::Ready(over),
+                    Ends::Soon => is_asked = true,
+                    // Its shard takes it soon, and can be asked then.
+                    Ends::NotYet => cx.waker().wake_by_ref(),
+                }
+            }
+            Pin::new(&mut self).poll(cx)
+        })
+        .await
+    }
+
     /// Sees to it that the read ends soon, with what has come or with `ECANCELED`.
     pub(super) fn end(&mut self) -> Ends<BufResult<usize, B>> {
-        let cancelled = || Err(io::Error::from_raw_os_error(libc::ECANCELED));
+        let cancelled = || Err(called_off());
         match std::mem::replace(&mut self.state, ReadState::Done) {
             ReadState::Receiving(mut op) => {
                 if let Some(recv) = op.take_idle() {
@@ -220,6 +269,33 @@ impl<'s, B: IoBuf> Write<'s, B> {
             WriteState::Sending(socket.send(buf, 0, 0))
         };
         Self { socket, state }
+    }
+
+    /// Calls the write off, waits until the kernel has let go of the buffer, and hands it back
+    /// with what became of the write all the same: the result
+    /// says how many bytes have gone.
+    ///
+    /// # Errors
+    ///
+    /// `ECANCELED` ([`raw_os_error`](io::Error::raw_os_error)) if nothing was sent; else as the
+    /// write.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this is dropping the write.
+    pub async fn cancel(mut self) -> BufResult<usize, B> {
+        let mut is_asked = false;
+        poll_fn(|cx| {
+            let WriteState::Sending(send) = &mut self.state else {
+                return Pin::new(&mut self).poll(cx);
+            };
+            let polled = send.poll_end(&mut is_asked, cx);
+            polled.map(|sent| {
+                self.state = WriteState::Done;
+                (sent.result, sent.buf)
+            })
+        })
+        .await
     }
 }
 

@@ -192,6 +192,11 @@ impl<'s, T: Complete> Sending<'s, T> {
     pub(super) fn new(unsent: &'s Unsent, lane: &'s Arc<dyn Lane>, send: T) -> Self {
         Self { unsent, lane, op: Op::new(send, lane), place: None }
     }
+
+    /// As [`Op::poll_end`].
+    pub(super) fn poll_end(&mut self, asked: &mut bool, cx: &mut Context<'_>) -> Poll<T::Output> {
+        self.op.poll_end(asked, cx)
+    }
 }
 
 impl<T: Complete> Future for Sending<'_, T> {

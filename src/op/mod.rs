@@ -13,6 +13,7 @@ use crate::port::{self, Lane, Port, SubmitError};
 use crate::primitive::Arc;
 
 mod aimed;
+pub(crate) mod call_off;
 pub(crate) mod dirents;
 pub(crate) mod ending;
 pub(crate) mod extent;

@@ -5,6 +5,7 @@ mod addresses;
 mod async_fd;
 pub(crate) mod batch;
 mod calls;
+mod cancels;
 mod connect_many;
 mod connects;
 mod datagrams;

@@ -1,6 +1,7 @@
 //! Futures dropped at every await: nothing is left open, and nothing is used after it was freed.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use spargio::RuntimeHandle;
 use spargio::fs::{self, Allocate, File, OpenOptions};
 
-use super::{Scratch, on_a_shard, until};
+use super::{Scratch, on_a_shard, pipe, until};
 use crate::support::yield_now;
 
 /// Polls a future so many times, each time when it was woken or a while later, and drops it then.
@@ -17,9 +18,7 @@ use crate::support::yield_now;
 async fn drop_after<F: Future>(polls: usize, future: F) -> bool {
     let mut future = pin!(future);
     for _ in 0..polls {
-        let once = std::future::poll_fn(|cx: &mut Context<'_>| {
-            Poll::Ready(future.as_mut().poll(cx).is_ready())
-        });
+        let once = poll_fn(|cx: &mut Context<'_>| Poll::Ready(future.as_mut().poll(cx).is_ready()));
         if once.await {
             return true;
         }
@@ -134,4 +133,48 @@ fn a_runtime_may_end_with_operations_on_paths_in_flight() {
     }
     let root = scratch.0.clone();
     on_a_shard(async move { until("nothing is open", || open_below(&root).is_empty()).await });
+}
+
+#[test]
+fn what_is_called_off_hands_its_buffer_back_with_what_became_of_it() {
+    let scratch = Scratch::new();
+    let path = scratch.file("file");
+    std::fs::write(&path, "bytes").unwrap();
+    on_a_shard(async move {
+        let is_called_off = |error: &std::io::Error| error.raw_os_error() == Some(libc::ECANCELED);
+        // Not begun.
+        let file = OpenOptions::new().read(true).write(true).open(&path).await.unwrap();
+        let (read, buf) = file.read_at(vec![7; 3], 0).cancel().await;
+        assert!(is_called_off(&read.unwrap_err()));
+        assert_eq!(buf, [7; 3]);
+        let (written, buf) = file.write_at(b"none".to_vec(), 0).cancel().await;
+        assert!(is_called_off(&written.unwrap_err()));
+        assert_eq!(buf, b"none");
+        assert_eq!(std::fs::read(&path).unwrap(), b"bytes");
+        // Known without the kernel.
+        assert_eq!(file.read_at(Vec::<u8>::new(), 0).cancel().await.0.unwrap(), 0);
+        // In flight: a pipe without bytes, and one without room.
+        let (reader, mut writer) = pipe();
+        let waits = File::from_std(reader).unwrap();
+        let mut read = waits.read_at(vec![7; 3], 0);
+        let poll_once = async |read: &mut fs::ReadAt<'_, Vec<u8>>| {
+            poll_fn(|cx| Poll::Ready(pin!(&mut *read).poll(cx).is_ready())).await
+        };
+        assert!(!poll_once(&mut read).await);
+        let (result, buf) = read.cancel().await;
+        assert!(is_called_off(&result.unwrap_err()));
+        assert_eq!(buf.capacity(), 3);
+        let mut read = waits.read_at(vec![7; 3], 0);
+        assert!(!poll_once(&mut read).await);
+        writer.write_all(b"abc").unwrap();
+        // The cancel finds it done, or in time to be stopped; the bytes are in one place.
+        let (result, buf) = read.cancel().await;
+        match result {
+            Ok(count) => assert_eq!((count, buf), (3, b"abc".to_vec())),
+            Err(error) => {
+                assert!(is_called_off(&error));
+                assert_eq!(waits.read_at(vec![0; 3], 0).await.1, b"abc");
+            }
+        }
+    });
 }

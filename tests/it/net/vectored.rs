@@ -146,7 +146,7 @@ fn readers_and_writers_without_an_operation_for_it_use_the_first_buffer() {
         let none = AsyncWrite::write_vectored(&mut to, Vec::<Vec<u8>>::new()).await;
         assert_eq!(none.0.unwrap(), 0);
         let parts = vec![vec![1, 2, 3].slice(1..), vec![4, 5].slice(..1)];
-        to.write_all_vectored(parts).await.0.unwrap();
+        AsyncWrite::write_all_vectored(&mut to, parts).await.0.unwrap();
         assert_eq!(to, b"first\x02\x03\x04");
     });
 }

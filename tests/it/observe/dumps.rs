@@ -174,7 +174,8 @@ fn a_dump_shows_the_timers_that_a_task_waits_for() {
         // The timers of this one are gone.
         let past = runtime.spawn_with(pinned("past", 1), async {
             let mut sleep = pin!(spargio::sleep(FAR));
-            poll_fn(|cx| Poll::Ready(assert!(sleep.as_mut().poll(cx).is_pending()))).await;
+            let once = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending()));
+            assert!(once.await);
             sleep.as_mut().reset(Instant::now());
             sleep.await;
             spargio::timeout(FAR, yield_now()).await.unwrap();
