@@ -39,8 +39,7 @@ impl<'f, B: IoBufMut> ReadAt<'f, B> {
     }
 
     /// Calls the read off, waits until the kernel has let go of the buffer, and hands it back
-    /// with what became of the read all the same: bytes that were
-    /// read are in the buffer.
+    /// with what became of the read all the same: bytes that were read are in it.
     ///
     /// # Errors
     ///

@@ -5,9 +5,9 @@ use std::io;
 use crate::fs::File;
 
 /// Direct I/O that begins at a multiple of this is as well aligned as at the start of its buffer.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 /// So many steps in a row may bring it no further.
-const TRIES: usize = 16;
+pub(super) const TRIES: usize = 16;
 
 /// Where a transfer that began well aligned goes on.
 ///

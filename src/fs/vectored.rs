@@ -72,7 +72,7 @@ impl File {
 
     /// Appends to the vector what the file has from `offset` on, to its real end, and says how
     /// much that was. What the file says of its length is only a guess for the room: files in
-    /// `/proc` say 0.
+    /// `/proc` say 0. With direct I/O it reads whole blocks to memory of its own and copies.
     ///
     /// # Errors
     ///

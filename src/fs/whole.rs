@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use crate::buf::IoBuf;
+use crate::buf::{FixedPool, IoBuf};
+use crate::fs::steps::{BLOCK, TRIES};
 use crate::fs::{File, OpenOptions};
 use crate::op::PathError;
 use crate::port::Lane;
@@ -53,6 +54,9 @@ pub(super) async fn read_to_end_at(
     mut bytes: Vec<u8>,
     offset: u64,
 ) -> (io::Result<usize>, Vec<u8>) {
+    if file.shared.is_direct() {
+        return read_to_end_directly(file, bytes, offset).await;
+    }
     let start = bytes.len();
     let expected = match file.metadata().await {
         Ok(metadata) => usize::try_from(metadata.len().saturating_sub(offset)).unwrap_or(0),
@@ -75,6 +79,48 @@ pub(super) async fn read_to_end_at(
         match read {
             Ok(0) => return (Ok(bytes.len() - start), bytes),
             Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (Err(error), bytes),
+        }
+    }
+}
+
+/// As [`read_to_end_at`], by way of memory that direct I/O takes: a vector lies anywhere, and the rest
+/// of a file begins and ends anywhere.
+async fn read_to_end_directly(
+    file: &File,
+    mut bytes: Vec<u8>,
+    offset: u64,
+) -> (io::Result<usize>, Vec<u8>) {
+    let start = bytes.len();
+    let mut chunk = match FixedPool::new(1, CHUNK) {
+        Ok(pool) => pool.try_lease().expect("nobody else has the pool"),
+        Err(error) => return (Err(error), bytes),
+    };
+    let mut in_vain = 0;
+    loop {
+        // Saturated is beyond every file, and refused as such.
+        let at = offset.saturating_add((bytes.len() - start) as u64);
+        let known = at % BLOCK as u64;
+        let (read, rest) = file.read_at(chunk, at - known).await;
+        chunk = rest;
+        match read {
+            Ok(0) => return (Ok(bytes.len() - start), bytes),
+            // The block in which the file ends, or a read that was short in front of new bytes.
+            Ok(count) if count as u64 <= known => {
+                in_vain += 1;
+                let len = file.metadata().await.map(|metadata| metadata.len());
+                if len.is_ok_and(|len| len <= at) || in_vain == TRIES {
+                    return (Ok(bytes.len() - start), bytes);
+                }
+            }
+            Ok(count) => {
+                in_vain = 0;
+                if bytes.try_reserve(count).is_err() {
+                    return (Err(no_room(count)), bytes);
+                }
+                bytes.extend_from_slice(&chunk[known as usize..count]);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return (Err(error), bytes),
         }

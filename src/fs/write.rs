@@ -45,8 +45,7 @@ impl<'f, B: IoBuf> WriteAt<'f, B> {
     }
 
     /// Calls the write off, waits until the kernel has let go of the buffer, and hands it back
-    /// with what became of the write all the same: the result
-    /// says how many bytes were written.
+    /// with what became of the write all the same: the result says how many bytes were written.
     ///
     /// # Errors
     ///

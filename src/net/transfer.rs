@@ -73,8 +73,7 @@ impl<'s, B: IoBufMut> Read<'s, B> {
     }
 
     /// Calls the read off, waits until the kernel has let go of the buffer, and hands it back
-    /// with what became of the read all the same: bytes that have
-    /// come are in the buffer.
+    /// with what became of the read all the same: bytes that have come are in it.
     ///
     /// # Errors
     ///
@@ -272,8 +271,7 @@ impl<'s, B: IoBuf> Write<'s, B> {
     }
 
     /// Calls the write off, waits until the kernel has let go of the buffer, and hands it back
-    /// with what became of the write all the same: the result
-    /// says how many bytes have gone.
+    /// with what became of the write all the same: the result says how many bytes have gone.
     ///
     /// # Errors
     ///

@@ -44,6 +44,11 @@ async fn past_the_cache(ground: &Ground) {
     assert_eq!(result.unwrap_err().kind(), ErrorKind::UnexpectedEof);
     let came = buf.as_init().iter().zip(&data).take_while(|(came, sent)| came == sent).count();
     assert!(came >= end, "what there is before the end: {came} of {end}");
+    for from in [0, 1, BLOCK - 1, 3 * BLOCK, end - 1, end, LEN] {
+        let (result, rest) = file.read_to_end_at(vec![7], from as u64).await;
+        assert_eq!(result.unwrap(), end.saturating_sub(from), "bytes from {from} to the end");
+        assert!(rest[0] == 7 && rest[1..] == data[from.min(end)..end], "from {from} to the end");
+    }
 }
 
 #[test]
