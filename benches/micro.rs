@@ -1,6 +1,6 @@
 //! The workloads as criterion groups, for regressions from change to change: `ping_pong`,
-//! `fanout_fanin`, `spawn`, `steal`, `yield`, `messages`, `sync`, `timer`, `op`, `net_api`, `fs_api`,
-//! `du_api` and `cold_start`.
+//! `fanout_fanin`, `spawn`, `steal`, `yield`, `messages`, `sync`, `timer`, `op`, `net_api`,
+//! `fs_api`, `du_api` and `cold_start`.
 //!
 //! `cargo bench --bench micro -- [FILTER]`, where a group is a filter too. For numbers beside those
 //! of others use `spargio-bench`, which measures by turns.

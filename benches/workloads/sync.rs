@@ -1,5 +1,5 @@
-//! What tasks of two shards wait for each other with: the same job with each kind of channel, all of
-//! them between the same two shards.
+//! What tasks of two shards wait for each other with: the same job with each kind of channel,
+//! always between the same two shards.
 
 use spargio::sync::{mpsc, oneshot};
 use tokio::sync::{mpsc as tokio_mpsc, oneshot as tokio_oneshot};

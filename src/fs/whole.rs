@@ -85,8 +85,8 @@ pub(super) async fn read_to_end_at(
     }
 }
 
-/// As [`read_to_end_at`], by way of memory that direct I/O takes: a vector lies anywhere, and the rest
-/// of a file begins and ends anywhere.
+/// As [`read_to_end_at`], by way of memory that direct I/O takes: a vector lies anywhere, and the
+/// rest of a file begins and ends anywhere.
 async fn read_to_end_directly(
     file: &File,
     mut bytes: Vec<u8>,
