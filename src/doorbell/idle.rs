@@ -110,16 +110,13 @@ impl Idle {
         self.words.iter().any(|word| word.load(Ordering::SeqCst) != 0)
     }
 
-    /// Whether a task that was published by such an exchange, with nothing queued behind it, is
-    /// looked after: nobody sleeps, or somebody who will look. If not, it takes a
-    /// [call](Self::call_for_help).
+    /// Where some shard [sleeps](Self::any_after_exchange): whether a task that was published by
+    /// such an exchange, with nothing queued behind it, is looked after by somebody who looks
+    /// anyway. If not, it takes a [call](Self::call_for_help).
     #[inline]
     pub(crate) fn is_slot_seen_to(&self) -> bool {
         // K3 of a call for a slot, without K2. SeqCst in all of them pairs with P2 and Q2.
-        if !self.any_after_exchange() || self.searching.load(Ordering::SeqCst) > 0 {
-            return true;
-        }
-        if self.near.load(Ordering::SeqCst) > 0 {
+        if self.searching.load(Ordering::SeqCst) > 0 || self.near.load(Ordering::SeqCst) > 0 {
             return true;
         }
         let is_left_to = self.sentinel.load(Ordering::SeqCst) == SOON;

@@ -429,14 +429,16 @@ impl<A: Assembly> Shard<A> {
     /// into the LIFO slot (L1).
     pub(super) fn offer_in_poll(&self) {
         let idle = &self.core.idle;
+        // L2
+        if !idle.any_after_exchange() {
+            return;
+        }
         let queued = self.queue.borrow().len();
-        // L2. What is queued was pushed without any order towards the look, so it takes K2.
-        if queued == 0 {
-            if !idle.is_slot_seen_to() {
-                self.core.call_for_help(Need::Slot);
-            }
-        } else if idle.any_after_exchange() {
+        // What is queued was pushed without any order towards the look, so it takes K2.
+        if queued > 0 {
             self.call_for(queued);
+        } else if !idle.is_slot_seen_to() {
+            self.core.call_for_help(Need::Slot);
         }
     }
 

@@ -160,11 +160,10 @@ impl Runtime {
         }
         // Stands for the one order of sequentially consistent operations.
         fence(Ordering::SeqCst);
-        let is_seen_to = match self.queued.load(Ordering::Relaxed) {
-            0 => self.idle.is_slot_seen_to(),
-            _ => !self.idle.any_after_exchange(),
-        };
-        !is_seen_to && self.call()
+        let queued = self.queued.load(Ordering::Relaxed);
+        self.idle.any_after_exchange()
+            && (queued > 0 || !self.idle.is_slot_seen_to())
+            && self.call()
     }
 
     fn call(&self) -> bool {

@@ -346,11 +346,7 @@ impl<'w, Q: StealQueue, P: Placement> World<'w, Q, P> {
     /// The same within a poll that has put a task into the slot: `Shard::offer_in_poll`.
     fn offer_in_poll(&mut self, me: usize) {
         let queued = self.shards[me].local.len();
-        let is_seen_to = match queued {
-            0 => self.idle.is_slot_seen_to(),
-            _ => !self.idle.any_after_exchange(),
-        };
-        if !is_seen_to {
+        if self.idle.any_after_exchange() && (queued > 0 || !self.idle.is_slot_seen_to()) {
             self.call_for(me, queued);
         }
     }
