@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::buf::{FixedPool, IoBuf};
+use crate::buf::IoBuf;
 use crate::fs::steps::{BLOCK, TRIES};
 use crate::fs::{File, OpenOptions};
 use crate::op::PathError;
@@ -93,38 +93,47 @@ async fn read_to_end_directly(
     offset: u64,
 ) -> (io::Result<usize>, Vec<u8>) {
     let start = bytes.len();
-    let mut chunk = match FixedPool::new(1, CHUNK) {
-        Ok(pool) => pool.try_lease().expect("nobody else has the pool"),
-        Err(error) => return (Err(error), bytes),
-    };
+    let mut chunk = vec![0; CHUNK + BLOCK];
+    let even = chunk.as_ptr().align_offset(BLOCK);
     let mut in_vain = 0;
     loop {
         // Saturated is beyond every file, and refused as such.
         let at = offset.saturating_add((bytes.len() - start) as u64);
         let known = at % BLOCK as u64;
-        let (read, rest) = file.read_at(chunk, at - known).await;
-        chunk = rest;
-        match read {
-            Ok(0) => return (Ok(bytes.len() - start), bytes),
-            // The block in which the file ends, or a read that was short in front of new bytes.
-            Ok(count) if count as u64 <= known => {
-                in_vain += 1;
-                let len = file.metadata().await.map(|metadata| metadata.len());
-                if len.is_ok_and(|len| len <= at) || in_vain == TRIES {
-                    return (Ok(bytes.len() - start), bytes);
-                }
+        let (read, rest) = file.read_at(chunk.slice(even..even + CHUNK), at - known).await;
+        chunk = rest.into_inner();
+        let count = match read {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return (Err(error), bytes),
+        };
+        if count as u64 > known {
+            in_vain = 0;
+            if bytes.try_reserve(count).is_err() {
+                return (Err(no_room(count)), bytes);
             }
-            Ok(count) => {
-                in_vain = 0;
-                if bytes.try_reserve(count).is_err() {
-                    return (Err(no_room(count)), bytes);
-                }
-                bytes.extend_from_slice(&chunk[known as usize..count]);
+            bytes.extend_from_slice(&chunk[even..even + count][known as usize..]);
+            continue;
+        }
+        // The block in which the file ends, or a read that was short in front of new bytes.
+        if count == 0 {
+            return (Ok(bytes.len() - start), bytes);
+        }
+        match file.metadata().await {
+            Ok(metadata) if metadata.len() <= at => return (Ok(bytes.len() - start), bytes),
+            Ok(metadata) if in_vain == TRIES => {
+                return (Err(stands_still(at, metadata.len())), bytes);
             }
+            Ok(_) => in_vain += 1,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return (Err(error), bytes),
         }
     }
+}
+
+fn stands_still(at: u64, len: u64) -> io::Error {
+    let text = format!("direct reads get no further than byte {at} of {len}");
+    io::Error::other(text)
 }
 
 fn no_room(bytes: usize) -> io::Error {

@@ -7,10 +7,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::task::Poll;
 
-use crate::net::poll::{PollOnce, Seen, Sight, check_pollable};
+use crate::net::poll::{Seen, Sight, check_pollable, poll_once};
 use crate::net::ready::{Interest, Ready};
 use crate::net::watch::Watch;
-use crate::op::{Fd, Op};
+use crate::op::Fd;
 use crate::port::{self, Lane, Port, ToLane};
 use crate::primitive::Arc;
 
@@ -210,17 +210,8 @@ impl<T> AsyncFd<T> {
     ///
     /// As there.
     pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
-        let ready = self.poll_once(interest).await?;
+        let ready = poll_once(&self.fd, interest).await?;
         Ok(AsyncFdReadyGuard { fd: self, ready, sight: None })
-    }
-
-    async fn poll_once(&self, interest: Interest) -> io::Result<Ready> {
-        loop {
-            match Op::new(PollOnce::new(self.fd.clone(), interest), self.fd.lane()).await {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                polled => return polled,
-            }
-        }
     }
 
     /// Makes a non-blocking call until it does not answer `WouldBlock`, and waits between the
@@ -244,7 +235,7 @@ impl<T> AsyncFd<T> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
             }
-            self.poll_once(interest).await?;
+            poll_once(&self.fd, interest).await?;
         }
     }
 
@@ -268,7 +259,7 @@ impl<T> AsyncFd<T> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
             }
-            self.poll_once(interest).await?;
+            poll_once(&self.fd, interest).await?;
         }
     }
 

@@ -8,8 +8,18 @@ use std::task::Waker;
 use crate::driver::Sqe;
 use crate::id::ShardId;
 use crate::net::ready::{Interest, Ready};
-use crate::op::{self, Complete, Fd, Operation, Outcome};
+use crate::op::{self, Complete, Fd, Op, Operation, Outcome};
 use crate::primitive::{Arc, Mutex, lock};
+
+/// Waits until the descriptor is ready, and begins again when that is interrupted.
+pub(super) async fn poll_once(fd: &Fd, interest: Interest) -> io::Result<Ready> {
+    loop {
+        match Op::new(PollOnce::new(fd.clone(), interest), fd.lane()).await {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            polled => return polled,
+        }
+    }
+}
 
 /// Waits once.
 #[derive(Debug)]

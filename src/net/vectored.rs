@@ -11,12 +11,11 @@ use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::io::read_first;
 use crate::net::batch::Batch;
 use crate::net::family::Family;
-use crate::net::poll::PollOnce;
+use crate::net::poll::poll_once;
 use crate::net::polled::may_go_on;
 use crate::net::ready::Interest;
 use crate::net::socket::Socket;
 use crate::net::stream::Stream;
-use crate::op::Op;
 use crate::op::vectored::MAX_PARTS;
 
 impl<F: Family> Stream<F> {
@@ -97,8 +96,7 @@ impl<F: Family> Stream<F> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return (result, buffers),
             }
-            let wait = PollOnce::new(socket.fd().clone(), Interest::READABLE);
-            if let Err(error) = Op::new(wait, socket.lane()).await {
+            if let Err(error) = poll_once(socket.fd(), Interest::READABLE).await {
                 return (Err(error), buffers);
             }
         }
