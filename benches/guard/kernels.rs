@@ -15,6 +15,7 @@ use std::time::Duration;
 use atomic_waker::AtomicWaker;
 
 use spargio::doorbell::MsgRing;
+use spargio::net::UnixStream;
 use spargio::placement::LeastLoaded;
 use spargio::queue::ChaseLev;
 use spargio::{Assembled, Runtime, RuntimeOf, ShardCtx, ShardId, StealOptions};
@@ -29,7 +30,7 @@ pub(crate) struct Kernel {
 }
 
 /// All kernels, in the order of the report.
-pub(crate) const KERNELS: [Kernel; 11] = [
+pub(crate) const KERNELS: [Kernel; 12] = [
     Kernel { name: "spawn_join_stealable", run: spawn_join_stealable },
     Kernel { name: "spawn_join_local", run: spawn_join_local },
     Kernel { name: "yield", run: yield_alone },
@@ -38,6 +39,7 @@ pub(crate) const KERNELS: [Kernel; 11] = [
     Kernel { name: "op_nop", run: |times| read_file(Reads::Nop, 0, times) },
     Kernel { name: "op_read_4k_ring", run: |times| read_file(Reads::Ring, BLOCK, times) },
     Kernel { name: "op_read_4k_direct", run: |times| read_file(Reads::Usual, BLOCK, times) },
+    Kernel { name: "stream_write_read", run: stream_write_read },
     Kernel { name: "timer_insert_cancel", run: timer_insert_cancel },
     Kernel { name: "message_send_receive", run: message_send_receive },
     Kernel { name: "message_round_trip", run: message_round_trip },
@@ -156,6 +158,21 @@ fn read_file(reads: Reads, expected: usize, times: u64) {
             assert_eq!(result.expect("the read succeeds"), expected);
             buffer = back;
             buffer.clear();
+        }
+    });
+}
+
+/// Bytes into one end of a connection, and out of the other, where they are already.
+fn stream_write_read(times: u64) {
+    on_shard(Reads::Usual, move |_shard| async move {
+        let (near, far) = UnixStream::pair().expect("a pair can be made");
+        let (mut outgoing, mut incoming) = (vec![7; 64], vec![0; 64]);
+        for _ in 0..times {
+            let (written, back) = near.write_all(outgoing).await;
+            written.expect("the other end is open");
+            let (read, filled) = far.read(incoming).await;
+            assert_eq!(read.expect("the other end is open"), 64);
+            (outgoing, incoming) = (back, filled);
         }
     });
 }

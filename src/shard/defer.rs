@@ -24,13 +24,15 @@ const PROBE_EVERY: u32 = 64;
 #[derive(Debug)]
 pub(super) struct Deferred {
     entries: VecDeque<Sqe>,
+    /// So many of them, the oldest, were there already when the ring was looked at last.
+    overdue: usize,
     score: i32,
     since_probe: u32,
 }
 
 impl Deferred {
     pub(super) fn new() -> Self {
-        Self { entries: VecDeque::with_capacity(MOST), score: BEST / 4, since_probe: 0 }
+        Self { entries: VecDeque::with_capacity(MOST), overdue: 0, score: BEST / 4, since_probe: 0 }
     }
 
     /// Whether no receive waits.
@@ -60,9 +62,26 @@ impl Deferred {
         self.score = (self.score + change).clamp(-BEST, BEST);
     }
 
+    /// The one that has waited for the longest time.
+    fn oldest(&mut self) -> Option<Sqe> {
+        self.overdue = self.overdue.saturating_sub(1);
+        self.entries.pop_front()
+    }
+
+    /// The next one that waited when this was asked last, if any is left; else all that wait now
+    /// are such from here on.
+    fn next_overdue(&mut self) -> Option<Sqe> {
+        if self.overdue > 0 {
+            return self.oldest();
+        }
+        self.overdue = self.entries.len();
+        None
+    }
+
     fn take(&mut self, token: Token) -> bool {
-        let at = self.entries.iter().position(|sqe| sqe.token == token);
-        at.and_then(|at| self.entries.remove(at)).is_some()
+        let Some(at) = self.entries.iter().position(|sqe| sqe.token == token) else { return false };
+        self.overdue -= usize::from(at < self.overdue);
+        self.entries.remove(at).is_some()
     }
 }
 
@@ -85,7 +104,7 @@ impl<A: Assembly> Shard<A> {
     pub(crate) fn look_again(&self) -> bool {
         let waiting = self.deferred.borrow().entries.len();
         for _ in 0..waiting {
-            let Some(sqe) = self.deferred.borrow_mut().entries.pop_front() else { break };
+            let Some(sqe) = self.deferred.borrow_mut().oldest() else { break };
             // The wish to poll first is for the ring.
             let plain = Sqe { ioprio: 0, ..sqe };
             // SAFETY:
@@ -108,7 +127,16 @@ impl<A: Assembly> Shard<A> {
     /// Arms every receive that waits.
     pub(super) fn arm_deferred(&self) {
         loop {
-            let Some(sqe) = self.deferred.borrow_mut().entries.pop_front() else { return };
+            let Some(sqe) = self.deferred.borrow_mut().oldest() else { return };
+            self.push(sqe);
+        }
+    }
+
+    /// Arms those that waited already when this was called last: something else has kept this shard
+    /// busy since, and goes on to.
+    pub(super) fn arm_overdue(&self) {
+        loop {
+            let Some(sqe) = self.deferred.borrow_mut().next_overdue() else { return };
             self.push(sqe);
         }
     }
@@ -120,5 +148,54 @@ impl<A: Assembly> Shard<A> {
             self.complete(Cqe { token, result: -libc::ECANCELED, flags: 0 });
         }
         waited
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use std::ptr;
+
+    use super::Deferred;
+    use crate::driver::{Class, Sqe, Token};
+
+    fn receive(number: u32) -> Sqe {
+        Sqe::recv(0, ptr::null_mut(), 0, 0).token(Token::new(Class::Op, 1, number))
+    }
+
+    /// The receives that are overdue at a look.
+    fn look(deferred: &mut Deferred) -> Vec<u32> {
+        std::iter::from_fn(|| deferred.next_overdue()).map(|sqe| sqe.token.index()).collect()
+    }
+
+    fn put_off(deferred: &mut Deferred, numbers: impl IntoIterator<Item = u32>) {
+        for number in numbers {
+            assert!(deferred.offer(receive(number)).is_ok(), "there is room");
+        }
+    }
+
+    #[test]
+    fn a_receive_is_overdue_at_the_second_look_that_it_sees() {
+        let mut deferred = Deferred::new();
+        put_off(&mut deferred, [1, 2]);
+        assert!(look(&mut deferred).is_empty());
+        put_off(&mut deferred, [3]);
+        assert_eq!(look(&mut deferred), [1, 2]);
+        assert_eq!(look(&mut deferred), [3]);
+        assert!(deferred.is_empty());
+    }
+
+    #[test]
+    fn a_receive_that_has_left_makes_no_other_one_overdue() {
+        let mut deferred = Deferred::new();
+        put_off(&mut deferred, [1, 2]);
+        assert!(look(&mut deferred).is_empty());
+        assert!(deferred.take(receive(1).token));
+        assert_eq!(deferred.oldest().map(|sqe| sqe.token.index()), Some(2));
+        put_off(&mut deferred, [3, 4]);
+        assert!(!deferred.take(receive(1).token));
+        assert!(look(&mut deferred).is_empty());
+        assert!(deferred.take(receive(4).token));
+        assert_eq!(look(&mut deferred), [3]);
     }
 }

@@ -70,7 +70,7 @@ use fixed::Fixed;
 use idle::Next;
 use lead::Lead;
 use measure::Mark;
-use pace::Pace;
+use pace::{Lap, Pace};
 use pack::Pack;
 use prompt::Prompt;
 use silent::Silent;
@@ -226,7 +226,7 @@ impl<A: Assembly> Shard<A> {
         self.public().registry.settle();
         self.run_tasks();
         if self.has_work() {
-            self.arm_deferred();
+            self.arm_overdue();
             self.serve_ring();
             return;
         }
@@ -281,28 +281,40 @@ impl<A: Assembly> Shard<A> {
             }
             lap.poll(|| self.look_before(&runnable));
             self.poll(runnable);
-            if lap.is_look_due() {
-                let now = self.look_at_clock(lap.is_measured());
-                if self.timing && self.end_timed_poll(now) {
-                    // Who was told may have woken others.
-                    self.offer_backlog(Next::Queued);
-                }
-                if lap.is_ring_due() && self.driver.borrow().pending() {
-                    self.count_look();
-                    self.flush_ring();
-                    self.collect();
-                    // What was woken waits behind the next poll.
-                    self.offer_backlog(Next::Queued);
-                }
-                if lap.elapsed(now) > budget {
-                    break;
-                }
+            if lap.is_look_due() && self.look_between_polls(&mut lap) > budget {
+                break;
             }
         }
         let ended = self.pace.borrow_mut().end(&lap, || self.nanos(self.now()));
         if let Some(now) = ended {
             self.mark(now, true);
         }
+    }
+
+    /// A look at the clock, and at the ring if it is due. How long the lap has lasted.
+    #[inline(never)]
+    fn look_between_polls(&self, lap: &mut Lap) -> u64 {
+        let now = self.look_at_clock(lap.is_measured());
+        if self.timing && self.end_timed_poll(now) {
+            // Who was told may have woken others.
+            self.offer_backlog(Next::Queued);
+        }
+        if lap.is_ring_due() && self.is_ring_wanted() {
+            self.count_look();
+            self.flush_ring();
+            self.collect();
+            // What was woken waits behind the next poll.
+            self.offer_backlog(Next::Queued);
+        }
+        lap.elapsed(now)
+    }
+
+    /// Whether the ring has something for this shard, or this shard for the ring: what waits for
+    /// others must not wait here too, for as long as there is something else to do.
+    fn is_ring_wanted(&self) -> bool {
+        self.arm_overdue();
+        let driver = self.driver.borrow();
+        driver.pending() || driver.queued() > 0
     }
 
     fn next_task(&self) -> Option<Runnable> {
