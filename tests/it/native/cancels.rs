@@ -125,9 +125,9 @@ fn a_receive_that_waits_is_called_off_from_wherever_it_is() {
         let mut read = recv(&first, &near);
         let begin = runtime.handle().spawn_pinned(FIRST, async move {
             assert!(poll_once(&mut read).await.is_pending());
-            read
+            [read]
         });
-        let read = elsewhere(begin.unwrap()).unwrap();
+        let [read] = elsewhere(begin.unwrap()).unwrap();
         let end = runtime.handle().spawn_pinned(SECOND, read.cancel());
         assert_nothing_came(elsewhere(end.unwrap()).unwrap());
         settle(&native);
