@@ -1,5 +1,8 @@
 //! Memory for tasks and completion cells: a few free blocks per thread, so that neither a spawn nor
 //! an operation in steady state allocates anything.
+//!
+//! Where one thread makes what another frees, blocks gather at the second. It passes them on in
+//! batches, by way of a shelf for each size that all threads share.
 
 use std::ptr::NonNull;
 
@@ -71,12 +74,56 @@ mod imp {
     use std::cell::RefCell;
     use std::ptr::NonNull;
 
+    use crate::primitive::{AtomicUsize, Mutex, Ordering, lock};
+
     /// Block sizes are multiples of this; it is also their alignment.
     const GRAIN: usize = 64;
     /// Larger blocks come from the allocator each time.
     const CLASSES: usize = 6;
-    /// How many free blocks of a size a thread keeps; more go back to the allocator.
+    /// How many free blocks of a size a thread keeps, and as many lie on its shelf; more go back to
+    /// the allocator.
     pub(super) const KEPT: usize = 1024;
+    /// How many go to a shelf, or are taken from there, at a time.
+    pub(super) const BATCH: usize = 128;
+
+    /// Free blocks of one size, for whoever needs some.
+    struct Shelf {
+        blocks: Mutex<Vec<Block>>,
+        /// How many there are. A hint: read without the lock.
+        count: AtomicUsize,
+    }
+
+    /// A free block.
+    struct Block(NonNull<u8>);
+
+    // SAFETY:
+    // - the memory is nobody's, and may be taken back on any thread.
+    unsafe impl Send for Block {}
+
+    static SHELVES: [Shelf; CLASSES] =
+        [const { Shelf { blocks: Mutex::new(Vec::new()), count: AtomicUsize::new(0) } }; CLASSES];
+
+    impl Shelf {
+        /// Takes a batch of the list, unless it has enough.
+        #[cold]
+        fn take_from(&self, list: &mut Vec<NonNull<u8>>) {
+            let mut blocks = lock(&self.blocks);
+            if blocks.len() < KEPT {
+                let from = list.len().saturating_sub(BATCH);
+                blocks.extend(list.drain(from..).map(Block));
+                self.count.store(blocks.len(), Ordering::Relaxed);
+            }
+        }
+
+        /// Gives a batch to the list, if it has some.
+        #[cold]
+        fn give_to(&self, list: &mut Vec<NonNull<u8>>) {
+            let mut blocks = lock(&self.blocks);
+            let from = blocks.len().saturating_sub(BATCH);
+            list.extend(blocks.drain(from..).map(|Block(memory)| memory));
+            self.count.store(blocks.len(), Ordering::Relaxed);
+        }
+    }
 
     struct Pool([Vec<NonNull<u8>>; CLASSES]);
 
@@ -103,8 +150,14 @@ mod imp {
         let (kept, layout) = match class_of(layout) {
             Some((class, block)) => {
                 // try_with: a thread that is ending has no pool any more.
-                let kept = POOL.try_with(|pool| pool.borrow_mut().0[class].pop()).ok().flatten();
-                (kept, block)
+                let kept = POOL.try_with(|pool| {
+                    let list = &mut pool.borrow_mut().0[class];
+                    if list.is_empty() && SHELVES[class].count.load(Ordering::Relaxed) > 0 {
+                        SHELVES[class].give_to(list);
+                    }
+                    list.pop()
+                });
+                (kept.ok().flatten(), block)
             }
             None => (None, layout),
         };
@@ -126,6 +179,9 @@ mod imp {
             Some((class, block)) => {
                 let kept = POOL.try_with(|pool| {
                     let list = &mut pool.borrow_mut().0[class];
+                    if list.len() >= KEPT && SHELVES[class].count.load(Ordering::Relaxed) < KEPT {
+                        SHELVES[class].take_from(list);
+                    }
                     let room = list.len() < KEPT;
                     if room {
                         list.push(memory);
@@ -148,6 +204,12 @@ mod imp {
     #[cfg(test)]
     pub(super) fn kept(layout: Layout) -> usize {
         class_of(layout).map_or(0, |(class, _)| POOL.with(|pool| pool.borrow().0[class].len()))
+    }
+
+    /// How many free blocks lie on the shelf for a layout.
+    #[cfg(test)]
+    pub(super) fn shelved(layout: Layout) -> usize {
+        class_of(layout).map_or(0, |(class, _)| lock(&SHELVES[class].blocks).len())
     }
 
     impl Drop for Pool {

@@ -1,13 +1,12 @@
 //! A file without a cursor.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::fs::{OpenOptions, ReadAt, WriteAt, read, write};
+use crate::buf::{IoBuf, IoBufMut};
+use crate::fs::{OpenOptions, ReadAt, ReadExactAt, WriteAllAt, WriteAt};
 use crate::op::Op;
 use crate::op::file::{self, FileFd, Fsync};
 use crate::port::{self, Lane, ToLane};
@@ -185,12 +184,8 @@ impl File {
     /// # Cancel safety
     ///
     /// As for [`read_at`](Self::read_at).
-    pub fn read_exact_at<B: IoBufMut>(
-        &self,
-        buf: B,
-        offset: u64,
-    ) -> impl Future<Output = BufResult<(), B>> + Send {
-        read::read_exact_at(self, buf, offset)
+    pub fn read_exact_at<B: IoBufMut>(&self, buf: B, offset: u64) -> ReadExactAt<'_, B> {
+        ReadExactAt::new(self, buf, offset)
     }
 
     /// Writes all initialised bytes of the buffer from `offset` on, in as many writes as it takes.
@@ -206,12 +201,8 @@ impl File {
     /// # Cancel safety
     ///
     /// As for [`write_at`](Self::write_at).
-    pub fn write_all_at<B: IoBuf>(
-        &self,
-        buf: B,
-        offset: u64,
-    ) -> impl Future<Output = BufResult<(), B>> + Send {
-        write::write_all_at(self, buf, offset)
+    pub fn write_all_at<B: IoBuf>(&self, buf: B, offset: u64) -> WriteAllAt<'_, B> {
+        WriteAllAt::new(self, buf, offset)
     }
 
     /// Flushes what was written, and all metadata, to the device (`fsync(2)`): what was written by

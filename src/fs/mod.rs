@@ -34,11 +34,13 @@ mod path;
 mod read;
 mod read_ahead;
 mod read_dir;
+mod read_exact;
 mod steps;
 mod temp;
 mod vectored;
 mod whole;
 mod write;
+mod write_all;
 
 pub use crate::op::PathError;
 pub use cursor::FileCursor;
@@ -58,8 +60,11 @@ pub use path::{
 pub use read::ReadAt;
 pub use read_ahead::ReadAhead;
 pub use read_dir::{DirEntry, ReadDir};
+pub use read_exact::ReadExactAt;
 pub use temp::{TempDir, TempFile, temp_file};
+pub use vectored::{ReadVectoredAt, WriteVectoredAt};
 pub use write::WriteAt;
+pub use write_all::WriteAllAt;
 
 /// The offset as the kernel takes it.
 ///

@@ -2,12 +2,10 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::buf::{BufResult, IoBufMut};
-use crate::fs::steps::Steps;
 use crate::fs::{File, checked_offset};
 use crate::op::{Op, file};
 use crate::primitive::Arc;
@@ -51,11 +49,19 @@ impl<'f, B: IoBufMut> ReadAt<'f, B> {
     /// Dropping this is dropping the read.
     pub async fn cancel(mut self) -> BufResult<usize, B> {
         let mut is_asked = false;
-        poll_fn(|cx| match &mut self.0 {
-            State::Op(op) => op.poll_end(&mut is_asked, cx),
-            State::Known(_) => Pin::new(&mut self).poll(cx),
-        })
-        .await
+        poll_fn(|cx| self.poll_end(&mut is_asked, cx)).await
+    }
+
+    /// Polls the read to its end, for which the kernel is asked once.
+    pub(super) fn poll_end(
+        &mut self,
+        asked: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<BufResult<usize, B>> {
+        match &mut self.0 {
+            State::Op(op) => op.poll_end(asked, cx),
+            State::Known(_) => Pin::new(self).poll(cx),
+        }
     }
 }
 
@@ -76,35 +82,4 @@ impl<B: IoBufMut> fmt::Debug for ReadAt<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReadAt").finish_non_exhaustive()
     }
-}
-
-/// Reads until the buffer is full.
-pub(super) async fn read_exact_at<B: IoBufMut>(
-    file: &File,
-    mut buf: B,
-    offset: u64,
-) -> BufResult<(), B> {
-    let total = buf.bytes_total();
-    let mut steps = Steps::new(file);
-    while steps.at() < total {
-        let done = steps.at();
-        // Saturated is beyond every file, and refused as such.
-        let at = offset.saturating_add(done as u64);
-        let (read, rest) = ReadAt::new(file, buf.slice(done..total), at).await;
-        buf = rest.into_inner();
-        match read {
-            Ok(0) => return (Err(too_short(offset, done, total)), buf),
-            Ok(count) => steps.moved(count),
-            Err(error) if steps.may_go_on(&error) => {}
-            Err(error) => return (Err(error), buf),
-        }
-    }
-    (Ok(()), buf)
-}
-
-fn too_short(offset: u64, done: usize, total: usize) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::UnexpectedEof,
-        format!("the file ended {done} bytes after offset {offset}, where {total} were to be read"),
-    )
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::buf::BufResult;
 use crate::fs::File;
 
 /// Direct I/O that begins at a multiple of this is as well aligned as at the start of its buffer.
@@ -30,6 +31,13 @@ impl Steps {
     /// Where the next step begins: all before that was moved.
     pub(super) fn at(&self) -> usize {
         self.at
+    }
+
+    /// What the whole comes to when a step has failed and it was called off: all before is moved.
+    pub(super) fn called_off<B>(&self, error: io::Error, buf: B) -> BufResult<usize, B> {
+        let is_asked_for = error.raw_os_error() == Some(libc::ECANCELED);
+        let result = if is_asked_for && self.most > 0 { Ok(self.most) } else { Err(error) };
+        (result, buf)
     }
 
     /// A step has moved so many bytes.

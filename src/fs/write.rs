@@ -2,12 +2,10 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::buf::{BufResult, IoBuf};
-use crate::fs::steps::Steps;
 use crate::fs::{File, checked_offset};
 use crate::op::call_off::called_off;
 use crate::op::{Op, file};
@@ -56,15 +54,28 @@ impl<'f, B: IoBuf> WriteAt<'f, B> {
     ///
     /// Dropping this is dropping the write.
     pub async fn cancel(mut self) -> BufResult<usize, B> {
-        if let State::Blocking { buf, .. } = self.0 {
-            return (Err(called_off()), buf);
-        }
         let mut is_asked = false;
-        poll_fn(|cx| match &mut self.0 {
-            State::Op(op) => op.poll_end(&mut is_asked, cx),
-            _ => Pin::new(&mut self).poll(cx),
-        })
-        .await
+        poll_fn(|cx| self.poll_end(&mut is_asked, cx)).await
+    }
+
+    /// Polls the write to its end, for which the kernel is asked once.
+    pub(super) fn poll_end(
+        &mut self,
+        asked: &mut bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<BufResult<usize, B>> {
+        match std::mem::replace(&mut self.0, State::Done) {
+            State::Blocking { buf, .. } => Poll::Ready((Err(called_off()), buf)),
+            State::Op(mut op) => {
+                let polled = op.poll_end(asked, cx);
+                self.0 = State::Op(op);
+                polled
+            }
+            state => {
+                self.0 = state;
+                Pin::new(self).poll(cx)
+            }
+        }
     }
 }
 
@@ -105,35 +116,4 @@ impl<B: IoBuf> fmt::Debug for WriteAt<'_, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriteAt").finish_non_exhaustive()
     }
-}
-
-/// Writes until nothing is left.
-pub(super) async fn write_all_at<B: IoBuf>(
-    file: &File,
-    mut buf: B,
-    offset: u64,
-) -> BufResult<(), B> {
-    let total = buf.bytes_init();
-    let mut steps = Steps::new(file);
-    while steps.at() < total {
-        let done = steps.at();
-        // Saturated is beyond every file, and refused as such.
-        let at = offset.saturating_add(done as u64);
-        let (written, rest) = WriteAt::new(file, buf.slice(done..total), at).await;
-        buf = rest.into_inner();
-        match written {
-            Ok(0) => return (Err(none_taken(offset, done, total)), buf),
-            Ok(count) => steps.moved(count),
-            Err(error) if steps.may_go_on(&error) => {}
-            Err(error) => return (Err(error), buf),
-        }
-    }
-    (Ok(()), buf)
-}
-
-fn none_taken(offset: u64, done: usize, total: usize) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::WriteZero,
-        format!("the file took {done} of {total} bytes at offset {offset}, and then none"),
-    )
 }

@@ -1,13 +1,13 @@
 //! The rings, by whatever names a runtime or a shard of it.
 
-use std::future::Future;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use crate::buf::{BufResult, IoBuf};
 use crate::error::RuntimeError;
-use crate::id::ShardId;
+use crate::id::{NativeOpId, ShardId};
+use crate::native::submit::NativeOp;
 use crate::native::uring_any::UringNativeAny;
 use crate::port::ToLane;
 use crate::time::{Sleep, sleep};
@@ -59,18 +59,15 @@ pub trait NativeExt: ToLane {
     /// # Ok(())
     /// # }
     /// ```
-    fn native_read_at<F>(
-        &self,
-        fd: F,
-        offset: u64,
-        len: usize,
-    ) -> impl Future<Output = io::Result<Vec<u8>>> + Send + use<Self, F>
+    fn native_read_at<F>(&self, fd: F, offset: u64, len: usize) -> NativeOp<io::Result<Vec<u8>>>
     where
         Self: Sized,
         F: AsFd + Send + 'static,
     {
-        let read = rings(self).map(|(it, shard)| it.read_at_on(shard, fd, offset, len));
-        async move { read?.await }
+        match rings(self) {
+            Ok((native, shard)) => native.read_at_on(shard, fd, offset, len),
+            Err((id, error)) => NativeOp::known(id, Err(error.into())),
+        }
     }
 
     /// As [`UringNativeAny::write_at`], on the ring of this shard and no other; see
@@ -83,26 +80,15 @@ pub trait NativeExt: ToLane {
     /// # Panics
     ///
     /// As [`UringNativeAny::read_at_into`].
-    fn native_write_at<F, B>(
-        &self,
-        fd: F,
-        offset: u64,
-        buf: B,
-    ) -> impl Future<Output = BufResult<usize, B>> + Send + use<Self, F, B>
+    fn native_write_at<F, B>(&self, fd: F, offset: u64, buf: B) -> NativeOp<BufResult<usize, B>>
     where
         Self: Sized,
         F: AsFd + Send + 'static,
         B: IoBuf,
     {
-        let write = match rings(self) {
-            Ok((native, shard)) => Ok(native.write_at_on(shard, fd, offset, buf)),
-            Err(error) => Err((error, buf)),
-        };
-        async move {
-            match write {
-                Ok(write) => write.await,
-                Err((error, buf)) => (Err(error.into()), buf),
-            }
+        match rings(self) {
+            Ok((native, shard)) => native.write_at_on(shard, fd, offset, buf),
+            Err((id, error)) => NativeOp::known(id, (Err(error.into()), buf)),
         }
     }
 
@@ -114,8 +100,13 @@ pub trait NativeExt: ToLane {
 
 impl<L: ToLane> NativeExt for L {}
 
-/// All rings, and which of them is meant.
-fn rings(lane: &impl ToLane) -> Result<(UringNativeAny, ShardId), RuntimeError> {
+/// All rings, and which of them is meant; or a name for the operation that there will not be, and
+/// why.
+fn rings(lane: &impl ToLane) -> Result<(UringNativeAny, ShardId), (NativeOpId, RuntimeError)> {
     let lane = lane.to_lane();
-    Ok((UringNativeAny::of(&lane.0)?, lane.0.shard()))
+    let shard = lane.0.shard();
+    match UringNativeAny::of(&lane.0) {
+        Ok(native) => Ok((native, shard)),
+        Err(error) => Err((lane.0.roster().name(shard), error)),
+    }
 }

@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use crate::driver::{Opcode, Sqe};
 use crate::id::ShardId;
+use crate::native::batch::{NativeBatch, Rest};
 use crate::native::uring_any::UringNativeAny;
 use crate::op::{self, Aimed, Complete, Lease, Listed, Operation, Outcome, RecvBuf, Room, Roster};
 use crate::primitive::{Arc, Mutex, lock};
@@ -56,7 +57,8 @@ impl UringNativeAny {
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, what was received is lost.
+    /// When the future is dropped, what was received is lost; [`cancel`](NativeBatch::cancel) hands
+    /// it back.
     ///
     /// # Errors
     ///
@@ -79,10 +81,23 @@ impl UringNativeAny {
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
-    pub async fn recv_multishot_segments<F>(
+    pub fn recv_multishot_segments<F>(
         &self,
         fd: F,
         target: usize,
+    ) -> NativeBatch<io::Result<UringRecvMultishotSegments>>
+    where
+        F: AsFd + Send + Sync + 'static,
+    {
+        let native = self.clone();
+        NativeBatch::new(|rest| async move { native.recv_until(fd, target, rest).await })
+    }
+
+    async fn recv_until<F>(
+        &self,
+        fd: F,
+        target: usize,
+        rest: Rest,
     ) -> io::Result<UringRecvMultishotSegments>
     where
         F: AsFd + Send + Sync + 'static,
@@ -97,16 +112,20 @@ impl UringNativeAny {
             }
             let next = self.lease(lease.fd().as_fd().as_raw_fd());
             let buffers = many.then(|| missing.div_ceil(SIZE));
-            let (bufs, end) = self.gather(next, Arc::clone(lease.fd()), missing, buffers).await;
+            let (bufs, end) =
+                self.gather(next, Arc::clone(lease.fd()), missing, buffers, &rest).await;
             bufs.iter().for_each(|bytes| came.push(bytes));
             match end {
                 End::Over => return Ok(came),
                 End::Passing => {}
                 End::OneByOne => many = false,
-                End::Failed(error) if came.buffer.is_empty() => return Err(error),
                 End::Failed(error) => {
-                    came.error = Some(error);
-                    return Ok(came);
+                    // Why it was to end is no error beside the bytes.
+                    came.error = rest.result(error, came.buffer.len()).err();
+                    return match came.error.take() {
+                        Some(error) if came.buffer.is_empty() => Err(error),
+                        error => Ok(UringRecvMultishotSegments { error, ..came }),
+                    };
                 }
             }
         }
@@ -121,12 +140,15 @@ impl UringNativeAny {
     /// # Errors
     ///
     /// As there; an error takes the bytes with it that came before.
-    pub async fn recv_multishot<F>(&self, fd: F, target: usize) -> io::Result<Vec<u8>>
+    pub fn recv_multishot<F>(&self, fd: F, target: usize) -> NativeBatch<io::Result<Vec<u8>>>
     where
         F: AsFd + Send + Sync + 'static,
     {
-        let came = self.recv_multishot_segments(fd, target).await?;
-        came.error.map_or(Ok(came.buffer), Err)
+        let native = self.clone();
+        NativeBatch::new(|rest| async move {
+            let came = native.recv_until(fd, target, rest).await?;
+            came.error.map_or(Ok(came.buffer), Err)
+        })
     }
 
     /// Receives with one operation until so many bytes have come, or it ends by itself.
@@ -136,6 +158,7 @@ impl UringNativeAny {
         fd: Arc<F>,
         target: usize,
         buffers: Option<usize>,
+        rest: &Rest,
     ) -> (Vec<RecvBuf>, End)
     where
         F: AsFd + Send + Sync + 'static,
@@ -155,6 +178,7 @@ impl UringNativeAny {
             reader: Arc::clone(&reader),
         };
         let mut op = Aimed::new(gather, self.lane(shard));
+        let mut is_asked = false;
         poll_fn(|cx| {
             let before = {
                 let waker = cx.waker().clone();
@@ -163,6 +187,9 @@ impl UringNativeAny {
             // None of an earlier poll: there is enough, and the shard has taken it.
             let has_enough = before.is_none();
             drop(before);
+            if rest.is_called_off() {
+                return op.poll_end(&mut is_asked, cx);
+            }
             if has_enough {
                 op.ask_to_end();
             }

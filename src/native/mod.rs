@@ -30,6 +30,7 @@
 //!
 //! [`extension::fs`](crate::extension::fs) shows how an opcode gets a safe function.
 
+mod batch;
 mod bound;
 mod cqe;
 pub mod ext;
@@ -46,6 +47,7 @@ mod submit;
 mod uring_any;
 
 pub use crate::id::NativeOpId;
+pub use batch::NativeBatch;
 pub use bound::NativeExt;
 pub use cqe::UringCqe;
 pub use gather::{UringRecvMultishotSegments, UringRecvSegment};

@@ -81,7 +81,8 @@ impl<T> NativeOps<T> {
     }
 
     /// Asks the kernel to end the operation. What has come can still be taken, and what comes until
-    /// its end; the last answer is as a rule that it was cancelled (`ECANCELED`).
+    /// its end; the last answer is as a rule that it was cancelled (`ECANCELED`). When `None`
+    /// follows it, the kernel has let go of all that the operation owns.
     pub fn cancel(&self) {
         if let Some(flight) = &self.flight {
             flight.give_up();

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut, transfer_len};
 use crate::driver::Sqe;
+use crate::native::batch::{NativeBatch, Rest};
 use crate::native::files::Transfer;
 use crate::native::submit::NativeOp;
 use crate::native::uring_any::UringNativeAny;
@@ -18,8 +19,9 @@ impl UringNativeAny {
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, bytes that have just come are lost. The sockets of
-    /// [`net`](crate::net) keep them for the next read.
+    /// When the future is dropped, bytes that have just come are lost;
+    /// [`cancel`](NativeOp::cancel) hands them back. The sockets of [`net`](crate::net) keep them
+    /// for the next read.
     ///
     /// # Errors
     ///
@@ -151,7 +153,8 @@ impl UringNativeAny {
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, any number of the bytes have gone.
+    /// When the future is dropped, any number of the bytes have gone;
+    /// [`cancel`](NativeBatch::cancel) says how many.
     ///
     /// # Errors
     ///
@@ -161,7 +164,16 @@ impl UringNativeAny {
     /// # Panics
     ///
     /// As [`recv_owned`](Self::recv_owned).
-    pub async fn send_all_batch<F, B>(&self, fd: F, bufs: Vec<B>) -> BufResult<usize, Vec<B>>
+    pub fn send_all_batch<F, B>(&self, fd: F, bufs: Vec<B>) -> NativeBatch<BufResult<usize, Vec<B>>>
+    where
+        F: AsFd + Send + Sync + 'static,
+        B: IoBuf,
+    {
+        let native = self.clone();
+        NativeBatch::new(|rest| async move { native.send_each(fd, bufs, rest).await })
+    }
+
+    async fn send_each<F, B>(&self, fd: F, bufs: Vec<B>, rest: Rest) -> BufResult<usize, Vec<B>>
     where
         F: AsFd + Send + Sync + 'static,
         B: IoBuf,
@@ -177,7 +189,8 @@ impl UringNativeAny {
                 let next = self.lease(lease.fd().as_fd().as_raw_fd());
                 let fd = Arc::clone(lease.fd());
                 // The ring goes on by itself where the socket is a stream.
-                let (result, back) = self.send_from(next, fd, buf, from, libc::MSG_WAITALL).await;
+                let send = self.send_from(next, fd, buf, from, libc::MSG_WAITALL);
+                let (result, back) = rest.step(send).await;
                 buf = back;
                 match result {
                     Ok(0) if from < len => break Err(io::ErrorKind::WriteZero.into()),
@@ -193,7 +206,7 @@ impl UringNativeAny {
             sent += from;
             if let Err(error) = end {
                 done.extend(left);
-                return (Err(error), done);
+                return (rest.result(error, sent), done);
             }
         }
         (Ok(sent), done)
@@ -204,7 +217,8 @@ impl UringNativeAny {
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped, what was received is lost.
+    /// When the future is dropped, what was received is lost; [`cancel`](NativeBatch::cancel) hands
+    /// it back.
     ///
     /// # Errors
     ///
@@ -213,7 +227,20 @@ impl UringNativeAny {
     /// # Panics
     ///
     /// As [`recv_owned`](Self::recv_owned).
-    pub async fn recv_batch_into<F, B>(&self, fd: F, bufs: Vec<B>) -> BufResult<usize, Vec<B>>
+    pub fn recv_batch_into<F, B>(
+        &self,
+        fd: F,
+        bufs: Vec<B>,
+    ) -> NativeBatch<BufResult<usize, Vec<B>>>
+    where
+        F: AsFd + Send + Sync + 'static,
+        B: IoBufMut,
+    {
+        let native = self.clone();
+        NativeBatch::new(|rest| async move { native.recv_each(fd, bufs, rest).await })
+    }
+
+    async fn recv_each<F, B>(&self, fd: F, bufs: Vec<B>, rest: Rest) -> BufResult<usize, Vec<B>>
     where
         F: AsFd + Send + Sync + 'static,
         B: IoBufMut,
@@ -225,7 +252,8 @@ impl UringNativeAny {
         while let Some(mut buf) = left.next() {
             let result = loop {
                 let next = self.lease(lease.fd().as_fd().as_raw_fd());
-                let received = self.recv_leased(next, Arc::clone(lease.fd()), buf).await;
+                let recv = self.recv_leased(next, Arc::clone(lease.fd()), buf);
+                let received = rest.step(recv).await;
                 buf = received.1;
                 match received.0 {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -242,7 +270,7 @@ impl UringNativeAny {
                 Ok(count) => received += count,
                 Err(error) => {
                     done.extend(left);
-                    return (Err(error), done);
+                    return (rest.result(error, received), done);
                 }
             }
         }

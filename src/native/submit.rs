@@ -1,7 +1,7 @@
 //! Entries of one's own, with one answer each.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,7 +12,7 @@ use crate::id::{NativeOpId, ShardId};
 use crate::native::cqe::UringCqe;
 use crate::native::raw::{Answer, Held, Raw};
 use crate::native::uring_any::UringNativeAny;
-use crate::op::{Aimed, Lease, Roster};
+use crate::op::{Aimed, Complete, Lease, Roster};
 
 /// An operation that was given to a ring: the future of its answer.
 ///
@@ -24,7 +24,8 @@ use crate::op::{Aimed, Lease, Roster};
 /// # Cancel safety
 ///
 /// Dropping the future asks the kernel to cancel the operation, which may have been carried out.
-/// What the operation owns stays until the kernel has let go of it.
+/// What the operation owns stays until the kernel has let go of it, and is then dropped;
+/// [`cancel`](Self::cancel) hands it back.
 #[must_use = "an operation does nothing until it is polled"]
 pub struct NativeOp<T> {
     id: NativeOpId,
@@ -32,9 +33,28 @@ pub struct NativeOp<T> {
 }
 
 enum Work<T> {
-    Flight(Pin<Box<dyn Future<Output = T> + Send>>),
+    Flight(Box<dyn Flight<T>>),
     /// Known without the kernel; `None` once it was said.
     Known(Option<T>),
+}
+
+/// An operation without its type.
+trait Flight<T>: Send {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<T>;
+
+    /// Polls it to its end, which comes soon: the kernel is asked for it once, which `asked`
+    /// remembers.
+    fn poll_end(&mut self, asked: &mut bool, cx: &mut Context<'_>) -> Poll<T>;
+}
+
+impl<O: Complete> Flight<O::Output> for Aimed<O> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<O::Output> {
+        Future::poll(Pin::new(self), cx)
+    }
+
+    fn poll_end(&mut self, asked: &mut bool, cx: &mut Context<'_>) -> Poll<O::Output> {
+        Self::poll_end(self, asked, cx)
+    }
 }
 
 // Nothing is pinned by this future: the inner one lies in a box.
@@ -51,6 +71,67 @@ impl<T> NativeOp<T> {
         self.id.shard()
     }
 
+    /// Calls the operation off, waits until the kernel has let go of what it owns, and hands that
+    /// back with what became of the operation all the same: it may have been carried out, as a
+    /// whole or in part.
+    ///
+    /// The answer is the one that awaiting the operation would have had, for one of
+    /// [`submit_unsafe`](UringNativeAny::submit_unsafe) what its `complete` makes of it. So an
+    /// operation that had ended is told of as if nobody had called it off, and one that has not
+    /// been polled is not begun any more.
+    ///
+    /// # Errors
+    ///
+    /// `ECANCELED` ([`raw_os_error`](io::Error::raw_os_error)) if nothing was done; else as the
+    /// operation.
+    ///
+    /// # Panics
+    ///
+    /// If the operation was awaited to its end before; else as the operation.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this is dropping the operation.
+    ///
+    /// # Cost
+    ///
+    /// One more entry for the ring. While an operation is on its way to another shard it cannot be
+    /// called off, and this polls until it is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::os::unix::net::UnixStream;
+    /// use std::time::Duration;
+    /// # let runtime = spargio::Runtime::builder().shards(1).build().unwrap();
+    /// # let native = spargio::native::UringNativeAny::new_on(&runtime.handle()).unwrap();
+    /// # runtime.block_on(async {
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let mut received = native.recv_owned(near, Vec::with_capacity(4096));
+    /// let limited = spargio::timeout(Duration::from_millis(2), &mut received).await;
+    /// let (received, buf) = match limited {
+    ///     Ok(done) => done,
+    ///     Err(_) => received.cancel().await,
+    /// };
+    /// // The peer was silent, and the buffer is here for the next receive.
+    /// assert_eq!(received.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    /// assert!(buf.capacity() >= 4096);
+    /// # std::io::Result::Ok(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn cancel(mut self) -> T {
+        let mut is_asked = false;
+        poll_fn(|cx| self.poll_end(&mut is_asked, cx)).await
+    }
+
+    /// Polls it to its end, for which the kernel is asked once.
+    pub(super) fn poll_end(&mut self, asked: &mut bool, cx: &mut Context<'_>) -> Poll<T> {
+        match &mut self.work {
+            Work::Flight(flight) => flight.poll_end(asked, cx),
+            Work::Known(known) => said(known),
+        }
+    }
+
     /// One that needs no kernel.
     pub(super) fn known(id: NativeOpId, answer: T) -> Self {
         Self { id, work: Work::Known(Some(answer)) }
@@ -62,12 +143,15 @@ impl<T> Future for NativeOp<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match &mut self.work {
-            Work::Flight(flight) => flight.as_mut().poll(cx),
-            Work::Known(known) => {
-                Poll::Ready(known.take().expect("an operation is not polled after it was ready"))
-            }
+            Work::Flight(flight) => flight.poll(cx),
+            Work::Known(known) => said(known),
         }
     }
+}
+
+/// What was known without the kernel.
+fn said<T>(known: &mut Option<T>) -> Poll<T> {
+    Poll::Ready(known.take().expect("an operation is not polled after it was ready"))
 }
 
 impl<T> fmt::Debug for NativeOp<T> {
@@ -84,7 +168,8 @@ impl UringNativeAny {
     /// also if the runtime ends before. `build` is called at once, with `owned` at its place, and
     /// makes the entry; `complete` makes the output out of both, and is called also if the future
     /// was dropped meanwhile, on the shard, so that a descriptor in the answer gets an owner. (Only
-    /// an operation that never reached the kernel is dropped without it.)
+    /// an operation that never reached the kernel is dropped without it.) One that is
+    /// [called off](NativeOp::cancel) before it was begun is completed with `ECANCELED`.
     ///
     /// The token of the entry is set by the shard. Of its `IOSQE_*` flags only `ASYNC` and
     /// `BUFFER_SELECT` may be set: others are about the entries next to it, or leave out the
@@ -229,7 +314,7 @@ impl UringNativeAny {
         // - passed on to the caller.
         let operation = unsafe { Raw::new(owned, sqe, complete, listed, lease) };
         let flight = Aimed::new(operation, self.lane(shard));
-        NativeOp { id, work: Work::Flight(Box::pin(flight)) }
+        NativeOp { id, work: Work::Flight(Box::new(flight)) }
     }
 }
 

@@ -27,13 +27,23 @@ impl<T: Complete> Aimed<T> {
         Self { state: State::Idle(operation), lane }
     }
 
-    /// Asks the kernel to end the operation soon; its future then becomes ready. Without effect
-    /// before its shard has submitted it.
-    pub(crate) fn ask_to_end(&self) {
-        if let State::InFlight(claim) = &self.state
-            && let Some(token) = claim.submitted_token()
-        {
-            ask_to_cancel(claim.home(), token, &self.lane);
+    /// Asks the kernel to end the operation soon; its future then becomes ready. `false` if it is
+    /// on its way to its shard, which has not submitted it.
+    pub(crate) fn ask_to_end(&self) -> bool {
+        let State::InFlight(claim) = &self.state else { return true };
+        let Some(token) = claim.submitted_token() else { return false };
+        ask_to_cancel(claim.home(), token, &self.lane);
+        true
+    }
+
+    /// Takes the operation out of its future if it has not started.
+    pub(crate) fn take_idle(&mut self) -> Option<T> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Idle(operation) => Some(operation),
+            other => {
+                self.state = other;
+                None
+            }
         }
     }
 

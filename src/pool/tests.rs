@@ -82,17 +82,42 @@ fn values_larger_or_stricter_than_a_block_come_from_the_allocator() {
     assert_eq!(unsafe { free(strict) }.0, 6);
 }
 
-#[test]
-fn more_blocks_than_are_kept_go_back_to_the_allocator() {
-    let layout = Layout::from_size_align(64, 64).expect("a block is a layout");
-    thread::spawn(move || {
-        let blocks: Vec<_> = (0..imp::KEPT + 1).map(|_| imp::allocate_raw(layout)).collect();
+/// Frees so many blocks on a thread of its own, which then keeps no more than it may, and says how
+/// many that were.
+fn free_elsewhere(layout: Layout, count: usize) -> usize {
+    let freeing = thread::spawn(move || {
+        let blocks: Vec<_> = (0..count).map(|_| imp::allocate_raw(layout)).collect();
         for memory in blocks {
             // SAFETY:
             // - each was allocated above with this layout and is freed once.
             unsafe { imp::free_raw(memory, layout) };
         }
-        assert_eq!(imp::kept(layout), imp::KEPT);
+        imp::kept(layout)
+    });
+    freeing.join().unwrap()
+}
+
+#[test]
+fn more_blocks_than_are_kept_go_to_others_or_back_to_the_allocator() {
+    let layout = Layout::from_size_align(64, 64).expect("a block is a layout");
+    assert!(free_elsewhere(layout, imp::KEPT) <= imp::KEPT);
+    // More than the thread keeps, and more than a shelf has room for.
+    assert!(free_elsewhere(layout, 3 * imp::KEPT) <= imp::KEPT);
+    assert!(imp::shelved(layout) < imp::KEPT + imp::BATCH);
+}
+
+#[test]
+fn a_thread_that_has_none_takes_what_another_has_too_much_of() {
+    // A size that no other test uses.
+    let layout = Layout::from_size_align(321, 8).expect("a block is a layout");
+    free_elsewhere(layout, imp::KEPT + 1);
+    assert_eq!(imp::shelved(layout), imp::BATCH);
+    thread::spawn(move || {
+        let memory = imp::allocate_raw(layout);
+        assert_eq!((imp::kept(layout), imp::shelved(layout)), (imp::BATCH - 1, 0));
+        // SAFETY:
+        // - it was allocated above with this layout and is freed once.
+        unsafe { imp::free_raw(memory, layout) };
     })
     .join()
     .unwrap();

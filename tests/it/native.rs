@@ -1,5 +1,6 @@
 //! The rings themselves, on real rings: who owns what, who is listed, and where it goes.
 
+mod cancels;
 mod extension;
 mod files;
 mod many;

@@ -214,8 +214,10 @@ unsafe fn finish<T>(memory: NonNull<Shared<T>>) -> Option<T> {
     let word = unsafe { &memory.as_ref().word };
     // Nobody waits and nobody has closed: this is the last step at once. Release gives the value to
     // the receiver, and with it the memory.
-    let at_once =
-        word.compare_exchange(0, ENDED | TX_OUT, Ordering::Release, Ordering::Relaxed).is_ok();
+    // The look before that is for the case that somebody waits, as between threads: there a try
+    // would cost as much as the step itself. Relaxed: the step is what counts.
+    let at_once = word.load(Ordering::Relaxed) == 0
+        && word.compare_exchange(0, ENDED | TX_OUT, Ordering::Release, Ordering::Relaxed).is_ok();
     if at_once {
         return None;
     }

@@ -2,9 +2,10 @@
 
 use std::future::{Future, poll_fn};
 use std::io::Write as _;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use spargio::RuntimeHandle;
@@ -177,4 +178,82 @@ fn what_is_called_off_hands_its_buffer_back_with_what_became_of_it() {
             }
         }
     });
+}
+
+#[test]
+fn transfers_of_several_buffers_or_steps_hand_all_of_it_back() {
+    let scratch = Scratch::new();
+    let path = scratch.file("file");
+    std::fs::write(&path, "bytes").unwrap();
+    on_a_shard(async move {
+        let is_called_off = |error: &std::io::Error| error.raw_os_error() == Some(libc::ECANCELED);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(&path).await.unwrap();
+        // Not begun.
+        let (read, bufs) = file.read_vectored_at(vec![vec![7; 3]; 2], 0).cancel().await;
+        assert!(is_called_off(&read.unwrap_err()));
+        assert_eq!(bufs, [[7; 3]; 2]);
+        let (written, bufs) = file.write_vectored_at(vec![b"no".to_vec()], 0).cancel().await;
+        assert!(is_called_off(&written.unwrap_err()));
+        assert_eq!(bufs, [b"no"]);
+        let (read, buf) = file.read_exact_at(vec![7; 3], 0).cancel().await;
+        assert!(is_called_off(&read.unwrap_err()));
+        assert_eq!(buf, [7; 3]);
+        let (written, buf) = file.write_all_at(b"none".to_vec(), 0).cancel().await;
+        assert!(is_called_off(&written.unwrap_err()));
+        assert_eq!(buf, b"none");
+        assert_eq!(std::fs::read(&path).unwrap(), b"bytes");
+        // Known without the kernel.
+        assert_eq!(file.read_vectored_at(Vec::<Vec<u8>>::new(), 0).cancel().await.0.unwrap(), 0);
+        assert_eq!(file.read_exact_at(Vec::<u8>::new(), 0).cancel().await.0.unwrap(), 0);
+        assert_eq!(file.write_all_at(Vec::<u8>::new(), 0).cancel().await.0.unwrap(), 0);
+        let beyond = file.read_vectored_at(vec![vec![7; 3]], u64::MAX).cancel().await;
+        assert_eq!(beyond.0.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+
+        // In flight: several buffers, and a part of one.
+        let (reader, mut writer) = pipe();
+        let waits = File::from_std(reader).unwrap();
+        let mut read = waits.read_vectored_at(vec![vec![7; 3]; 2], 0);
+        assert!(poll_now(&mut read).await.is_pending());
+        let (result, bufs) = read.cancel().await;
+        assert!(is_called_off(&result.unwrap_err()));
+        assert_eq!(bufs.len(), 2);
+        let mut read = waits.read_exact_at(vec![7; 8], 0);
+        assert!(poll_now(&mut read).await.is_pending());
+        writer.write_all(b"some").unwrap();
+        until("the part has come", || {
+            let polled = pin!(&mut read).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            unread(&writer) == 0
+        })
+        .await;
+        let (count, buf) = read.cancel().await;
+        assert_eq!((count.unwrap(), &buf[..4]), (4, &b"some"[..]));
+
+        // A pipe takes 64 KiB, and no more.
+        let takes = File::from_std(writer).unwrap();
+        let mut write = takes.write_all_at(vec![1; 200_000], 0);
+        assert!(poll_now(&mut write).await.is_pending());
+        until("the pipe is full", || {
+            let polled = pin!(&mut write).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            unread(&takes) > 0
+        })
+        .await;
+        let (count, buf) = write.cancel().await;
+        assert_eq!((count.unwrap(), buf.len()), (unread(&takes), 200_000));
+    });
+}
+
+async fn poll_now<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(pin!(&mut *future).poll(cx))).await
+}
+
+/// How many bytes lie in a pipe.
+fn unread(pipe: &impl AsRawFd) -> usize {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the call writes one number, for which there is room.
+    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &mut count) };
+    assert_eq!(result, 0);
+    count as usize
 }
