@@ -1,7 +1,10 @@
 //! Datagrams of both families: each comes whole or not at all, in order, and once.
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::Poll;
 
 use spargio::IoBuf as _;
 use spargio::net::{Datagram, Envelope, Family, Ip, UdpSocket, Unix, UnixDatagram};
@@ -41,15 +44,34 @@ fn datagram(number: u32) -> Vec<u8> {
     [&number.to_le_bytes()[..], &dice.bytes(len)].concat()
 }
 
+/// Begins a receive that finds nothing, and returns when it has been put on the ring. `None` if it
+/// has ended by then.
+async fn armed<F: Future>(ground: &Ground, receive: F) -> Option<Pin<Box<F>>> {
+    let entries = || ground.handle.stats_snapshot().total().sqes;
+    let (before, mut receive) = (entries(), Box::pin(receive));
+    let begun = poll_fn(|cx| Poll::Ready(receive.as_mut().poll(cx))).await;
+    if begun.is_ready() {
+        return None;
+    }
+    while entries() == before {
+        spargio::yield_now().await;
+    }
+    Some(receive)
+}
+
 /// Each is sent when the one before has come: nothing is dropped for want of room.
 async fn one_by_one<F: Pairs>(ground: Ground) {
     const COUNT: u32 = 150;
     let [near, far] = F::pair(&ground).await;
-    let (mut dice, yard) = (ground.dice(), ground.yard);
+    let (mut dice, yard) = (ground.dice(), ground.yard.clone());
     let target = far.local_addr().unwrap();
     let is_connected_only = std::any::TypeId::of::<F>() == std::any::TypeId::of::<Unix>();
     for number in 0..COUNT {
         let bytes = datagram(number);
+        let early = match dice.below(3) {
+            0 => armed(&ground, far.recv(yard.buffer(1000))).await,
+            _ => None,
+        };
         // What was refused was not sent.
         loop {
             let buf = yard.filled(&bytes);
@@ -64,9 +86,15 @@ async fn one_by_one<F: Pairs>(ground: Ground) {
                 Err(error) => assert!(is_passing(&error), "{error}"),
             }
         }
+        // On the ring when its datagram comes, and called off then, or when it has told of it.
+        let mut early = match early {
+            Some(early) => polled(dice.below(3) as usize, early).await,
+            None => None,
+        };
         let came = loop {
             let buf = yard.buffer(1000);
             let (result, buf) = match dice.below(4) {
+                _ if early.is_some() => early.take().unwrap(),
                 0 => far.recv(buf).await,
                 1 => {
                     let (result, buf) = far.recv_from(buf).await;
