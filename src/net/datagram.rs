@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use socket2::{SockAddr, SockRef};
 
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::net::datagram::receive::{Kept, Receive};
+use crate::net::datagram::receive::{Kept, Receive, settle};
 use crate::net::envelope::{Envelope, Received};
 use crate::net::family::{Family, Target};
 use crate::net::socket::Socket;
@@ -19,6 +19,9 @@ use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
 
 mod receive;
+mod stream;
+
+pub use stream::DatagramStream;
 
 /// Room for control data, for [`Datagram::recv_msg`]: enough for what a socket is asked to tell,
 /// and for a hundred descriptors.
@@ -98,10 +101,11 @@ impl<F: Family> Datagram<F> {
     /// # Errors
     ///
     /// The socket comes back while clones of it exist, while an operation on it is in flight, or
-    /// while it keeps a receive that a dropped future left (receive once more, then).
+    /// while it keeps a datagram that a dropped future or stream left (receive once more, then).
     pub fn into_std(self) -> Result<F::StdDatagram, Self> {
         let sockets = Arc::try_unwrap(self.sockets)
             .map_err(|sockets| Self { sockets, family: PhantomData })?;
+        settle(&sockets.kept);
         if sockets.kept.is_filled() {
             return Err(Self { sockets: Arc::new(sockets), family: PhantomData });
         }

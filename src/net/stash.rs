@@ -54,20 +54,20 @@ impl<G: ?Sized> Stash<G> {
         self.is_filled.store(!all.is_empty(), Ordering::Release);
         first
     }
-}
 
-impl Stash {
-    /// Drops the receives that have ended and brought nothing.
-    pub(super) fn settle(&self) {
+    /// Drops the receives of which this says that they have ended and brought nothing.
+    pub(super) fn settle(&self, mut is_over: impl FnMut(&mut G) -> bool) {
         let mut left = VecDeque::new();
         while let Some(mut given) = self.take() {
-            if given.poll(Waker::noop()).is_pending() || !given.is_spent() {
+            if !is_over(&mut given) {
                 left.push_back(given);
             }
         }
         left.into_iter().for_each(|given| self.give(given));
     }
+}
 
+impl Stash {
     /// Keeps a receive in flight.
     pub(super) fn give_claim<B: IoBufMut>(&self, claim: Claim<RecvOp<B>>, lane: &Arc<dyn Lane>) {
         self.give(Box::new(GivenRecv { state: State::InFlight(claim), lane: Arc::clone(lane) }));

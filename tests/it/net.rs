@@ -8,6 +8,7 @@ mod calls;
 mod cancels;
 mod connect_many;
 mod connects;
+mod datagram_stream;
 mod datagrams;
 pub(crate) mod ends;
 mod passing;

@@ -9,19 +9,28 @@ use std::task::{Context, Poll, Waker};
 use crate::buf::{BufResult, IoBufMut};
 use crate::net::datagram::Sockets;
 use crate::net::message::{Came, ReceivedMsg, RecvMsg};
+use crate::net::stash::Stash;
 use crate::op::{self, Claim, Complete, Op, Unfinished};
 use crate::port::Lane;
 use crate::primitive::Arc;
 
-/// A receive that was given up: it was cancelled, and may have brought a datagram before that.
-/// Dropping it gives that up, too.
+/// A receive that was given up: it was cancelled, and may have brought datagrams before that.
+/// Dropping it gives those up, too.
 pub(super) trait Kept: Send {
     /// Whether it has ended; else leaves the waker.
     fn poll(&mut self, waker: &Waker) -> Poll<()>;
 
-    /// What it brought; `None` for nothing. `copy` gets the bytes, and says how many it took. Only
-    /// after it was polled ready, and once.
+    /// Whether it has ended, and nothing that it brought is left.
+    fn is_spent(&self) -> bool;
+
+    /// The next datagram that it brought; `None` for nothing. `copy` gets the bytes, and says how
+    /// many it took. Only after it was polled ready.
     fn take(&mut self, copy: &mut dyn FnMut(&[u8]) -> usize) -> Option<io::Result<Came>>;
+}
+
+/// Drops those that have ended and brought nothing.
+pub(super) fn settle(kept: &Stash<dyn Kept>) {
+    kept.settle(|kept| kept.poll(Waker::noop()).is_ready() && kept.is_spent());
 }
 
 struct KeptRecv<B: IoBufMut> {
@@ -53,6 +62,16 @@ impl<B: IoBufMut> Kept for KeptRecv<B> {
         Poll::Ready(())
     }
 
+    fn is_spent(&self) -> bool {
+        match &self.flight {
+            Flight::Ahead(_) => false,
+            Flight::Landed(ReceivedMsg { result, .. }) => {
+                result.as_ref().is_err_and(is_about_the_end)
+            }
+            Flight::Spent => true,
+        }
+    }
+
     fn take(&mut self, copy: &mut dyn FnMut(&[u8]) -> usize) -> Option<io::Result<Came>> {
         let flight = std::mem::replace(&mut self.flight, Flight::Spent);
         let Flight::Landed(ReceivedMsg { result, buf, .. }) = flight else { return None };
@@ -61,12 +80,15 @@ impl<B: IoBufMut> Kept for KeptRecv<B> {
                 came.len = copy(&buf.as_init()[..came.len]);
                 Some(Ok(came))
             }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ECANCELED | libc::EAGAIN)) => {
-                None
-            }
+            Err(error) if is_about_the_end(&error) => None,
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+/// Whether the error says nothing but that the receive was ended.
+fn is_about_the_end(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ECANCELED | libc::EAGAIN))
 }
 
 impl<B: IoBufMut> Drop for KeptRecv<B> {
@@ -139,7 +161,11 @@ impl<B: IoBufMut> Future for Receive<'_, B> {
                         self.state = State::Earlier(recv, kept);
                         return Poll::Pending;
                     }
-                    if let Some(result) = kept.take(&mut |bytes| recv.adopt(bytes)) {
+                    let taken = kept.take(&mut |bytes| recv.adopt(bytes));
+                    if !kept.is_spent() {
+                        self.sockets.kept.give_back(kept);
+                    }
+                    if let Some(result) = taken {
                         return Poll::Ready((result, recv.buf));
                     }
                     self.state = State::Own(Op::new(recv, self.sockets.socket.lane()));
