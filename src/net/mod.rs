@@ -100,7 +100,7 @@ pub use address::ToAddrs;
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdTryNewError, TryIoError};
 pub use batch::BatchError;
 pub use credentials::Credentials;
-pub use datagram::{Datagram, DatagramStream};
+pub use datagram::{Datagram, DatagramStream, RecvDatagram, SendDatagram};
 pub use envelope::{Envelope, Received};
 pub use family::{Family, Ip, Target, Unix};
 pub use incoming::Incoming;

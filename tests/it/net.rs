@@ -8,6 +8,8 @@ mod calls;
 mod cancels;
 mod connect_many;
 mod connects;
+mod datagram_cancels;
+mod datagram_peeks;
 mod datagram_stream;
 mod datagrams;
 pub(crate) mod ends;
