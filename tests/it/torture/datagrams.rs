@@ -186,6 +186,93 @@ fn dropped_sends_and_receives_lose_and_double_nothing() {
     });
 }
 
+/// Several at a time, into few buffers, by streams that are dropped at any stage, and by receives
+/// that are called off between them.
+async fn in_bursts<F: Pairs>(ground: Ground) {
+    const COUNT: u32 = 400;
+    const BURST: u32 = 8;
+    let [near, far] = F::pair(&ground).await;
+    let yard = ground.yard.clone();
+    // What fits a buffer.
+    let small = |number: u32| datagram(number)[..].iter().copied().take(90).collect::<Vec<_>>();
+    let mut dice = ground.dice();
+    for first in (0..COUNT).step_by(BURST as usize) {
+        let mut sent = first;
+        let mut next = first;
+        let mut incoming = far.recv_stream().limit(dice.below(6) as usize);
+        while next < first + BURST {
+            while sent < first + BURST && dice.below(3) > 0 {
+                match near.send(yard.filled(&small(sent))).await.0 {
+                    Ok(_) => sent += 1,
+                    Err(error) => assert!(is_passing(&error), "{error}"),
+                }
+            }
+            if sent == next {
+                continue;
+            }
+            let bytes = match dice.below(6) {
+                0 => {
+                    incoming = far.recv_stream().limit(dice.below(6) as usize);
+                    continue;
+                }
+                1 => {
+                    drop(incoming);
+                    let mut receive = far.recv(yard.buffer(128));
+                    let (times, is_patient) = (dice.below(2), dice.below(2) == 0);
+                    let done = match times {
+                        0 => None,
+                        _ => polled(1, &mut receive).await,
+                    };
+                    if is_patient {
+                        spargio::yield_now().await;
+                    }
+                    let (result, buf) = match done {
+                        Some(done) => done,
+                        None => receive.cancel().await,
+                    };
+                    incoming = far.recv_stream();
+                    match result {
+                        Ok(count) => buf.as_init()[..count].to_vec(),
+                        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => continue,
+                        Err(error) if is_passing(&error) => continue,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                2 => match polled(1, std::pin::pin!(incoming.next())).await {
+                    Some(item) => item.unwrap().1.to_vec(),
+                    None => continue,
+                },
+                _ => incoming.next().await.unwrap().1.to_vec(),
+            };
+            assert!(bytes == small(next), "datagram {next}");
+            next += 1;
+        }
+    }
+}
+
+const BITES_OF_BURSTS: &[Kind] = &[
+    Kind::Declined,
+    Kind::Interrupted,
+    Kind::Again,
+    Kind::Starved,
+    Kind::Delayed,
+    Kind::LateCancel,
+];
+
+#[test]
+fn udp_datagrams_of_streams_come_once_whole_and_in_order() {
+    const NAME: &str = "datagrams::udp_datagrams_of_streams_come_once_whole_and_in_order";
+    let knobs = Knobs { interrupt: 5, again: 5, starve: 5, ..WHOLE };
+    torment(NAME, knobs, BITES_OF_BURSTS, in_bursts::<Ip>);
+}
+
+#[test]
+fn unix_datagrams_of_streams_come_once_whole_and_in_order() {
+    const NAME: &str = "datagrams::unix_datagrams_of_streams_come_once_whole_and_in_order";
+    let knobs = Knobs { interrupt: 5, again: 5, starve: 5, ..WHOLE };
+    torment(NAME, knobs, BITES_OF_BURSTS, in_bursts::<Unix>);
+}
+
 const BITES_OF_DROPS: &[Kind] =
     &[Kind::Declined, Kind::Interrupted, Kind::Delayed, Kind::LateCancel, Kind::Won];
 
