@@ -1,5 +1,5 @@
-//! What is received between the kernel and who reads it: the receive that brings it, and what nobody
-//! has taken yet.
+//! What is received, between the kernel and who reads it: the receive that brings it, and what
+//! nobody has taken yet.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -91,7 +91,8 @@ impl fmt::Debug for Header {
     }
 }
 
-/// Descriptors are closed by `exec`, and the answer is the length of the message, also if it is cut.
+/// Descriptors are closed by `exec`, and the answer is the length of the message, also of one that
+/// is cut.
 const RECV_FLAGS: i32 = libc::MSG_CMSG_CLOEXEC | libc::MSG_TRUNC;
 
 /// Receives one message.

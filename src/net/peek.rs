@@ -85,8 +85,8 @@ impl<F: Family> ReadHalf<Stream<F>> {
     }
 }
 
-/// Copies what a receive has brought, and puts that back. `None`: it has brought nothing. An error is
-/// told once, here.
+/// Copies what a receive has brought, and puts that back. `None`: it has brought nothing. An error
+/// is told once, here.
 fn look_at<B: IoBufMut>(held: Held<'_, dyn Given>, buf: &mut B) -> Option<io::Result<usize>> {
     let (stash, given) = held.release()?;
     let mut given = Some(given).filter(|given| !given.is_spent())?;

@@ -1,4 +1,4 @@
-//! What a socket receives, datagram after datagram, with one operation of the ring for many of them.
+//! What a socket receives, datagram after datagram, with one operation of the ring for many.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -86,7 +86,7 @@ impl<F: Family> Datagram<F> {
 ///
 /// No datagram is lost when the future of [`next`](Self::next) is dropped, nor when the whole is:
 /// what was received and not taken, the next receives of the socket return first. (They may have
-/// less room than it needs, and cut it.)
+/// less room than it needs, and cut it.) An error that was not taken goes with the stream.
 #[must_use = "nothing is received until it is asked for"]
 pub struct DatagramStream<F: Family> {
     sockets: Arc<Sockets>,

@@ -7,8 +7,8 @@ use std::ops::Range;
 /// its flags, four bytes each.
 pub(crate) const HEAD: usize = 16;
 
-/// How much room a receive leaves in each buffer before the bytes of the message. The kernel is told
-/// the same.
+/// How much room a receive leaves in each buffer before the bytes of the message. The kernel is
+/// told the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rooms {
     pub(crate) name: usize,
