@@ -34,7 +34,7 @@ pub struct Caps {
     pub no_iowait: bool,
     /// A ring of buffers can be [provided](crate::driver::Driver::provide) (Linux 5.19).
     pub provided_buffers: bool,
-    /// One receive can take many of the provided buffers (Linux 6.0).
+    /// One receive, of bytes or of messages, can take many of the provided buffers (Linux 6.0).
     pub recv_multishot: bool,
     /// Such a receive can be told to end after so many bytes (Linux 6.17; asked for by what came
     /// with 6.18).

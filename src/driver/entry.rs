@@ -254,6 +254,24 @@ impl Sqe {
         }
     }
 
+    /// Receives messages to whichever buffers of the group come next until cancelled: one
+    /// completion each, all but the last with `MORE`. Of the header only the lengths of the name
+    /// and of the control data count, for which each buffer has room behind a head of 16 bytes
+    /// (`struct io_uring_recvmsg_out`); the message lies behind them.
+    pub fn recv_msg_multi(
+        fd: RawFd,
+        header: *mut libc::msghdr,
+        group: u16,
+        msg_flags: i32,
+    ) -> Self {
+        Self {
+            flags: sqe_flags::BUFFER_SELECT,
+            ioprio: ioprio::RECV_MULTISHOT,
+            buf_index: group,
+            ..Self::recv_msg(fd, header, msg_flags)
+        }
+    }
+
     /// Sends the message that the header points to, with `MSG_*` flags.
     pub fn send_msg(fd: RawFd, header: *const libc::msghdr, msg_flags: i32) -> Self {
         Self {

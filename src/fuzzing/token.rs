@@ -1,10 +1,12 @@
-//! The token codec against text: a token is 64 binary digits, cut after the 4th and the 32nd.
+//! What the kernel and the driver say to each other in words: the token codec against text (a token
+//! is 64 binary digits, cut after the 4th and the 32nd), and the layout of messages in buffers.
 
 use arbitrary::Unstructured;
 
 use crate::driver::{Class, Cqe, Sqe, Token};
 use crate::fuzzing::Program;
-use crate::fuzzing::source::{below, next, steps};
+use crate::fuzzing::source::{below, magnitude, next, steps};
+use crate::net::message::out::{MessageOut, Rooms};
 
 /// Every class with its number.
 const CLASSES: [(Class, u8); 8] = [
@@ -24,14 +26,32 @@ pub(super) struct Tokens(Vec<Step>);
 
 #[derive(Debug)]
 enum Step {
-    Join { class: u8, generation: u32, index: u32, result: i32 },
+    Join {
+        class: u8,
+        generation: u32,
+        index: u32,
+        result: i32,
+    },
     Part(u64),
+    /// A buffer with these numbers in front and so many bytes, for rooms of these sizes.
+    Message {
+        head: [u32; 4],
+        bytes: u8,
+        name: u8,
+        control: u8,
+    },
 }
 
 impl Program for Tokens {
     fn read(bytes: &mut Unstructured<'_>) -> Self {
-        Self(steps(bytes, |bytes| match below(bytes, 2) {
-            0 => Step::Join {
+        Self(steps(bytes, |bytes| match next::<u8>(bytes) {
+            240.. => Step::Message {
+                head: std::array::from_fn(|_| u32::try_from(magnitude(bytes)).unwrap_or(u32::MAX)),
+                bytes: next(bytes),
+                name: next(bytes),
+                control: next(bytes),
+            },
+            kind if kind % 2 == 0 => Step::Join {
                 class: below(bytes, 8),
                 generation: next(bytes),
                 index: next(bytes),
@@ -49,6 +69,10 @@ impl Program for Tokens {
                     join(class, number, generation, index, result);
                 }
                 Step::Part(bits) => part(bits),
+                Step::Message { head, bytes, name, control } => {
+                    let rooms = Rooms::new(name.into(), control.into());
+                    message(head, bytes, rooms);
+                }
             }
         }
     }
@@ -83,4 +107,23 @@ fn part(bits: u64) {
         assert_eq!(Token::new(class, token.generation(), token.index()), token);
     }
     assert!(!format!("{token:?}").is_empty());
+}
+
+/// Each byte says where it is, so that a part is known by its first and its length.
+fn message(head: [u32; 4], count: u8, rooms: Rooms) {
+    let mut bytes: Vec<u8> = head.into_iter().flat_map(u32::to_ne_bytes).collect();
+    bytes.extend((0..count).map(|at| at.wrapping_add(16)));
+    let [name, control, payload] = [0, rooms.name, rooms.name + rooms.control].map(|at| 16 + at);
+    let Some(out) = MessageOut::parse(&bytes, rooms) else {
+        return assert!(bytes.len() < payload, "{} bytes, {rooms:?}", bytes.len());
+    };
+    let part = |first: usize, said: u32, room: usize| -> Vec<u8> {
+        let is_there = |at: &usize| *at - first < room && ((*at - first) as u64) < said.into();
+        (first..bytes.len()).take_while(is_there).map(|at| bytes[at]).collect()
+    };
+    assert_eq!(out.name, part(name, head[0], rooms.name));
+    assert_eq!(out.control, part(control, head[1], rooms.control));
+    assert_eq!(out.payload.start, payload);
+    assert_eq!(&bytes[out.payload], part(payload, head[2], usize::MAX));
+    assert_eq!((out.full_len, out.flags), (head[2] as usize, head[3].cast_signed()));
 }

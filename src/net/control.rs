@@ -27,6 +27,11 @@ impl Control {
         Self { words: vec![0; bytes.div_ceil(8)], len: 0 }
     }
 
+    /// Control data that came, copied.
+    pub(super) fn copied(bytes: &[u8]) -> Self {
+        Self { words: words(bytes), len: bytes.len() }
+    }
+
     /// Puts a message behind the others.
     pub(super) fn put(&mut self, level: i32, kind: i32, data: &[u8]) {
         let mut bytes = self.bytes().to_vec();
@@ -36,12 +41,7 @@ impl Control {
         bytes.extend(data);
         bytes.resize(bytes.len().next_multiple_of(ALIGN), 0);
         self.len = bytes.len();
-        let words = bytes.chunks(8).map(|chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            u64::from_ne_bytes(word)
-        });
-        self.words = words.collect();
+        self.words = words(&bytes);
     }
 
     /// Where the kernel reads what was put, or writes what comes: as long as nothing is put, up to
@@ -78,6 +78,16 @@ impl Control {
     pub(super) fn messages(&self) -> Messages<'_> {
         Messages { rest: self.bytes() }
     }
+}
+
+/// The bytes in memory that is aligned, with zeros up to its end.
+fn words(bytes: &[u8]) -> Vec<u64> {
+    let word = |chunk: &[u8]| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_ne_bytes(word)
+    };
+    bytes.chunks(8).map(word).collect()
 }
 
 /// The messages of [`Control::messages`].

@@ -6,19 +6,27 @@ use std::marker::PhantomData;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use socket2::{SockAddr, SockRef};
+use socket2::SockRef;
 
-use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::net::datagram::receive::{Kept, Receive};
+use crate::buf::{IoBuf, IoBufMut};
+use crate::net::datagram::receive::{Kept, settle};
 use crate::net::envelope::{Envelope, Received};
 use crate::net::family::{Family, Target};
+use crate::net::message::Came;
 use crate::net::socket::Socket;
 use crate::net::stash::Stash;
 use crate::net::unix_path::BoundPath;
 use crate::port::{self, Lane, ToLane};
 use crate::primitive::Arc;
 
+mod peek;
 mod receive;
+mod send;
+mod stream;
+
+pub use receive::RecvDatagram;
+pub use send::SendDatagram;
+pub use stream::DatagramStream;
 
 /// Room for control data, for [`Datagram::recv_msg`]: enough for what a socket is asked to tell,
 /// and for a hundred descriptors.
@@ -45,6 +53,9 @@ const CONTROL_ROOM: usize = 512;
 ///
 /// A send that is dropped is cancelled: the datagram is sent or not, and if it is, then before
 /// those of later sends.
+///
+/// Who wants the buffer back, or to know, [calls](RecvDatagram::cancel) the receive or the
+/// [send](SendDatagram::cancel) off instead of dropping it.
 pub struct Datagram<F: Family> {
     sockets: Arc<Sockets>,
     family: PhantomData<fn() -> F>,
@@ -98,10 +109,11 @@ impl<F: Family> Datagram<F> {
     /// # Errors
     ///
     /// The socket comes back while clones of it exist, while an operation on it is in flight, or
-    /// while it keeps a receive that a dropped future left (receive once more, then).
+    /// while it keeps a datagram that a dropped future or stream left (receive once more, then).
     pub fn into_std(self) -> Result<F::StdDatagram, Self> {
         let sockets = Arc::try_unwrap(self.sockets)
             .map_err(|sockets| Self { sockets, family: PhantomData })?;
+        settle(&sockets.kept);
         if sockets.kept.is_filled() {
             return Err(Self { sockets: Arc::new(sockets), family: PhantomData });
         }
@@ -150,11 +162,8 @@ impl<F: Family> Datagram<F> {
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
-    pub async fn send<B: IoBuf>(&self, buf: B) -> BufResult<usize, B> {
-        let socket = &self.sockets.socket;
-        let sent = socket.send(buf, 0, 0).await;
-        socket.note_sent(&sent);
-        (sent.result, sent.buf)
+    pub fn send<B: IoBuf>(&self, buf: B) -> SendDatagram<'_, B> {
+        SendDatagram::plain(&self.sockets.socket, buf)
     }
 
     /// Sends the buffer as one datagram to this address, also if the socket is connected to
@@ -167,18 +176,12 @@ impl<F: Family> Datagram<F> {
     /// # Cancel safety
     ///
     /// As [`send`](Self::send).
-    pub async fn send_to<B: IoBuf>(&self, buf: B, to: impl Target<F>) -> BufResult<usize, B> {
-        match to.sock_addr() {
-            Ok(to) => self.send_message(buf, Some(to)).await,
-            Err(error) => (Err(error), buf),
-        }
-    }
-
-    async fn send_message<B: IoBuf>(&self, buf: B, to: Option<SockAddr>) -> BufResult<usize, B> {
+    pub fn send_to<B: IoBuf>(&self, buf: B, to: impl Target<F>) -> SendDatagram<'_, B> {
         let socket = &self.sockets.socket;
-        let sent = socket.send_msg(socket.message(buf, to)).await;
-        socket.note_sent_msg(&sent);
-        (sent.result, sent.buf)
+        match to.sock_addr() {
+            Ok(to) => SendDatagram::message(socket, socket.message(buf, Some(to))),
+            Err(error) => SendDatagram::refused(socket, error, buf),
+        }
     }
 
     /// Sends the buffer with what the envelope says: an address, control data. With a
@@ -191,16 +194,15 @@ impl<F: Family> Datagram<F> {
     /// # Cancel safety
     ///
     /// As [`send`](Self::send).
-    pub async fn send_msg<B: IoBuf>(&self, buf: B, envelope: Envelope<F>) -> BufResult<usize, B> {
-        let (to, control, fds) = match envelope.into_parts() {
-            Ok(parts) => parts,
-            Err(error) => return (Err(error), buf),
-        };
+    pub fn send_msg<B: IoBuf>(&self, buf: B, envelope: Envelope<F>) -> SendDatagram<'_, B> {
         let socket = &self.sockets.socket;
-        let message = socket.message(buf, to).with_control(control, fds);
-        let sent = socket.send_msg(message).await;
-        socket.note_sent_msg(&sent);
-        (sent.result, sent.buf)
+        match envelope.into_parts() {
+            Ok((to, control, fds)) => {
+                let message = socket.message(buf, to).with_control(control, fds);
+                SendDatagram::message(socket, message)
+            }
+            Err(error) => SendDatagram::refused(socket, error, buf),
+        }
     }
 
     /// Receives one datagram: how many of its bytes are in the buffer now. What the buffer has no
@@ -214,9 +216,8 @@ impl<F: Family> Datagram<F> {
     /// # Cancel safety
     ///
     /// No datagram is lost when the future is dropped: see [`Datagram`].
-    pub async fn recv<B: IoBufMut>(&self, buf: B) -> BufResult<usize, B> {
-        let (result, buf) = Receive::new(&self.sockets, buf, 0).await;
-        (result.map(|came| came.len), buf)
+    pub fn recv<B: IoBufMut>(&self, buf: B) -> RecvDatagram<'_, B, usize> {
+        RecvDatagram::new(&self.sockets, buf, 0, |came| Ok(came.len))
     }
 
     /// As [`recv`](Self::recv), and says who sent it.
@@ -228,10 +229,8 @@ impl<F: Family> Datagram<F> {
     /// # Cancel safety
     ///
     /// As there.
-    pub async fn recv_from<B: IoBufMut>(&self, buf: B) -> BufResult<(usize, F::Addr), B> {
-        let (result, buf) = Receive::new(&self.sockets, buf, 0).await;
-        let result = result.and_then(|came| Ok((came.len, F::from_sock_addr(came.from)?)));
-        (result, buf)
+    pub fn recv_from<B: IoBufMut>(&self, buf: B) -> RecvDatagram<'_, B, (usize, F::Addr)> {
+        RecvDatagram::new(&self.sockets, buf, 0, len_and_sender::<F>)
     }
 
     /// As [`recv`](Self::recv), and tells all about it: who sent it, whether it was cut, and what
@@ -262,9 +261,8 @@ impl<F: Family> Datagram<F> {
     /// # std::io::Result::Ok(())
     /// # }).unwrap();
     /// ```
-    pub async fn recv_msg<B: IoBufMut>(&self, buf: B) -> BufResult<Received<F>, B> {
-        let (result, buf) = Receive::new(&self.sockets, buf, CONTROL_ROOM).await;
-        (result.and_then(Received::new), buf)
+    pub fn recv_msg<B: IoBufMut>(&self, buf: B) -> RecvDatagram<'_, B, Received<F>> {
+        RecvDatagram::new(&self.sockets, buf, CONTROL_ROOM, Received::new)
     }
 
     /// Ends one direction of a connected socket, or both, as `shutdown(2)` does.
@@ -342,6 +340,11 @@ impl<F: Family> Datagram<F> {
     pub fn set_send_buffer_size(&self, bytes: usize) -> io::Result<()> {
         SockRef::from(self).set_send_buffer_size(bytes)
     }
+}
+
+/// What [`Datagram::recv_from`] says.
+fn len_and_sender<F: Family>(came: Came) -> io::Result<(usize, F::Addr)> {
+    Ok((came.len, F::from_sock_addr(came.from)?))
 }
 
 impl<F: Family> Clone for Datagram<F> {

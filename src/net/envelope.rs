@@ -147,7 +147,8 @@ impl<F: Family> fmt::Debug for Envelope<F> {
     }
 }
 
-/// A datagram that [`Datagram::recv_msg`](super::Datagram::recv_msg) received, but for its bytes.
+/// A datagram that [`Datagram::recv_msg`](super::Datagram::recv_msg) or a
+/// [`DatagramStream`](super::DatagramStream) received, but for its bytes.
 pub struct Received<F: Family> {
     len: usize,
     full_len: usize,
@@ -188,7 +189,8 @@ impl<F: Family> Received<F> {
         &self.from
     }
 
-    /// Whether there was more control data than there is room for (512 bytes).
+    /// Whether there was more control data than there is room for: 512 bytes, or for a stream what
+    /// it was [given](super::DatagramStream::control).
     pub fn is_control_cut(&self) -> bool {
         self.is_control_cut
     }

@@ -21,6 +21,10 @@ pub trait Family: Sized + sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     /// The standard library's socket for datagrams.
     type StdDatagram: fmt::Debug + From<OwnedFd> + Into<OwnedFd>;
 
+    /// How many bytes the kernel needs at most for an address.
+    #[doc(hidden)]
+    const NAME_ROOM: usize;
+
     /// Reads an address that the kernel gave.
     #[doc(hidden)]
     fn from_sock_addr(addr: SockAddr) -> io::Result<Self::Addr>;
@@ -45,6 +49,8 @@ impl Family for Ip {
     type StdListener = net::TcpListener;
     type StdDatagram = net::UdpSocket;
 
+    const NAME_ROOM: usize = size_of::<libc::sockaddr_in6>();
+
     fn from_sock_addr(addr: SockAddr) -> io::Result<SocketAddr> {
         addr.as_socket().ok_or_else(|| stranger(&addr, "IPv4 or IPv6"))
     }
@@ -67,6 +73,9 @@ impl Family for Unix {
     type StdStream = unix::UnixStream;
     type StdListener = unix::UnixListener;
     type StdDatagram = unix::UnixDatagram;
+
+    // A path of full length gets a zero behind it.
+    const NAME_ROOM: usize = size_of::<libc::sockaddr_un>() + 1;
 
     fn from_sock_addr(addr: SockAddr) -> io::Result<unix::SocketAddr> {
         use std::os::linux::net::SocketAddrExt as _;

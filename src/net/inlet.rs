@@ -1,5 +1,5 @@
-//! The bytes of a stream between the kernel and who reads them: the receive that brings them, and
-//! those that nobody has taken yet.
+//! What is received, between the kernel and who reads it: the receive that brings it, and what
+//! nobody has taken yet.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,34 +10,40 @@ use std::task::{Context, Poll, Wake, Waker};
 use crate::contain::wake;
 use crate::driver::Sqe;
 use crate::id::ShardId;
-use crate::op::{self, Claim, Complete, Fd, Op, Operation, Outcome, RecvBuf, Room};
+use crate::net::inlet::intake::Intake;
+use crate::op::{self, Claim, Complete, Fd, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::{Arc, Mutex, MutexGuard, lock};
 
 mod given;
+pub(super) mod intake;
 
 pub(super) use given::GivenInlet;
 
+/// Items that were received and not taken, at which a receive is ended for the time being.
+pub(super) const LIMIT: usize = 16;
+
 /// What a reader and its receive operation share.
 ///
-/// One operation at a time is in flight, so the bytes are in order: what an operation brings is put
+/// One operation at a time is in flight, so all is in order: what an operation brings is put
 /// behind what is there, and the next one starts only when it has ended.
 ///
 /// No lock is held while a waker is woken, cloned or dropped, nor while an operation is polled or
 /// cancelled, nor while a buffer is dropped.
-pub(super) struct Inlet {
-    state: Mutex<State>,
+pub(super) struct Inlet<I: Intake> {
+    state: Mutex<State<I>>,
+    plan: I::Plan,
     lane: Arc<dyn Lane>,
 }
 
-struct State {
-    ready: VecDeque<RecvBuf>,
+struct State<I: Intake> {
+    ready: VecDeque<I::Item>,
     reader: Option<Waker>,
-    arm: Arm,
+    arm: Arm<I>,
     wish: Wish,
     /// An error that ended an operation, and that the reader has not been told.
     error: Option<io::Error>,
-    /// At so many buffers that nobody has taken, the operation is cancelled.
+    /// At so many items that nobody has taken, the operation is cancelled.
     limit: usize,
     /// The peer has ended.
     is_over: bool,
@@ -46,13 +52,13 @@ struct State {
 }
 
 /// The receive operation.
-enum Arm {
+enum Arm<I: Intake> {
     Idle,
     /// Somebody polls or cancels it just now, and will look at the state again.
     Busy,
-    Armed(Claim<RecvMany>),
+    Armed(Claim<RecvMany<I>>),
     /// Cancelled, and not over.
-    Ending(Claim<RecvMany>),
+    Ending(Claim<RecvMany<I>>),
 }
 
 /// How the next operation is to receive.
@@ -81,15 +87,15 @@ pub(super) enum End {
 }
 
 /// What a reader found.
-enum Look {
-    Found(Option<io::Result<RecvBuf>>),
+enum Look<I: Intake> {
+    Found(Option<io::Result<I::Item>>),
     Wait,
     Arm(Wish),
-    Poll(Claim<RecvMany>, bool),
+    Poll(Claim<RecvMany<I>>, bool),
 }
 
-impl Inlet {
-    pub(super) fn new(lane: Arc<dyn Lane>, limit: usize) -> Arc<Self> {
+impl<I: Intake> Inlet<I> {
+    pub(super) fn new(lane: Arc<dyn Lane>, limit: usize, plan: I::Plan) -> Arc<Self> {
         let state = State {
             ready: VecDeque::new(),
             reader: None,
@@ -100,10 +106,10 @@ impl Inlet {
             is_over: false,
             is_closed: false,
         };
-        Arc::new(Self { state: Mutex::new(state), lane })
+        Arc::new(Self { state: Mutex::new(state), plan, lane })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<I>> {
         lock(&self.state)
     }
 
@@ -118,7 +124,7 @@ impl Inlet {
         self: &Arc<Self>,
         fd: Option<&Fd>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<RecvBuf>>> {
+    ) -> Poll<Option<io::Result<I::Item>>> {
         loop {
             let (op, is_ending) = match self.look(fd.is_some(), cx.waker()) {
                 Look::Found(found) => return Poll::Ready(found),
@@ -136,7 +142,7 @@ impl Inlet {
     }
 
     /// Takes what is there, or leaves the waker and says what to do for more.
-    fn look(&self, may_arm: bool, waker: &Waker) -> Look {
+    fn look(&self, may_arm: bool, waker: &Waker) -> Look<I> {
         let found = self.lock().take();
         if let Some(found) = found {
             return Look::Found(found);
@@ -165,15 +171,15 @@ impl Inlet {
         look
     }
 
-    fn recv_op(self: &Arc<Self>, fd: &Fd, wish: Wish) -> RecvMany {
+    fn recv_op(self: &Arc<Self>, fd: &Fd, wish: Wish) -> RecvMany<I> {
         let buffers = (wish == Wish::Many).then(|| self.lock().limit);
-        RecvMany { fd: fd.clone(), inlet: Arc::clone(self), buffers, room: Room::default() }
+        RecvMany { fd: fd.clone(), inlet: Arc::clone(self), buffers, intake: I::new(&self.plan) }
     }
 
     /// Polls the operation, and notes what ended it. Pending if there is nothing to take.
     fn poll_op(
         self: &Arc<Self>,
-        mut op: Op<'_, RecvMany>,
+        mut op: Op<'_, RecvMany<I>>,
         is_ending: bool,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
@@ -207,12 +213,12 @@ impl Inlet {
     }
 
     /// An operation has ended. Whom to wake.
-    fn note(&self, last: Option<RecvBuf>, end: End, was_armed: bool) -> Option<Waker> {
+    fn note(&self, last: Option<I::Item>, end: End, was_armed: bool) -> Option<Waker> {
         let (unwanted, waker) = {
             let mut state = self.lock();
             let unwanted = match last {
-                Some(bytes) if !state.is_closed => {
-                    state.ready.push_back(bytes);
+                Some(item) if !state.is_closed => {
+                    state.ready.push_back(item);
                     None
                 }
                 last => last,
@@ -236,15 +242,15 @@ impl Inlet {
         waker
     }
 
-    /// Takes bytes from the kernel. Whom to wake.
-    fn push(self: &Arc<Self>, bytes: RecvBuf) -> Option<Waker> {
+    /// Takes an item from the kernel. Whom to wake.
+    fn push(self: &Arc<Self>, item: I::Item) -> Option<Waker> {
         let mut state = self.lock();
         if state.is_closed {
             drop(state);
-            drop(bytes);
+            drop(item);
             return None;
         }
-        state.ready.push_back(bytes);
+        state.ready.push_back(item);
         if state.is_full() {
             // Woken, it cancels the operation: that cannot be done where completions are sorted.
             return Some(Waker::from(Arc::clone(self)));
@@ -257,7 +263,7 @@ impl Inlet {
         self.cancel_if(State::is_full);
     }
 
-    fn cancel_if(&self, wanted: impl FnOnce(&State) -> bool) {
+    fn cancel_if(&self, wanted: impl FnOnce(&State<I>) -> bool) {
         let claim = {
             let mut state = self.lock();
             if !wanted(&state) {
@@ -322,11 +328,11 @@ impl Inlet {
     }
 }
 
-impl State {
+impl<I: Intake> State<I> {
     /// What is there for the reader.
-    fn take(&mut self) -> Option<Option<io::Result<RecvBuf>>> {
-        if let Some(bytes) = self.ready.pop_front() {
-            return Some(Some(Ok(bytes)));
+    fn take(&mut self) -> Option<Option<io::Result<I::Item>>> {
+        if let Some(item) = self.ready.pop_front() {
+            return Some(Some(Ok(item)));
         }
         if let Some(error) = self.error.take() {
             return Some(Some(Err(error)));
@@ -349,8 +355,8 @@ impl State {
     }
 }
 
-/// Woken when there are as many bytes as may be.
-impl Wake for Inlet {
+/// Woken when there is as much as may be.
+impl<I: Intake> Wake for Inlet<I> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -362,7 +368,7 @@ impl Wake for Inlet {
     }
 }
 
-impl fmt::Debug for Inlet {
+impl<I: Intake> fmt::Debug for Inlet<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
         f.debug_struct("Inlet")
@@ -376,28 +382,28 @@ impl fmt::Debug for Inlet {
 
 /// Receives to an inlet until it is cancelled, or once.
 #[derive(Debug)]
-pub(super) struct RecvMany {
+pub(super) struct RecvMany<I: Intake> {
     fd: Fd,
-    inlet: Arc<Inlet>,
+    inlet: Arc<Inlet<I>>,
     /// How many buffers to fill.
     buffers: Option<usize>,
-    room: Room,
+    intake: I,
 }
 
 // SAFETY: I1:
-// - the room, which `self` owns, keeps what its entry names: a share of the memory of provided
-//   buffers, or memory on the heap that stays where it is when `self` is moved.
+// - the intake, which `self` owns and which is not moved, keeps what its entry names (I1 of
+//   `Intake`).
 // - `self.fd` keeps the fd open.
-unsafe impl Operation for RecvMany {
+unsafe impl<I: Intake> Operation for RecvMany<I> {
     fn entry(&mut self) -> Sqe {
-        self.room.entry(self.fd.number(), self.buffers)
+        self.intake.entry(self.fd.number(), self.buffers)
     }
 
     fn more(&mut self, outcome: Outcome) -> Option<Waker> {
         // SAFETY:
         // - it is a completion of this operation, and each is passed on once.
-        let bytes = unsafe { self.room.brought(outcome) }?;
-        self.inlet.push(bytes)
+        let item = unsafe { self.intake.brought(outcome) }?;
+        self.inlet.push(item)
     }
 
     fn abandon(self, outcome: Option<Outcome>) {
@@ -411,8 +417,8 @@ unsafe impl Operation for RecvMany {
     }
 }
 
-impl Complete for RecvMany {
-    type Output = (Option<RecvBuf>, End);
+impl<I: Intake> Complete for RecvMany<I> {
+    type Output = (Option<I::Item>, End);
 
     fn finish(self, outcome: io::Result<Outcome>) -> Self::Output {
         match outcome {
@@ -424,10 +430,10 @@ impl Complete for RecvMany {
     fn end(mut self, outcome: Outcome) -> Self::Output {
         // SAFETY:
         // - it is the last completion of this operation, which is consumed.
-        let last = unsafe { self.room.brought(outcome) };
-        let is_many = self.room.is_many();
+        let last = unsafe { self.intake.brought(outcome) };
+        let is_many = self.intake.is_many();
         let end = match outcome.check() {
-            Ok(outcome) if outcome.result == 0 => End::Over,
+            Ok(outcome) if outcome.result == 0 && I::ENDS => End::Over,
             Ok(_) => End::Passing,
             Err(error) => match error.raw_os_error() {
                 Some(libc::ECANCELED | libc::EINTR | libc::EAGAIN) => End::Passing,

@@ -11,6 +11,9 @@ use crate::driver::{Sqe, cqe_flags, ioprio};
 use crate::net::control::Control;
 use crate::op::{Complete, Fd, Inline, Operation, Outcome};
 
+pub(crate) mod out;
+pub(super) mod room;
+
 /// What the kernel is told about a message, and what it tells: the header, the one part it refers
 /// to, the address and the control data.
 struct Header {
@@ -54,6 +57,32 @@ impl Header {
         self.msg.msg_flags = 0;
         &raw mut self.msg
     }
+
+    /// Says what room for name and control data is left in buffers that the kernel chooses.
+    fn announce(&mut self) -> *mut libc::msghdr {
+        self.msg.msg_namelen = self.name_len;
+        self.msg.msg_controllen = self.control.room();
+        &raw mut self.msg
+    }
+
+    /// What came, from a completion without error; to be asked once.
+    fn came(self, full_len: usize, room: usize) -> Came {
+        let Self { msg, name, name_len, mut control, .. } = self;
+        control.set_len(msg.msg_controllen);
+        let from_len = msg.msg_namelen.min(name_len);
+        // SAFETY:
+        // - the kernel wrote an address of this length to the storage, which was zero before; a
+        //   socket without a name has the length 0 and the family `AF_UNSPEC`.
+        let from = unsafe { SockAddr::new(name, from_len) };
+        Came {
+            len: full_len.min(room),
+            full_len,
+            from,
+            is_control_cut: msg.msg_flags & libc::MSG_CTRUNC != 0,
+            fds: take_fds(&control),
+            control,
+        }
+    }
 }
 
 impl fmt::Debug for Header {
@@ -61,6 +90,10 @@ impl fmt::Debug for Header {
         f.debug_struct("Header").field("control", &self.control.len()).finish_non_exhaustive()
     }
 }
+
+/// Descriptors are closed by `exec`, and the answer is the length of the message, also of one that
+/// is cut.
+const RECV_FLAGS: i32 = libc::MSG_CMSG_CLOEXEC | libc::MSG_TRUNC;
 
 /// Receives one message.
 #[derive(Debug)]
@@ -128,25 +161,6 @@ impl<B> RecvMsg<B> {
         unsafe { self.buf.set_init(len) };
         len
     }
-
-    /// What came, from a completion without error; to be asked once.
-    fn came(head: Header, full_len: usize, room: usize) -> Came {
-        let Header { msg, name, name_len, mut control, .. } = head;
-        control.set_len(msg.msg_controllen);
-        let from_len = msg.msg_namelen.min(name_len);
-        // SAFETY:
-        // - the kernel wrote an address of this length to the storage, which was zero before; a
-        //   socket without a name has the length 0 and the family `AF_UNSPEC`.
-        let from = unsafe { SockAddr::new(name, from_len) };
-        Came {
-            len: full_len.min(room),
-            full_len,
-            from,
-            is_control_cut: msg.msg_flags & libc::MSG_CTRUNC != 0,
-            fds: take_fds(&control),
-            control,
-        }
-    }
 }
 
 /// The descriptors in control data that the kernel has just written.
@@ -173,9 +187,7 @@ unsafe impl<B: IoBufMut> Operation for RecvMsg<B> {
         let (to, room) = (self.buf.stable_mut_ptr(), self.buf.bytes_total());
         let control = self.head.control.room();
         let header = self.head.point_at(to, room, control);
-        // With `MSG_TRUNC` the answer is the length of the message, also if it is cut.
-        let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_TRUNC;
-        let mut sqe = Sqe::recv_msg(self.fd.number(), header, flags);
+        let mut sqe = Sqe::recv_msg(self.fd.number(), header, RECV_FLAGS);
         if self.inline == Inline::Never || self.entries > 0 {
             // Nothing is expected to be there, so arming first saves the kernel a look.
             sqe.ioprio = ioprio::RECVSEND_POLL_FIRST;
@@ -188,7 +200,7 @@ unsafe impl<B: IoBufMut> Operation for RecvMsg<B> {
         if let Some(Ok(outcome)) = outcome.map(Outcome::check) {
             let room = self.buf.bytes_total();
             // Closes the descriptors.
-            drop(Self::came(self.head, outcome.bytes(), room));
+            drop(self.head.came(outcome.bytes(), room));
         }
     }
 }
@@ -210,7 +222,7 @@ impl<B: IoBufMut> Complete for RecvMsg<B> {
         let result = outcome.map(|outcome| {
             more_waits = outcome.flags & cqe_flags::SOCK_NONEMPTY != 0;
             let room = buf.bytes_total().min(MAX_TRANSFER);
-            let came = Self::came(head, outcome.bytes(), room);
+            let came = head.came(outcome.bytes(), room);
             // SAFETY:
             // - the kernel wrote the message from the start of the buffer, as far as there is room.
             unsafe { buf.set_init(came.len) };

@@ -15,8 +15,8 @@
 //! # Buffers
 //!
 //! Reads and writes own their buffer while the kernel uses it and hand it back with the result, as
-//! a [`BufResult`](crate::BufResult). [`Stream::recv_stream`] needs none: what comes is in a buffer
-//! of the shard, a [`RecvBuf`], which goes back when it is dropped.
+//! a [`BufResult`](crate::BufResult). [`Stream::recv_stream`] and [`Datagram::recv_stream`] need
+//! none: what comes is in a buffer of the shard, a [`RecvBuf`], which goes back when it is dropped.
 //!
 //! # Dropped futures
 //!
@@ -69,7 +69,7 @@ mod io;
 mod keepalive;
 mod listener;
 mod lookup;
-mod message;
+pub(crate) mod message;
 mod options;
 mod passing;
 mod peek;
@@ -100,7 +100,7 @@ pub use address::ToAddrs;
 pub use async_fd::{AsyncFd, AsyncFdReadyGuard, AsyncFdTryNewError, TryIoError};
 pub use batch::BatchError;
 pub use credentials::Credentials;
-pub use datagram::Datagram;
+pub use datagram::{Datagram, DatagramStream, RecvDatagram, SendDatagram};
 pub use envelope::{Envelope, Received};
 pub use family::{Family, Ip, Target, Unix};
 pub use incoming::Incoming;

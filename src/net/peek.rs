@@ -11,7 +11,7 @@ use crate::driver::Sqe;
 use crate::io::ReadHalf;
 use crate::net::family::Family;
 use crate::net::socket::{Received, RecvOp};
-use crate::net::stash::{Brought, Given, Left, Stash};
+use crate::net::stash::{Brought, Given, Held, Left};
 use crate::net::stream::Stream;
 use crate::net::transfer::take_given;
 use crate::op::{Complete, Inline, Op, Operation, Outcome};
@@ -58,10 +58,9 @@ impl<F: Family> Stream<F> {
         }
         let socket = self.socket();
         while socket.stash.is_filled() {
-            let Some(given) = socket.stash.take() else { break };
-            let mut held = Held { stash: &socket.stash, given: Some(given) };
-            poll_fn(|cx| held.poll(cx.waker())).await;
-            if let Some(result) = held.look(&mut buf) {
+            let Some(mut held) = socket.stash.hold() else { break };
+            poll_fn(|cx| held.get().map_or(Poll::Ready(()), |given| given.poll(cx.waker()))).await;
+            if let Some(result) = look_at(held, &mut buf) {
                 return (result, buf);
             }
         }
@@ -86,40 +85,21 @@ impl<F: Family> ReadHalf<Stream<F>> {
     }
 }
 
-/// A receive that was given up and is looked at. It goes back to its place.
-struct Held<'s> {
-    stash: &'s Stash,
-    given: Option<Box<dyn Given>>,
-}
-
-impl Held<'_> {
-    fn poll(&mut self, waker: &Waker) -> Poll<()> {
-        self.given.as_mut().map_or(Poll::Ready(()), |given| given.poll(waker))
+/// Copies what a receive has brought, and puts that back. `None`: it has brought nothing. An error
+/// is told once, here.
+fn look_at<B: IoBufMut>(held: Held<'_, dyn Given>, buf: &mut B) -> Option<io::Result<usize>> {
+    let (stash, given) = held.release()?;
+    let mut given = Some(given).filter(|given| !given.is_spent())?;
+    let brought = given.take_fds();
+    let (result, left) = take_given(&mut *given, buf, 0);
+    if left == Left::Bytes {
+        stash.give_back(given);
     }
-
-    /// Copies what it has brought, and puts that back. `None`: it has brought nothing. An error is
-    /// told once, here.
-    fn look<B: IoBufMut>(mut self, buf: &mut B) -> Option<io::Result<usize>> {
-        let mut given = self.given.take().filter(|given| !given.is_spent())?;
-        let brought = given.take_fds();
-        let (result, left) = take_given(&mut *given, buf, 0);
-        if left == Left::Bytes {
-            self.stash.give_back(given);
-        }
-        if let Ok(count @ 1..) = result {
-            let bytes = buf.as_init()[..count].into();
-            self.stash.give_back(Box::new(Seen { bytes, taken: 0, brought }));
-        }
-        Some(result)
+    if let Ok(count @ 1..) = result {
+        let bytes = buf.as_init()[..count].into();
+        stash.give_back(Box::new(Seen { bytes, taken: 0, brought }));
     }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        if let Some(given) = self.given.take() {
-            self.stash.give_back(given);
-        }
-    }
+    Some(result)
 }
 
 /// Bytes of a receive that somebody has looked at, and what came beside them.

@@ -8,17 +8,14 @@ use std::task::{Context, Poll};
 
 use crate::io::ReadHalf;
 use crate::net::family::Family;
-use crate::net::inlet::{GivenInlet, Inlet};
+use crate::net::inlet::{GivenInlet, Inlet, LIMIT};
 use crate::net::socket::Socket;
 use crate::net::stash::{Given, Left};
 use crate::net::stream::Stream;
 use crate::net::transfer::take_given;
-use crate::op::RecvBuf;
+use crate::op::{RecvBuf, Room};
 use crate::port::{self, Port};
 use crate::primitive::Arc;
-
-/// Buffers that were received and not taken, at which a receive is ended for the time being.
-const LIMIT: usize = 16;
 
 /// How much of an earlier receive is copied at a time.
 const COPIED: usize = 4096;
@@ -92,14 +89,14 @@ impl<F: Family> ReadHalf<Stream<F>> {
 #[must_use = "nothing is received until it is asked for"]
 pub struct RecvStream {
     socket: Arc<Socket>,
-    inlet: Arc<Inlet>,
+    inlet: Arc<Inlet<Room>>,
     /// What a reader before left, whose bytes come first.
     earlier: Option<Box<dyn Given>>,
 }
 
 impl RecvStream {
     fn new(socket: Arc<Socket>) -> Self {
-        let inlet = Inlet::new(Arc::clone(socket.lane()), LIMIT);
+        let inlet = Inlet::new(Arc::clone(socket.lane()), LIMIT, ());
         Self { socket, inlet, earlier: None }
     }
 

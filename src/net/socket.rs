@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::task::Waker;
 
 use socket2::SockAddr;
 
@@ -171,7 +172,7 @@ impl Socket {
 
     /// The fd, if nothing but this uses it and no receive is with the stream.
     pub(super) fn into_owned(self) -> Result<OwnedFd, Self> {
-        self.stash.settle();
+        self.stash.settle(|given| given.poll(Waker::noop()).is_ready() && given.is_spent());
         if self.stash.is_filled() || !self.unsent.has_settled() {
             return Err(self);
         }

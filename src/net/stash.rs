@@ -54,20 +54,25 @@ impl<G: ?Sized> Stash<G> {
         self.is_filled.store(!all.is_empty(), Ordering::Release);
         first
     }
-}
 
-impl Stash {
-    /// Drops the receives that have ended and brought nothing.
-    pub(super) fn settle(&self) {
+    /// Takes the first receive, for a look.
+    pub(super) fn hold(&self) -> Option<Held<'_, G>> {
+        Some(Held { stash: self, given: Some(self.take()?) })
+    }
+
+    /// Drops the receives of which this says that they have ended and brought nothing.
+    pub(super) fn settle(&self, mut is_over: impl FnMut(&mut G) -> bool) {
         let mut left = VecDeque::new();
         while let Some(mut given) = self.take() {
-            if given.poll(Waker::noop()).is_pending() || !given.is_spent() {
+            if !is_over(&mut given) {
                 left.push_back(given);
             }
         }
         left.into_iter().for_each(|given| self.give(given));
     }
+}
 
+impl Stash {
     /// Keeps a receive in flight.
     pub(super) fn give_claim<B: IoBufMut>(&self, claim: Claim<RecvOp<B>>, lane: &Arc<dyn Lane>) {
         self.give(Box::new(GivenRecv { state: State::InFlight(claim), lane: Arc::clone(lane) }));
@@ -83,6 +88,31 @@ impl<G: ?Sized> Default for Stash<G> {
 impl<G: ?Sized> fmt::Debug for Stash<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stash").field("is_filled", &self.is_filled()).finish_non_exhaustive()
+    }
+}
+
+/// A receive that was taken for a look. It goes back to its place when this is dropped.
+pub(super) struct Held<'s, G: ?Sized> {
+    stash: &'s Stash<G>,
+    given: Option<Box<G>>,
+}
+
+impl<'s, G: ?Sized> Held<'s, G> {
+    pub(super) fn get(&mut self) -> Option<&mut G> {
+        self.given.as_deref_mut()
+    }
+
+    /// Takes the receive, and says where it is to go back to.
+    pub(super) fn release(mut self) -> Option<(&'s Stash<G>, Box<G>)> {
+        Some((self.stash, self.given.take()?))
+    }
+}
+
+impl<G: ?Sized> Drop for Held<'_, G> {
+    fn drop(&mut self) {
+        if let Some(given) = self.given.take() {
+            self.stash.give_back(given);
+        }
     }
 }
 

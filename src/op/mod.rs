@@ -24,7 +24,7 @@ pub(crate) mod offload;
 pub(crate) mod path;
 mod path_error;
 mod predict;
-mod recv_buf;
+pub(crate) mod recv_buf;
 pub(crate) mod statx;
 pub(crate) mod vectored;
 

@@ -182,11 +182,8 @@ impl Room {
     ///
     /// What it names is kept by `self`.
     pub(crate) fn entry(&mut self, fd: RawFd, buffers: Option<usize>) -> Sqe {
-        let (armed, size) = port::with(|port| {
-            let armed = port.filter(|_| buffers.is_some()).and_then(Port::provided);
-            (armed, port.map_or(DEFAULT_SIZE, Port::provided_size))
-        });
-        self.armed = armed;
+        self.armed = buffers.and_then(|_| arm());
+        let size = buffer_size();
         if let (Some(armed), Some(buffers)) = (&self.armed, buffers) {
             return Sqe::recv_multi(fd, armed.group(), armed.bound(buffers));
         }
@@ -220,15 +217,37 @@ impl Room {
             }
             return (count > 0).then(|| RecvBuf::own(bytes));
         };
-        // Also a completion that brought nothing may name a buffer, which then goes back.
-        let number = outcome.buffer()?;
         // SAFETY:
-        // - O10 of the driver: the entry named the group of this stock, so the completion names a
-        //   buffer that was in its ring, and it is taken once: the caller's promise.
-        let loan = unsafe { Loan::new(armed.stock(), number) }?;
-        let bytes = RecvBuf::lent(loan, count);
+        // - the caller's promise.
+        let bytes = unsafe { lent(armed, outcome) }?;
         (count > 0).then_some(bytes)
     }
+}
+
+/// What a completion brought in a provided buffer; `None` if it names none. A completion that
+/// brought nothing may name one too, which goes back when this is dropped.
+///
+/// # Safety
+///
+/// It is a completion of an operation whose entry named the group of `armed`, and is taken once.
+pub(crate) unsafe fn lent(armed: &Armed, outcome: Outcome) -> Option<RecvBuf> {
+    let count = usize::try_from(outcome.result).unwrap_or(0);
+    // SAFETY:
+    // - O10 of the driver: the entry named the group of this stock, so the completion names a
+    //   buffer that was in its ring, and it is taken once: the caller's promise.
+    let loan = unsafe { Loan::new(armed.stock(), outcome.buffer()?) }?;
+    Some(RecvBuf::lent(loan, count))
+}
+
+/// Arms an operation of the shard whose thread this is for its provided buffers. `None` if there
+/// are none.
+pub(crate) fn arm() -> Option<Armed> {
+    port::with(|port| port.and_then(Port::provided))
+}
+
+/// How many bytes a provided buffer of the shard has whose thread this is.
+pub(crate) fn buffer_size() -> usize {
+    port::with(|port| port.map_or(DEFAULT_SIZE, Port::provided_size))
 }
 
 /// The size of a buffer on a thread that is no shard, where no receive is put on a ring.

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::assembly::Assembly;
-use crate::driver::{Cqe, Driver, Opcode, Sqe, Token};
+use crate::driver::{Cqe, Driver, Opcode, Sqe, Token, ioprio};
 use crate::shard::Shard;
 
 /// The most receives that wait at a time; more are a sign of many connections, which the ring
@@ -42,7 +42,7 @@ impl Deferred {
 
     /// Takes a receive, unless it is better armed at once.
     fn offer(&mut self, sqe: Sqe) -> Result<(), Sqe> {
-        if sqe.opcode() != Opcode::RECV || sqe.flags != 0 || self.entries.len() == MOST {
+        if !is_one_receive(&sqe) || self.entries.len() == MOST {
             return Err(sqe);
         }
         if self.score < 0 {
@@ -83,6 +83,12 @@ impl Deferred {
         self.overdue -= usize::from(at < self.overdue);
         self.entries.remove(at).is_some()
     }
+}
+
+/// Whether it receives once, into its own memory, so that a direct call does the same.
+fn is_one_receive(sqe: &Sqe) -> bool {
+    let is_receive = matches!(sqe.opcode(), Opcode::RECV | Opcode::RECVMSG);
+    is_receive && sqe.flags == 0 && sqe.ioprio & !ioprio::RECVSEND_POLL_FIRST == 0
 }
 
 impl<A: Assembly> Shard<A> {

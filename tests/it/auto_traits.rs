@@ -24,7 +24,9 @@ use spargio::native::{
     AffinityLease, NativeLaneSelector, NativeOp, NativeOpId, NativeOps, UnownedFd, UringCqe,
     UringNativeAny,
 };
-use spargio::net::{RecvBuf, RecvStream, TcpStream, UnixStream};
+use spargio::net::{
+    DatagramStream, Ip, RecvBuf, RecvDatagram, RecvStream, SendDatagram, TcpStream, UnixStream,
+};
 use spargio::placement::{LeastLoaded, Load, Loads, RoundRobin, Wish};
 use spargio::queue::{
     ChaseLev, ChaseLevLocal, ChaseLevShared, MutexLocal, MutexQueue, MutexShared, QueueOptions,
@@ -63,6 +65,9 @@ assert_impl_all!(SpawnOptions: Send, Sync, Unpin, Debug, Clone, Default);
 assert_impl_all!(RecvBuf: Send, Sync, Unpin, Debug, AsRef<[u8]>, IoBuf);
 assert_not_impl_any!(RecvBuf: Clone);
 assert_impl_all!(RecvStream: Send, Unpin, Debug);
+assert_impl_all!(DatagramStream<Ip>: Send, Unpin, Debug, Stream);
+assert_impl_all!(RecvDatagram<'static, Vec<u8>, usize>: Send, Unpin, Debug, Future);
+assert_impl_all!(SendDatagram<'static, Vec<u8>>: Send, Unpin, Debug, Future);
 
 // Native operations.
 assert_impl_all!(UringNativeAny: Send, Sync, Unpin, Debug, Clone);

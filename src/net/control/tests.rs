@@ -9,14 +9,7 @@ use super::{ALIGN, Control, HEAD};
 
 /// The control data of these bytes.
 fn control(bytes: &[u8]) -> Control {
-    let mut control = Control::with_room(bytes.len());
-    for (word, chunk) in control.words.iter_mut().zip(bytes.chunks(8)) {
-        let mut whole = [0; 8];
-        whole[..chunk.len()].copy_from_slice(chunk);
-        *word = u64::from_ne_bytes(whole);
-    }
-    control.set_len(bytes.len());
-    control
+    Control::copied(bytes)
 }
 
 #[test]

@@ -7,14 +7,14 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use spargio::RuntimeHandle;
 use spargio::net::{Datagram, Envelope, Family, Ip, UdpSocket, Unix, UnixDatagram};
 use spargio::time::timeout;
+use spargio::{Runtime, RuntimeHandle};
 
 use super::{on_shard, on_shards, poll_once, temp_path, yield_now};
 
 /// What the families make of the same tests.
-trait Kind: Family {
+pub(super) trait Kind: Family {
     /// Whether a send waits for room at the receiver.
     const IS_RELIABLE: bool;
 
@@ -72,6 +72,7 @@ for_both! {
     a_receive_dropped_in_flight_leaves_the_datagram_to_the_next
     a_receive_dropped_after_it_completed_leaves_its_datagram_to_the_next
     the_buffer_of_a_dropped_receive_does_not_cut_the_next_datagram
+    the_buffer_of_a_receive_dropped_before_its_second_look_cuts_nothing
     receives_dropped_at_any_stage_lose_no_datagram
     many_tasks_share_a_socket
     sends_dropped_at_any_stage_arrive_once_or_not_at_all
@@ -79,7 +80,7 @@ for_both! {
 }
 
 /// Two sockets, the first connected to the second.
-async fn pair<K: Kind>() -> (Datagram<K>, Datagram<K>) {
+pub(super) async fn pair<K: Kind>() -> (Datagram<K>, Datagram<K>) {
     let (near, far) = (K::bound().await, K::bound().await);
     K::connect(&near, &far).await.unwrap();
     K::connect(&far, &near).await.unwrap();
@@ -91,7 +92,7 @@ fn from_number(bytes: &[u8]) -> usize {
 }
 
 /// Receives with this much room.
-async fn recv<K: Kind>(socket: &Datagram<K>, room: usize) -> Vec<u8> {
+pub(super) async fn recv<K: Kind>(socket: &Datagram<K>, room: usize) -> Vec<u8> {
     let (count, buf) = socket.recv(vec![0; room].into_boxed_slice()).await;
     buf[..count.unwrap()].to_vec()
 }
@@ -158,9 +159,13 @@ fn a_receive_dropped_before_its_first_poll_takes_nothing<K: Kind>() {
 fn a_receive_dropped_in_flight_leaves_the_datagram_to_the_next<K: Kind>() {
     on_shard(async {
         let (near, far) = pair::<K>().await;
-        for _ in 0..10 {
+        for round in 0..10 {
             let mut pending = Box::pin(far.recv(vec![0; 16]));
-            assert!(poll_once(&mut pending).await.is_pending());
+            if round % 2 == 0 {
+                arm(&mut pending).await;
+            } else {
+                assert!(poll_once(&mut pending).await.is_pending());
+            }
             drop(pending);
             near.send("hello").await.0.unwrap();
             assert_eq!(recv(&far, 16).await, b"hello");
@@ -196,16 +201,28 @@ fn a_receive_dropped_after_it_completed_leaves_its_datagram_to_the_next<K: Kind>
     });
 }
 
+/// Polls a receive that finds nothing, and lets the shard take turns until it waits on the ring.
+pub(super) async fn arm<F: Future + Unpin>(receive: &mut F) {
+    let handle = RuntimeHandle::current().unwrap();
+    let before = handle.stats_snapshot().total().sqes;
+    assert!(poll_once(receive).await.is_pending());
+    while handle.stats_snapshot().total().sqes == before {
+        yield_now().await;
+    }
+}
+
 fn the_buffer_of_a_dropped_receive_does_not_cut_the_next_datagram<K: Kind>() {
     on_shard(async {
         let (near, far) = pair::<K>().await;
+        let handle = RuntimeHandle::current().unwrap();
+        let in_flight = || handle.stats_snapshot().total().in_flight;
         let mut pending = Box::pin(far.recv(Box::new([0; 1])));
-        assert!(poll_once(&mut pending).await.is_pending());
+        arm(&mut pending).await;
         drop(pending);
+        assert_eq!(in_flight(), 1, "the kernel has it yet");
         let mut next = Box::pin(far.recv(vec![0; 16]));
         assert!(poll_once(&mut next).await.is_pending());
-        let handle = RuntimeHandle::current().unwrap();
-        while handle.stats_snapshot().total().in_flight > 0 {
+        while in_flight() > 0 {
             yield_now().await;
         }
         near.send("hello").await.0.unwrap();
@@ -214,11 +231,27 @@ fn the_buffer_of_a_dropped_receive_does_not_cut_the_next_datagram<K: Kind>() {
     });
 }
 
+fn the_buffer_of_a_receive_dropped_before_its_second_look_cuts_nothing<K: Kind>() {
+    on_shard(async {
+        let (near, far) = pair::<K>().await;
+        let handle = RuntimeHandle::current().unwrap();
+        let mut pending = Box::pin(far.recv(Box::new([0; 1])));
+        assert!(poll_once(&mut pending).await.is_pending());
+        drop(pending);
+        assert_eq!(handle.stats_snapshot().total().in_flight, 0, "it never was on the ring");
+        let mut next = Box::pin(far.recv(vec![0; 16]));
+        assert!(poll_once(&mut next).await.is_pending());
+        near.send("hello").await.0.unwrap();
+        let (count, buf) = next.await;
+        assert_eq!(&buf[..count.unwrap()], b"hello");
+    });
+}
+
 /// Numbers that look random and are the same each time (xorshift).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -368,7 +401,7 @@ fn a_socket_goes_to_the_standard_library_and_back<K: Kind>() {
         let far = far.into_std().unwrap_err();
         drop(clone);
         let mut pending = Box::pin(far.recv(vec![0; 16]));
-        assert!(poll_once(&mut pending).await.is_pending());
+        arm(&mut pending).await;
         drop(pending);
         let far = far.into_std().unwrap_err();
         near.send("a").await.0.unwrap();
@@ -377,4 +410,37 @@ fn a_socket_goes_to_the_standard_library_and_back<K: Kind>() {
         near.send("b").await.0.unwrap();
         assert_eq!(recv(&far, 16).await, b"b");
     });
+}
+
+/// What one waits for is sent by a task that runs next, which a second look finds.
+#[test]
+fn question_and_answer_on_one_shard_take_no_entries_of_the_ring() {
+    const TIMES: u64 = 500;
+    let runtime = Runtime::builder().shards(1).build().unwrap();
+    let task = runtime.handle().spawn_stealable(async {
+        let (near, far) = UnixDatagram::pair().unwrap();
+        let echo = spargio::spawn(async move {
+            let mut buf = vec![0; 16];
+            for _ in 0..TIMES {
+                let (received, same) = far.recv(buf).await;
+                assert_eq!(received.unwrap(), 16);
+                let (sent, same) = far.send(same).await;
+                assert_eq!(sent.unwrap(), 16);
+                buf = same;
+            }
+        });
+        let mut buf = vec![7; 16];
+        for _ in 0..TIMES {
+            let (sent, same) = near.send(buf).await;
+            assert_eq!(sent.unwrap(), 16);
+            let (received, same) = near.recv(same).await;
+            assert_eq!(received.unwrap(), 16);
+            buf = same;
+        }
+        echo.unwrap().await.unwrap();
+    });
+    runtime.block_on(task.unwrap()).unwrap();
+    let total = runtime.stats_snapshot().total();
+    assert!(total.sqes < TIMES / 4, "{} entries for {TIMES} round trips", total.sqes);
+    assert!(total.inline_completions > 3 * TIMES, "{} direct calls", total.inline_completions);
 }

@@ -19,18 +19,20 @@ use super::{pair, pattern, poll_once, read, read_total, until_woken, yield_now};
 use crate::support::{elsewhere, wait_until, watched};
 
 /// A pool so small that everything runs out of buffers.
-fn small(shards: usize) -> RuntimeBuilder {
+pub(super) fn small(shards: usize) -> RuntimeBuilder {
     Runtime::builder().shards(shards).recv_buffer_size(256).recv_buffers(4, 4)
 }
 
-fn leased(handle: &RuntimeHandle) -> u64 {
+pub(super) fn leased(handle: &RuntimeHandle) -> u64 {
     handle.stats_snapshot().total().recv_buffers_leased
 }
 
 /// Runs the future as a task, and sees to it that every buffer comes back.
 #[track_caller]
-fn with<F>(builder: RuntimeBuilder, future: impl FnOnce(RuntimeHandle) -> F + Send + 'static)
-where
+pub(super) fn with<F>(
+    builder: RuntimeBuilder,
+    future: impl FnOnce(RuntimeHandle) -> F + Send + 'static,
+) where
     F: Future<Output = ()> + Send + 'static,
 {
     watched(move |watch| {
@@ -47,7 +49,7 @@ where
 
 /// Every runtime that a test is to hold for: with buffers enough, with few, and with none.
 #[track_caller]
-fn with_each<F>(future: impl FnOnce(RuntimeHandle) -> F + Send + Clone + 'static)
+pub(super) fn with_each<F>(future: impl FnOnce(RuntimeHandle) -> F + Send + Clone + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -1,7 +1,10 @@
 //! Datagrams of both families: each comes whole or not at all, in order, and once.
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::Poll;
 
 use spargio::IoBuf as _;
 use spargio::net::{Datagram, Envelope, Family, Ip, UdpSocket, Unix, UnixDatagram};
@@ -41,15 +44,34 @@ fn datagram(number: u32) -> Vec<u8> {
     [&number.to_le_bytes()[..], &dice.bytes(len)].concat()
 }
 
+/// Begins a receive that finds nothing, and returns when it has been put on the ring. `None` if it
+/// has ended by then.
+async fn armed<F: Future>(ground: &Ground, receive: F) -> Option<Pin<Box<F>>> {
+    let entries = || ground.handle.stats_snapshot().total().sqes;
+    let (before, mut receive) = (entries(), Box::pin(receive));
+    let begun = poll_fn(|cx| Poll::Ready(receive.as_mut().poll(cx))).await;
+    if begun.is_ready() {
+        return None;
+    }
+    while entries() == before {
+        spargio::yield_now().await;
+    }
+    Some(receive)
+}
+
 /// Each is sent when the one before has come: nothing is dropped for want of room.
 async fn one_by_one<F: Pairs>(ground: Ground) {
     const COUNT: u32 = 150;
     let [near, far] = F::pair(&ground).await;
-    let (mut dice, yard) = (ground.dice(), ground.yard);
+    let (mut dice, yard) = (ground.dice(), ground.yard.clone());
     let target = far.local_addr().unwrap();
     let is_connected_only = std::any::TypeId::of::<F>() == std::any::TypeId::of::<Unix>();
     for number in 0..COUNT {
         let bytes = datagram(number);
+        let early = match dice.below(3) {
+            0 => armed(&ground, far.recv(yard.buffer(1000))).await,
+            _ => None,
+        };
         // What was refused was not sent.
         loop {
             let buf = yard.filled(&bytes);
@@ -64,9 +86,15 @@ async fn one_by_one<F: Pairs>(ground: Ground) {
                 Err(error) => assert!(is_passing(&error), "{error}"),
             }
         }
+        // On the ring when its datagram comes, and called off then, or when it has told of it.
+        let mut early = match early {
+            Some(early) => polled(dice.below(3) as usize, early).await,
+            None => None,
+        };
         let came = loop {
             let buf = yard.buffer(1000);
             let (result, buf) = match dice.below(4) {
+                _ if early.is_some() => early.take().unwrap(),
                 0 => far.recv(buf).await,
                 1 => {
                     let (result, buf) = far.recv_from(buf).await;
@@ -156,6 +184,93 @@ fn dropped_sends_and_receives_lose_and_double_nothing() {
             assert!(seen.binary_search(&number).is_ok(), "{number} was sent and did not come");
         }
     });
+}
+
+/// Several at a time, into few buffers, by streams that are dropped at any stage, and by receives
+/// that are called off between them.
+async fn in_bursts<F: Pairs>(ground: Ground) {
+    const COUNT: u32 = 400;
+    const BURST: u32 = 8;
+    let [near, far] = F::pair(&ground).await;
+    let yard = ground.yard.clone();
+    // What fits a buffer.
+    let small = |number: u32| datagram(number)[..].iter().copied().take(90).collect::<Vec<_>>();
+    let mut dice = ground.dice();
+    for first in (0..COUNT).step_by(BURST as usize) {
+        let mut sent = first;
+        let mut next = first;
+        let mut incoming = far.recv_stream().limit(dice.below(6) as usize);
+        while next < first + BURST {
+            while sent < first + BURST && dice.below(3) > 0 {
+                match near.send(yard.filled(&small(sent))).await.0 {
+                    Ok(_) => sent += 1,
+                    Err(error) => assert!(is_passing(&error), "{error}"),
+                }
+            }
+            if sent == next {
+                continue;
+            }
+            let bytes = match dice.below(6) {
+                0 => {
+                    incoming = far.recv_stream().limit(dice.below(6) as usize);
+                    continue;
+                }
+                1 => {
+                    drop(incoming);
+                    let mut receive = far.recv(yard.buffer(128));
+                    let (times, is_patient) = (dice.below(2), dice.below(2) == 0);
+                    let done = match times {
+                        0 => None,
+                        _ => polled(1, &mut receive).await,
+                    };
+                    if is_patient {
+                        spargio::yield_now().await;
+                    }
+                    let (result, buf) = match done {
+                        Some(done) => done,
+                        None => receive.cancel().await,
+                    };
+                    incoming = far.recv_stream();
+                    match result {
+                        Ok(count) => buf.as_init()[..count].to_vec(),
+                        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => continue,
+                        Err(error) if is_passing(&error) => continue,
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                2 => match polled(1, std::pin::pin!(incoming.next())).await {
+                    Some(item) => item.unwrap().1.to_vec(),
+                    None => continue,
+                },
+                _ => incoming.next().await.unwrap().1.to_vec(),
+            };
+            assert!(bytes == small(next), "datagram {next}");
+            next += 1;
+        }
+    }
+}
+
+const BITES_OF_BURSTS: &[Kind] = &[
+    Kind::Declined,
+    Kind::Interrupted,
+    Kind::Again,
+    Kind::Starved,
+    Kind::Delayed,
+    Kind::LateCancel,
+];
+
+#[test]
+fn udp_datagrams_of_streams_come_once_whole_and_in_order() {
+    const NAME: &str = "datagrams::udp_datagrams_of_streams_come_once_whole_and_in_order";
+    let knobs = Knobs { interrupt: 5, again: 5, starve: 5, ..WHOLE };
+    torment(NAME, knobs, BITES_OF_BURSTS, in_bursts::<Ip>);
+}
+
+#[test]
+fn unix_datagrams_of_streams_come_once_whole_and_in_order() {
+    const NAME: &str = "datagrams::unix_datagrams_of_streams_come_once_whole_and_in_order";
+    let knobs = Knobs { interrupt: 5, again: 5, starve: 5, ..WHOLE };
+    torment(NAME, knobs, BITES_OF_BURSTS, in_bursts::<Unix>);
 }
 
 const BITES_OF_DROPS: &[Kind] =
