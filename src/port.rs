@@ -155,6 +155,10 @@ pub(crate) trait Port {
     /// Hands over what is queued: doorbells, and messages that are completions.
     fn flush(&self);
 
+    /// Looks out for a message for a moment, in the poll of a task that is about to wait for one, if
+    /// the shard would do nothing else after it.
+    fn look_out(&self);
+
     /// Answers which tasks this shard has.
     fn answer(&self, inquiry: &Inquiry);
 

@@ -69,7 +69,16 @@ impl Future for NextEvent {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Event> {
         let Self { kind, key, .. } = self.get_mut();
         on_budget(cx, |port, cx| {
-            port.desk().poll_event(*kind, key, cx.waker(), |waker| port.wake_task(waker))
+            let desk = port.desk();
+            if key.is_none() {
+                if let Some(event) = desk.next_event(*kind) {
+                    return Some(event);
+                }
+                if desk.expects_message() {
+                    port.look_out();
+                }
+            }
+            desk.poll_event(*kind, key, cx.waker(), |waker| port.wake_task(waker))
         })
     }
 }

@@ -245,6 +245,10 @@ impl<A: Assembly> Port for Shard<A> {
         }
     }
 
+    fn look_out(&self) {
+        self.look_out_for_messages();
+    }
+
     fn answer(&self, inquiry: &Inquiry) {
         self.answer_inquiry(inquiry);
     }
