@@ -25,6 +25,8 @@ pub(crate) struct Desk {
     inbox: RefCell<Inbox>,
     /// The last glance ended with a message. A hint.
     quick: Cell<bool>,
+    /// How many messages this shard had sent when it looked out last.
+    answered: Cell<u64>,
     /// Direct messages whose entry failed and for which their lane had no room.
     owed: RefCell<Vec<(ShardId, Parcel)>>,
 }
@@ -46,7 +48,7 @@ impl Desk {
     pub(crate) fn new(hub: Arc<Hub>, me: ShardId) -> Self {
         let inbox = RefCell::new(Inbox::new(&hub));
         let out = RefCell::new(Outbox::new(me));
-        Self { hub, me, out, inbox, quick: Cell::new(false), owed: RefCell::default() }
+        Self { hub, me, out, inbox, quick: Cell::new(false), answered: Cell::new(0), owed: RefCell::default() }
     }
 
     /// What the shards share.
@@ -226,6 +228,13 @@ impl Desk {
     pub(crate) fn glanced(&self) {
         let has_come = self.inbox.borrow().has_filled();
         self.quick.set(has_come);
+    }
+
+    /// Whether this shard has sent a message since the last call: then one that it waits for is an
+    /// answer, as a rule.
+    pub(crate) fn has_sent(&self) -> bool {
+        let sent = self.door().own.sent.get();
+        self.answered.replace(sent) != sent
     }
 
     /// The next event, looked for in the lanes too; or leaves the waker. `key` is that of the waker

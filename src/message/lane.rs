@@ -32,6 +32,14 @@
 use crate::message::receipts::Receipts;
 use crate::primitive::{Arc, AtomicU64, Ordering};
 
+mod fetch;
+
+/// Slots in a line.
+const LINE: usize = 8;
+/// So many slots before it gets there an end asks for a line, if it knows that the other end is not
+/// there.
+const FETCH_AHEAD: usize = 4 * LINE;
+
 /// A message as it lies in a slot, beside the mark of its lap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Parcel {
@@ -131,6 +139,8 @@ pub(super) struct Receiver {
     receipts: Arc<Receipts>,
     place: Place,
     taken: u64,
+    /// How many were taken when the lane was found empty last.
+    emptied: u64,
 }
 
 /// A lane for this many messages; at least 1.
@@ -141,7 +151,7 @@ pub(super) fn lane(capacity: usize) -> (Sender, Receiver) {
     let place = Place { at: 0, mark: Parcel::MARK };
     let room = ring.slots.len();
     let receiver =
-        Receiver { ring: Arc::clone(&ring), receipts: Arc::clone(&receipts), place, taken: 0 };
+        Receiver { ring: Arc::clone(&ring), receipts: Arc::clone(&receipts), place, taken: 0, emptied: 0 };
     (Sender { ring, receipts, place, room, sent: 0 }, receiver)
 }
 
@@ -153,6 +163,13 @@ impl Place {
             self.at = 0;
             self.mark ^= Parcel::MARK;
         }
+    }
+
+    /// The slot so many behind this one, which are fewer than there are slots.
+    #[inline]
+    fn ahead(&self, count: usize, slots: usize) -> usize {
+        let at = self.at + count;
+        if at < slots { at } else { at - slots }
     }
 
     /// Whether what lies in the slot is of this lap.
@@ -179,6 +196,9 @@ impl Sender {
         let slots = &self.ring.slots;
         // Release pairs with `pop_if`: the reader sees what was done before.
         slots[self.place.at].store(parcel.pack() | self.place.mark, Ordering::Release);
+        if self.place.at % LINE == 0 && self.room > FETCH_AHEAD + LINE {
+            fetch::to_write(&slots[self.place.ahead(FETCH_AHEAD, slots.len())]);
+        }
         self.place.advance(slots.len());
         self.room -= 1;
         self.sent += 1;
@@ -222,11 +242,15 @@ impl Receiver {
         // Acquire pairs with `push`.
         let word = slots[self.place.at].load(Ordering::Acquire);
         if !self.place.is_marked(word) {
+            self.emptied = self.taken;
             return Popped::Empty;
         }
         let parcel = Parcel::unpack(word);
         if !wanted(parcel) {
             return Popped::Left;
+        }
+        if self.place.at % LINE == 0 && self.is_behind() {
+            fetch::to_read(&slots[self.place.ahead(FETCH_AHEAD, slots.len())]);
         }
         self.place.advance(slots.len());
         self.taken += 1;
@@ -237,6 +261,13 @@ impl Receiver {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         !self.place.is_marked(self.ring.slots[self.place.at].load(Ordering::Relaxed))
+    }
+
+    /// Whether the writer is far from here, as far as one can tell: much was taken since the lane
+    /// was empty. There are more slots than that, because the look for room is behind the writer.
+    #[inline]
+    fn is_behind(&self) -> bool {
+        self.taken - self.emptied > 2 * FETCH_AHEAD as u64 && self.ring.slots.len() > FETCH_AHEAD
     }
 
     /// Says how many were taken, which makes room for as many.

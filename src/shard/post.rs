@@ -13,6 +13,8 @@ use crate::shard::Shard;
 /// Looks at the messages while a task looks out for one, and at the other signals every so often.
 const LOOKS: u32 = 64;
 const LOOKS_PER_SIGNAL: u32 = 8;
+/// Pauses before the first look of a shard that does not answer.
+const PAUSES: u32 = 8;
 /// Ready leaves that a look out costs its poll on top: it lasts longer than they do, and the ring
 /// and the timers wait for it.
 const LEAVES: i64 = 3;
@@ -42,6 +44,11 @@ impl<A: Assembly> Shard<A> {
             && !self.spin.borrow().window().is_zero();
         if !is_idle {
             return;
+        }
+        // A look takes the line that the next message is written to from its sender. Who waits for an
+        // answer wants it at once; who only receives has more of messages that come together.
+        if !self.desk.has_sent() {
+            (0..PAUSES).for_each(|_| spin_loop());
         }
         for look in 1..=LOOKS {
             let is_over = if look % LOOKS_PER_SIGNAL == 0 {
