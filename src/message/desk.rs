@@ -48,7 +48,15 @@ impl Desk {
     pub(crate) fn new(hub: Arc<Hub>, me: ShardId) -> Self {
         let inbox = RefCell::new(Inbox::new(&hub));
         let out = RefCell::new(Outbox::new(me));
-        Self { hub, me, out, inbox, quick: Cell::new(false), answered: Cell::new(0), owed: RefCell::default() }
+        Self {
+            hub,
+            me,
+            out,
+            inbox,
+            quick: Cell::new(false),
+            answered: Cell::new(0),
+            owed: RefCell::default(),
+        }
     }
 
     /// What the shards share.

@@ -150,8 +150,13 @@ pub(super) fn lane(capacity: usize) -> (Sender, Receiver) {
     let receipts = Arc::new(Receipts::new());
     let place = Place { at: 0, mark: Parcel::MARK };
     let room = ring.slots.len();
-    let receiver =
-        Receiver { ring: Arc::clone(&ring), receipts: Arc::clone(&receipts), place, taken: 0, emptied: 0 };
+    let receiver = Receiver {
+        ring: Arc::clone(&ring),
+        receipts: Arc::clone(&receipts),
+        place,
+        taken: 0,
+        emptied: 0,
+    };
     (Sender { ring, receipts, place, room, sent: 0 }, receiver)
 }
 
