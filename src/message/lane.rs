@@ -201,7 +201,7 @@ impl Sender {
         let slots = &self.ring.slots;
         // Release pairs with `pop_if`: the reader sees what was done before.
         slots[self.place.at].store(parcel.pack() | self.place.mark, Ordering::Release);
-        if self.place.at % LINE == 0 && self.room > FETCH_AHEAD + LINE {
+        if self.place.at.is_multiple_of(LINE) && self.room > FETCH_AHEAD + LINE {
             fetch::to_write(&slots[self.place.ahead(FETCH_AHEAD, slots.len())]);
         }
         self.place.advance(slots.len());
@@ -254,7 +254,7 @@ impl Receiver {
         if !wanted(parcel) {
             return Popped::Left;
         }
-        if self.place.at % LINE == 0 && self.is_behind() {
+        if self.place.at.is_multiple_of(LINE) && self.is_behind() {
             fetch::to_read(&slots[self.place.ahead(FETCH_AHEAD, slots.len())]);
         }
         self.place.advance(slots.len());
