@@ -165,8 +165,8 @@ pub(crate) trait Port {
     /// As [`Desk::send`].
     fn send_message(&self, to: ShardId, message: (u16, u32)) -> Result<(), SendError>;
 
-    /// Looks out for a message for a moment, in the poll of a task that is about to wait for one, if
-    /// the shard would do nothing else after it.
+    /// Looks out for a message for a moment, in the poll of a task that is about to wait for one,
+    /// if the shard would do nothing else after it.
     fn look_out(&self);
 
     /// Answers which tasks this shard has.

@@ -231,8 +231,8 @@ impl Desk {
         self.quick.get()
     }
 
-    /// The shard had nothing else to do, and a glance has ended. If a message has ended it, the next
-    /// one is expected as soon.
+    /// The shard had nothing else to do, and a glance has ended. If a message has ended it, the
+    /// next one is expected as soon.
     pub(crate) fn glanced(&self) {
         let has_come = self.inbox.borrow().has_filled();
         self.quick.set(has_come);

@@ -34,8 +34,8 @@ impl<A: Assembly> Shard<A> {
         self.desk.wake_counting(wake)
     }
 
-    /// As the glance of a shard that has run out of work, before the task leaves its waker instead of
-    /// after: two shards that answer each other at once need no turn between message and answer.
+    /// As the glance of a shard that has run out of work, before the task leaves its waker instead
+    /// of after: two shards that answer each other at once need no turn between message and answer.
     pub(super) fn look_out_for_messages(&self) {
         let is_idle = !self.desk.has_signal()
             && self.is_next_ring()
@@ -45,8 +45,8 @@ impl<A: Assembly> Shard<A> {
         if !is_idle {
             return;
         }
-        // A look takes the line that the next message is written to from its sender. Who waits for an
-        // answer wants it at once; who only receives has more of messages that come together.
+        // A look takes the line that the next message is written to from its sender. Who waits for
+        // an answer wants it at once; who only receives has more of messages that come together.
         if !self.desk.has_sent() {
             (0..PAUSES).for_each(|_| spin_loop());
         }

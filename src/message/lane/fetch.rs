@@ -16,8 +16,8 @@ pub(super) fn to_write(word: &AtomicU64) {
     #[cfg(target_arch = "x86_64")]
     #[cfg(not(any(loom, miri)))]
     // SAFETY:
-    // - a hint changes nothing that a program sees, and where a processor does not have it, it is an
-    //   instruction that does nothing.
+    // - a hint changes nothing that a program sees, and where a processor does not have it, it is
+    //   an instruction that does nothing.
     unsafe {
         asm!("prefetchw [{}]", in(reg) word, options(readonly, nostack, preserves_flags));
     }
