@@ -2,13 +2,13 @@
 //!
 //! No index is shared for what was written: a slot itself says whether it is full, so that a
 //! message crosses with the one line that it lies in, as in FastForward (Giacomoni, Moseley,
-//! Vachharajani, "FastForward for efficient pipeline parallelism", PPoPP 2008). But the reader does not empty
-//! slots, which would make it fetch each line twice, and the writer once more: a slot carries a
-//! *mark* that changes from lap to lap. Where the writer learns of room is the number of messages
-//! that the reader has taken, which receipts need in any case. The writer keeps a copy of it and
-//! looks again when the copy leaves no room, once for many messages, as in MCRingBuffer (Lee, Bu,
-//! Chandranmenon, "A lock-free, cache-efficient shared ring buffer for multi-core architectures",
-//! ANCS 2009).
+//! Vachharajani, "FastForward for efficient pipeline parallelism", PPoPP 2008). But the reader
+//! does not empty slots, which would make it fetch each line twice, and the writer once more: a
+//! slot carries a *mark* that changes from lap to lap. Where the writer learns of room is the
+//! number of messages that the reader has taken, which receipts need in any case. The writer
+//! keeps a copy of it and looks again when the copy leaves no room, once for many messages, as in
+//! MCRingBuffer (Lee, Bu, Chandranmenon, "A lock-free, cache-efficient shared ring buffer for
+//! multi-core architectures", ANCS 2009).
 //!
 //! # Why no message is lost, doubled or overtaken
 //!
