@@ -16,7 +16,7 @@ use crate::driver::{Sqe, Token};
 use crate::error::RuntimeError;
 use crate::id::ShardId;
 use crate::inflight::{Charge, Outcome, Roster};
-use crate::message::{Desk, Hub, Rider};
+use crate::message::{Desk, Event, Hub, Kind, Rider, SendError};
 use crate::observe::Inquiry;
 use crate::placement::{LeastLoaded, Load};
 use crate::primitive::Arc;
@@ -154,6 +154,20 @@ pub(crate) trait Port {
 
     /// Hands over what is queued: doorbells, and messages that are completions.
     fn flush(&self);
+
+    /// An event that lies here, as one of the ready leaves; `None` if there is none, or no leaf.
+    fn next_event(&self, kind: Kind) -> Option<Event>;
+
+    /// Sends a message from this shard and rings its target if that sleeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Desk::send`].
+    fn send_message(&self, to: ShardId, message: (u16, u32)) -> Result<(), SendError>;
+
+    /// Looks out for a message for a moment, in the poll of a task that is about to wait for one,
+    /// if the shard would do nothing else after it.
+    fn look_out(&self);
 
     /// Answers which tasks this shard has.
     fn answer(&self, inquiry: &Inquiry);

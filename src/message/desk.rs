@@ -1,6 +1,6 @@
 //! The desk of a shard: where its messages go out and come in, on its own thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::task::Waker;
 
 use crate::driver::Token;
@@ -23,6 +23,10 @@ pub(crate) struct Desk {
     me: ShardId,
     out: RefCell<Outbox>,
     inbox: RefCell<Inbox>,
+    /// The last glance ended with a message. A hint.
+    quick: Cell<bool>,
+    /// How many messages this shard had sent when it looked out last.
+    answered: Cell<u64>,
     /// Direct messages whose entry failed and for which their lane had no room.
     owed: RefCell<Vec<(ShardId, Parcel)>>,
 }
@@ -44,7 +48,15 @@ impl Desk {
     pub(crate) fn new(hub: Arc<Hub>, me: ShardId) -> Self {
         let inbox = RefCell::new(Inbox::new(&hub));
         let out = RefCell::new(Outbox::new(me));
-        Self { hub, me, out, inbox, owed: RefCell::default() }
+        Self {
+            hub,
+            me,
+            out,
+            inbox,
+            quick: Cell::new(false),
+            answered: Cell::new(0),
+            owed: RefCell::default(),
+        }
     }
 
     /// What the shards share.
@@ -207,6 +219,32 @@ impl Desk {
         any
     }
 
+    /// The next event that lies here, for somebody who has not waited.
+    #[inline]
+    pub(crate) fn next_event(&self, kind: Kind) -> Option<Event> {
+        self.inbox.borrow_mut().next(kind)
+    }
+
+    /// Whether the shard should look out for messages before a task waits for one.
+    #[inline]
+    pub(crate) fn expects_message(&self) -> bool {
+        self.quick.get()
+    }
+
+    /// The shard had nothing else to do, and a glance has ended. If a message has ended it, the
+    /// next one is expected as soon.
+    pub(crate) fn glanced(&self) {
+        let has_come = self.inbox.borrow().has_filled();
+        self.quick.set(has_come);
+    }
+
+    /// Whether this shard has sent a message since the last call: then one that it waits for is an
+    /// answer, as a rule.
+    pub(crate) fn has_sent(&self) -> bool {
+        let sent = self.door().own.sent.get();
+        self.answered.replace(sent) != sent
+    }
+
     /// The next event, looked for in the lanes too; or leaves the waker. `key` is that of the waker
     /// that was left.
     pub(crate) fn poll_event(
@@ -282,10 +320,10 @@ impl Desk {
             return (Some(event), false);
         }
         match inbox.take_next(kind) {
-            Ok(event) => {
-                door.own.received.add(1);
+            Ok((event, messages)) => {
+                door.own.received.add(messages);
                 if kind == Kind::Hot {
-                    door.own.hot.add(1);
+                    door.own.hot.add(messages);
                 }
                 (Some(event), false)
             }

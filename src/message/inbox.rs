@@ -10,10 +10,13 @@ use crate::message::hub::{Door, Hub, Kind, Opened};
 use crate::message::lane::{Parcel, Popped, Receiver};
 use crate::message::receipts::Left;
 use crate::message::tags::Class;
+use crate::options::LEAVES_PER_POLL;
 
 /// Messages that one look takes from all lanes together, and the fewest that each of many may give.
 const MOST_AT_ONCE: usize = 256;
 const FEWEST_OF_EACH: usize = 16;
+/// Messages that a task which reads takes from a lane at a time.
+const READ_AHEAD: usize = 32;
 /// A count below the threshold wakes who waits for it after so many turns, if not before.
 const PATIENCE: u32 = 16;
 
@@ -67,6 +70,8 @@ struct Events {
     events: VecDeque<Event>,
     limit: usize,
     waiters: Waiters,
+    /// An event was read since the last look at the lanes.
+    was_read: bool,
 }
 
 /// Tasks that wait, first come first.
@@ -118,6 +123,11 @@ impl Inbox {
         self.lanes.iter().any(arrives) || self.has_signal_beside(hub, door)
     }
 
+    /// Whether a lane holds something.
+    pub(super) fn has_filled(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.receiver.is_empty())
+    }
+
     /// As [`has_signal`](Self::has_signal), of all that does not come through lanes.
     #[inline]
     pub(super) fn has_signal_beside(&self, hub: &Hub, door: &Door) -> bool {
@@ -147,6 +157,8 @@ impl Inbox {
         }
         self.first = if self.first + 1 < lanes { self.first + 1 } else { 0 };
         self.take_direct(hub);
+        self.plain.was_read = false;
+        self.hot.was_read = false;
         let plain = self.plain.events.len() - before.0;
         let hot = self.hot.events.len() - before.1;
         self.plain.waiters.wake(plain, &mut self.woken);
@@ -154,11 +166,11 @@ impl Inbox {
         Took { messages: (plain + hot) as u64, hot: hot as u64 }
     }
 
-    /// The next event, straight from its lane: most messages are read as soon as they come, and
-    /// then need not lie here first. Only while none waits to be read. A lane whose receipts
-    /// somebody waits for, and one with a direct message, are left to [`take`](Self::take).
+    /// The next event, straight from its lane; how many were taken with it, to be read next. Only
+    /// while none waits to be read. A lane whose receipts somebody waits for, and one with a direct
+    /// message, are left to [`take`](Self::take).
     #[inline]
-    pub(super) fn take_next(&mut self, kind: Kind) -> Result<Event, Lanes> {
+    pub(super) fn take_next(&mut self, kind: Kind) -> Result<(Event, u64), Lanes> {
         let lanes = self.lanes.len();
         let mut at = self.first;
         let mut left = Lanes::Empty;
@@ -167,10 +179,15 @@ impl Inbox {
             at = if at + 1 < lanes { at + 1 } else { 0 };
             let is_ours = lane.kind == kind && !lane.is_awaited;
             match lane.receiver.pop_if(|parcel| is_ours && parcel.number.is_none()) {
-                Popped::Taken(Parcel { tag, val, .. }) => {
-                    lane.receiver.receipts().publish(lane.receiver.taken());
+                Popped::Taken(parcel) => {
                     self.first = at;
-                    return Ok(Event::RingMsg { from: lane.from, tag, val });
+                    let events = match kind {
+                        Kind::Plain => &mut self.plain,
+                        Kind::Hot => &mut self.hot,
+                    };
+                    events.was_read = true;
+                    let behind = lane.read_ahead(events);
+                    return Ok((lane.event(parcel), 1 + behind));
                 }
                 Popped::Left => left = Lanes::Filled,
                 Popped::Empty => {}
@@ -189,26 +206,27 @@ impl Inbox {
             Kind::Plain => &mut self.plain,
             Kind::Hot => &mut self.hot,
         };
+        if events.are_enough() && !lane.is_awaited {
+            return;
+        }
         let most = self.each.min(events.room());
         let before = lane.receiver.taken();
         for _ in 0..most {
             let Some(parcel) = lane.receiver.pop() else { break };
-            let Parcel { tag, val, number } = parcel;
-            match number {
-                None => events.events.push_back(Event::RingMsg { from: lane.from, tag, val }),
+            match parcel.number {
+                None => events.events.push_back(lane.event(parcel)),
                 Some(number) => {
-                    let from = lane.from;
-                    land(&mut self.landings, from, number.into(), Parcel::NUMBER_BITS, (tag, val));
+                    let (from, message) = (lane.from, (parcel.tag, parcel.val));
+                    land(&mut self.landings, from, number.into(), Parcel::NUMBER_BITS, message);
                 }
             }
         }
         if lane.receiver.taken() == before {
             return;
         }
-        let receipts = lane.receiver.receipts();
-        receipts.publish(lane.receiver.taken());
+        lane.receiver.publish();
         if lane.is_awaited {
-            lane.is_awaited = receipts.claim(&mut self.woken) == Left::Somebody;
+            lane.is_awaited = lane.receiver.receipts().claim(&mut self.woken) == Left::Somebody;
         }
     }
 
@@ -287,7 +305,10 @@ impl Inbox {
     /// The next event, if one is here.
     #[inline]
     pub(super) fn next(&mut self, kind: Kind) -> Option<Event> {
-        self.events(kind).events.pop_front()
+        let events = self.events(kind);
+        let event = events.events.pop_front();
+        events.was_read |= event.is_some();
+        event
     }
 
     /// Lets a task wait for an event.
@@ -380,9 +401,41 @@ fn land(
     landing.is_some_and(|landing| landing.keep(number, bits, message))
 }
 
+impl Lane {
+    #[inline]
+    fn event(&self, Parcel { tag, val, .. }: Parcel) -> Event {
+        Event::RingMsg { from: self.from, tag, val }
+    }
+
+    /// After a message was taken: takes some of those behind it, and says so for all. Their lines
+    /// are fetched together, which one at a time between polls does not do. How many they are.
+    #[inline]
+    fn read_ahead(&mut self, events: &mut Events) -> u64 {
+        let before = self.receiver.taken();
+        // Who waits is woken by `take`, and by nobody for what is taken here.
+        let most = if events.waiters.0.is_empty() { READ_AHEAD.min(events.room()) } else { 0 };
+        for _ in 0..most {
+            match self.receiver.pop_if(|parcel| parcel.number.is_none()) {
+                Popped::Taken(parcel) => events.events.push_back(self.event(parcel)),
+                Popped::Left | Popped::Empty => break,
+            }
+        }
+        self.receiver.publish();
+        self.receiver.taken() - before
+    }
+}
+
 impl Events {
     fn new(limit: usize) -> Self {
-        Self { events: VecDeque::new(), limit, waiters: Waiters::default() }
+        Self { events: VecDeque::new(), limit, waiters: Waiters::default(), was_read: false }
+    }
+
+    /// Whether tasks read, and have enough for their next poll: a longer queue would only be a
+    /// colder one. While they read the shard does not sleep, and when they stop the next look takes
+    /// all for which there is room.
+    #[inline]
+    fn are_enough(&self) -> bool {
+        self.was_read && self.events.len() >= LEAVES_PER_POLL as usize
     }
 
     #[inline]

@@ -1,34 +1,46 @@
 //! A lane: the messages of one source to one target, in a ring with one writer and one reader.
 //!
-//! The ring is that of FastForward (Giacomoni, Moseley, Vachharajani, "FastForward for efficient
-//! pipeline parallelism", PPoPP 2008): no index is shared, a slot itself says whether it is empty
-//! (0) or full, so that the two ends share the lines of the slots and nothing else. The writer
-//! looks ahead for room as in B-Queue (Wang, Zhang, Tang, Hua, "B-Queue", IJPP 2013): it asks one
-//! slot for many, because asking the very slot that it is about to write would fetch its line
-//! twice.
+//! No index is shared for what was written: a slot itself says whether it is full, so that a
+//! message crosses with the one line that it lies in, as in FastForward (Giacomoni, Moseley,
+//! Vachharajani, "FastForward for efficient pipeline parallelism", PPoPP 2008). But the reader
+//! does not empty slots, which would make it fetch each line twice, and the writer once more: a
+//! slot carries a *mark* that changes from lap to lap. Where the writer learns of room is the
+//! number of messages that the reader has taken, which receipts need in any case. The writer
+//! keeps a copy of it and looks again when the copy leaves no room, once for many messages, as in
+//! MCRingBuffer (Lee, Bu, Chandranmenon, "A lock-free, cache-efficient shared ring buffer for
+//! multi-core architectures", ANCS 2009).
 //!
 //! # Why no message is lost, doubled or overtaken
 //!
-//! Positions count up for ever, and position `p` lives in slot `p % len`. The writer writes them in
-//! order, the reader reads and empties them in order.
+//! Positions count up for ever, and position `p` lives in slot `p % len`, with the mark of lap
+//! `p / len`: set in lap 0, clear in lap 1, and so on. A slot starts as 0, which has the mark of a
+//! lap before the first. The writer writes positions in order, the reader reads them in order.
 //!
-//! - *The reader reads what was written.* In its slot it finds its own 0 of a lap ago, or what the
-//!   writer wrote since (coherence of one word): nothing, or the message of exactly this position.
-//!   The writer's Release and the reader's Acquire carry what was done before the message.
-//! - *The writer overwrites nothing that was not read.* It finds slot `p + k` empty. It had filled
-//!   that slot itself a lap ago, so the 0 is the reader's, from after it had read `p + k - len`,
-//!   and therefore all positions before that. The reader's Release and the writer's Acquire of that
-//!   one slot put the 0 of each earlier slot before the writer's next store to it. Without them
-//!   such a store could come before the 0 in the order of its word, and the 0 would erase it.
-//! - *A full lane is not for ever.* The look ahead is halved down to the one slot that comes next.
+//! - *The reader reads what was written.* When it asks for `p` it has read `p - len` in this slot,
+//!   so it reads that again, or what was written there since (coherence of one word). The next
+//!   thing that is written there is `p`, and after that nothing is, until the reader has said that
+//!   it has taken `p`. So a slot with the mark of lap `p / len` holds `p`, and one with the other
+//!   mark is empty. The writer's Release and the reader's Acquire carry what was done before the
+//!   message.
+//! - *The writer overwrites nothing that was not read.* It writes `q` when it has read a number
+//!   above `q - len`. The reader's Release of that number and the writer's Acquire of it put the
+//!   reader's load of `q - len` before the store of `q`, and a load does not read a store that
+//!   comes after it.
+//! - *A full lane is not for ever.* The number grows with each look that takes something, and each
+//!   message that finds no room in the copy looks at the number itself.
 
 use crate::message::receipts::Receipts;
 use crate::primitive::{Arc, AtomicU64, Ordering};
 
-/// How many slots the writer asks about at a time.
-const LOOK_AHEAD: usize = 64;
+mod fetch;
 
-/// A message as it lies in a slot: never 0.
+/// Slots in a line.
+const LINE: usize = 8;
+/// So many slots before it gets there an end asks for a line, if it knows that the other end is not
+/// there.
+const FETCH_AHEAD: usize = 4 * LINE;
+
+/// A message as it lies in a slot, beside the mark of its lap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Parcel {
     pub(super) tag: u16,
@@ -42,7 +54,8 @@ impl Parcel {
     /// How many bits of the number of a direct message a slot has room for.
     pub(super) const NUMBER_BITS: u32 = 14;
 
-    const FULL: u64 = 1 << 63;
+    /// The bit that is not of the message.
+    const MARK: u64 = 1 << 63;
     const DIRECT: u64 = 1 << 62;
     const NUMBER_SHIFT: u32 = 48;
     const NUMBER_MASK: u64 = (1 << Self::NUMBER_BITS) - 1;
@@ -54,7 +67,7 @@ impl Parcel {
 
     #[inline]
     const fn pack(self) -> u64 {
-        let message = Self::FULL | (self.tag as u64) << Self::TAG_SHIFT | self.val as u64;
+        let message = (self.tag as u64) << Self::TAG_SHIFT | self.val as u64;
         match self.number {
             None => message,
             Some(number) => {
@@ -99,14 +112,22 @@ struct Ring {
     slots: Box<[AtomicU64]>,
 }
 
+/// Where one end is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// The slot that comes next.
+    at: usize,
+    /// The mark of the lap, in its place in a slot.
+    mark: u64,
+}
+
 /// The writing end.
 #[derive(Debug)]
 pub(super) struct Sender {
     ring: Arc<Ring>,
     receipts: Arc<Receipts>,
-    /// The slot that is written next.
-    at: usize,
-    /// So many slots, from there on, are known to be empty.
+    place: Place,
+    /// So many slots, from there on, are known to be read.
     room: usize,
     sent: u64,
 }
@@ -116,9 +137,10 @@ pub(super) struct Sender {
 pub(super) struct Receiver {
     ring: Arc<Ring>,
     receipts: Arc<Receipts>,
-    /// The slot that is read next.
-    at: usize,
+    place: Place,
     taken: u64,
+    /// How many were taken when the lane was found empty last.
+    emptied: u64,
 }
 
 /// A lane for this many messages; at least 1.
@@ -126,9 +148,40 @@ pub(super) fn lane(capacity: usize) -> (Sender, Receiver) {
     let slots = (0..capacity.max(1)).map(|_| AtomicU64::new(0)).collect();
     let ring = Arc::new(Ring { slots });
     let receipts = Arc::new(Receipts::new());
-    let receiver =
-        Receiver { ring: Arc::clone(&ring), receipts: Arc::clone(&receipts), at: 0, taken: 0 };
-    (Sender { ring, receipts, at: 0, room: 0, sent: 0 }, receiver)
+    let place = Place { at: 0, mark: Parcel::MARK };
+    let room = ring.slots.len();
+    let receiver = Receiver {
+        ring: Arc::clone(&ring),
+        receipts: Arc::clone(&receipts),
+        place,
+        taken: 0,
+        emptied: 0,
+    };
+    (Sender { ring, receipts, place, room, sent: 0 }, receiver)
+}
+
+impl Place {
+    #[inline]
+    fn advance(&mut self, slots: usize) {
+        self.at += 1;
+        if self.at == slots {
+            self.at = 0;
+            self.mark ^= Parcel::MARK;
+        }
+    }
+
+    /// The slot so many behind this one, which are fewer than there are slots.
+    #[inline]
+    fn ahead(&self, count: usize, slots: usize) -> usize {
+        let at = self.at + count;
+        if at < slots { at } else { at - slots }
+    }
+
+    /// Whether what lies in the slot is of this lap.
+    #[inline]
+    fn is_marked(&self, word: u64) -> bool {
+        word & Parcel::MARK == self.mark
+    }
 }
 
 impl Sender {
@@ -143,13 +196,17 @@ impl Sender {
             return Err(Refused::Closed);
         }
         if self.room == 0 {
-            self.look_ahead()?;
+            self.look_for_room()?;
         }
-        // Release pairs with `pop`: the reader sees what was done before.
-        self.ring.slots[self.at].store(parcel.pack(), Ordering::Release);
+        let slots = &self.ring.slots;
+        // Release pairs with `pop_if`: the reader sees what was done before.
+        slots[self.place.at].store(parcel.pack() | self.place.mark, Ordering::Release);
+        if self.place.at.is_multiple_of(LINE) && self.room > FETCH_AHEAD + LINE {
+            fetch::to_write(&slots[self.place.ahead(FETCH_AHEAD, slots.len())]);
+        }
+        self.place.advance(slots.len());
         self.room -= 1;
         self.sent += 1;
-        self.at = next(self.at, self.ring.slots.len());
         Ok(())
     }
 
@@ -164,24 +221,17 @@ impl Sender {
     }
 
     #[cold]
-    fn look_ahead(&mut self) -> Result<(), Refused> {
-        let slots = &self.ring.slots;
-        let mut look = LOOK_AHEAD.min(slots.len());
-        while look > 0 {
-            let last = (self.at + look - 1) % slots.len();
-            // Acquire pairs with `pop`: all slots up to this one were emptied before.
-            if slots[last].load(Ordering::Acquire) == 0 {
-                self.room = look;
-                return Ok(());
-            }
-            look /= 2;
-        }
-        Err(Refused::Full)
+    fn look_for_room(&mut self) -> Result<(), Refused> {
+        // Acquire (in `taken`) pairs with `publish`: what was taken is read no more.
+        let waiting = self.sent - self.receipts.taken();
+        self.room = self.ring.slots.len() - waiting as usize;
+        if self.room == 0 { Err(Refused::Full) } else { Ok(()) }
     }
 }
 
 impl Receiver {
-    /// Takes the next message, if there is one.
+    /// Takes the next message, if there is one. Its slot is used again after the next
+    /// [`publish`](Self::publish).
     #[inline]
     pub(super) fn pop(&mut self) -> Option<Parcel> {
         match self.pop_if(|_| true) {
@@ -190,31 +240,45 @@ impl Receiver {
         }
     }
 
-    /// Takes the next message, if there is one and it is wanted.
+    /// As [`pop`](Self::pop), if the message is wanted.
     #[inline]
     pub(super) fn pop_if(&mut self, wanted: impl FnOnce(Parcel) -> bool) -> Popped {
-        let slot = &self.ring.slots[self.at];
+        let slots = &self.ring.slots;
         // Acquire pairs with `push`.
-        let word = slot.load(Ordering::Acquire);
-        if word == 0 {
+        let word = slots[self.place.at].load(Ordering::Acquire);
+        if !self.place.is_marked(word) {
+            self.emptied = self.taken;
             return Popped::Empty;
         }
         let parcel = Parcel::unpack(word);
         if !wanted(parcel) {
             return Popped::Left;
         }
-        // Release pairs with `look_ahead`: what is written here next comes after this, and so it
-        // is with all slots before this one.
-        slot.store(0, Ordering::Release);
+        if self.place.at.is_multiple_of(LINE) && self.is_behind() {
+            fetch::to_read(&slots[self.place.ahead(FETCH_AHEAD, slots.len())]);
+        }
+        self.place.advance(slots.len());
         self.taken += 1;
-        self.at = next(self.at, self.ring.slots.len());
         Popped::Taken(parcel)
     }
 
     /// Whether there is nothing to take. A hint, exact after the fences of the parking protocol.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.ring.slots[self.at].load(Ordering::Relaxed) == 0
+        !self.place.is_marked(self.ring.slots[self.place.at].load(Ordering::Relaxed))
+    }
+
+    /// Whether the writer is far from here, as far as one can tell: much was taken since the lane
+    /// was empty. There are more slots than that, because the look for room is behind the writer.
+    #[inline]
+    fn is_behind(&self) -> bool {
+        self.taken - self.emptied > 2 * FETCH_AHEAD as u64 && self.ring.slots.len() > FETCH_AHEAD
+    }
+
+    /// Says how many were taken, which makes room for as many.
+    #[inline]
+    pub(super) fn publish(&self) {
+        self.receipts.publish(self.taken);
     }
 
     /// How many messages were taken, ever.
@@ -226,11 +290,6 @@ impl Receiver {
     pub(super) fn receipts(&self) -> &Receipts {
         &self.receipts
     }
-}
-
-#[inline]
-const fn next(at: usize, len: usize) -> usize {
-    if at + 1 == len { 0 } else { at + 1 }
 }
 
 #[cfg(test)]

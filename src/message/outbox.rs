@@ -125,7 +125,7 @@ impl Outbox {
         let slot = &mut self.target(to).lanes[kind as usize];
         match slot {
             Some(sender) => Ok(sender),
-            none => Ok(none.insert(hub.open(hub.door(to), me, kind)?)),
+            none => open(none, hub, me, to, kind),
         }
     }
 
@@ -149,4 +149,15 @@ impl Outbox {
         }
         &mut self.targets[to.index()]
     }
+}
+
+#[cold]
+fn open<'a>(
+    slot: &'a mut Option<Sender>,
+    hub: &Hub,
+    me: ShardId,
+    to: ShardId,
+    kind: Kind,
+) -> Result<&'a mut Sender, Refused> {
+    Ok(slot.insert(hub.open(hub.door(to), me, kind)?))
 }

@@ -43,6 +43,20 @@ impl NextEvent {
     pub(super) fn new(kind: Kind) -> Self {
         Self { kind, key: None, not_send: PhantomData }
     }
+
+    /// Looks for an event in the lanes, or leaves the waker. Apart from [`poll`](Self::poll), which
+    /// is short without it.
+    #[inline(never)]
+    fn look(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        let Self { kind, key, .. } = self;
+        on_budget(cx, |port, cx| {
+            let desk = port.desk();
+            if key.is_none() && desk.expects_message() {
+                port.look_out();
+            }
+            desk.poll_event(*kind, key, cx.waker(), |waker| port.wake_task(waker))
+        })
+    }
 }
 
 impl NextHotCount {
@@ -67,10 +81,14 @@ impl Future for NextEvent {
     type Output = Event;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Event> {
-        let Self { kind, key, .. } = self.get_mut();
-        on_budget(cx, |port, cx| {
-            port.desk().poll_event(*kind, key, cx.waker(), |waker| port.wake_task(waker))
-        })
+        let this = self.get_mut();
+        // Most events lie here when they are asked for, and nobody has waited for them.
+        if this.key.is_none()
+            && let Some(event) = port::with(|port| port?.next_event(this.kind))
+        {
+            return Poll::Ready(event);
+        }
+        this.look(cx)
     }
 }
 

@@ -255,17 +255,11 @@ pub(super) fn send_nowait(
     message: (u16, u32),
 ) -> Result<(), SendError> {
     on_shard(lane, |port| {
-        match port {
-            Some(port) => {
-                if port.desk().send(to, message, 0)? {
-                    port.wake_shard(to);
-                }
-            }
-            None => {
-                if lane.hub().send(to, message, 0)? {
-                    lane.wake_shard(to);
-                }
-            }
+        if let Some(port) = port {
+            return port.send_message(to, message);
+        }
+        if lane.hub().send(to, message, 0)? {
+            lane.wake_shard(to);
         }
         Ok(())
     })
@@ -279,9 +273,10 @@ pub(super) fn send_many_nowait(
 ) -> Result<(), SendError> {
     on_shard(lane, |port| {
         let mut end = WakeAtEnd { lane, port, to, wake: false };
+        let desk = port.map(Port::desk);
         for (taken, message) in messages.into_iter().enumerate() {
-            end.wake |= match port {
-                Some(port) => port.desk().send(to, message, taken)?,
+            end.wake |= match desk {
+                Some(desk) => desk.send(to, message, taken)?,
                 None => lane.hub().send(to, message, taken)?,
             };
         }

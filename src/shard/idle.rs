@@ -81,6 +81,7 @@ impl<A: Assembly> Shard<A> {
         }
         let may_spin = !self.spin.borrow().window().is_zero();
         if may_spin && self.glance() {
+            self.desk.glanced();
             self.spin.borrow_mut().hit();
             self.counters.spin_hits.add(1);
             return;
@@ -239,7 +240,7 @@ impl<A: Assembly> Shard<A> {
 
     /// Whether something was left for this shard: letters, messages, injected tasks, completions,
     /// the end.
-    fn has_signal(&self) -> bool {
+    pub(super) fn has_signal(&self) -> bool {
         let public = self.public();
         !public.arrivals.is_empty()
             || !public.mailbox.is_empty()

@@ -13,7 +13,7 @@ use crate::doorbell::{Doorbell, Post};
 use crate::driver::{Class, Driver, Opcode, Sqe, Token};
 use crate::id::ShardId;
 use crate::inflight::Charge;
-use crate::message::{Desk, Rider};
+use crate::message::{Desk, Event, Kind, Rider, SendError};
 use crate::observe::Inquiry;
 use crate::port::{Lane, Port, SubmitError, TimersFull};
 use crate::primitive::Arc;
@@ -243,6 +243,27 @@ impl<A: Assembly> Port for Shard<A> {
         if self.driver.borrow().queued() > 0 {
             self.flush_ring();
         }
+    }
+
+    fn next_event(&self, kind: Kind) -> Option<Event> {
+        let left = self.leaves.get();
+        if left <= 0 {
+            return None;
+        }
+        let event = self.desk.next_event(kind)?;
+        self.leaves.set(left - 1);
+        Some(event)
+    }
+
+    fn send_message(&self, to: ShardId, message: (u16, u32)) -> Result<(), SendError> {
+        if self.desk.send(to, message, 0)? {
+            self.wake(to);
+        }
+        Ok(())
+    }
+
+    fn look_out(&self) {
+        self.look_out_for_messages();
     }
 
     fn answer(&self, inquiry: &Inquiry) {

@@ -106,6 +106,53 @@ fn a_lane_without_room_to_go_to_is_no_signal() {
 }
 
 #[test]
+fn who_reads_takes_nothing_ahead_of_those_who_wait() {
+    let (_, desks) = desks(2, 8, 1);
+    let (woken, waker) = Woken::pair();
+    let mut key = None;
+    assert_eq!(desks[0].poll_event(Kind::Plain, &mut key, &waker, Waker::wake), None);
+    // The first message opens the lane, and wakes who waits.
+    desks[1].send(ShardId::new(0), (PLAIN, 0), 0).unwrap();
+    desks[0].take(Waker::wake);
+    assert_eq!(woken.count(), 1);
+    // It waits again, and another reads.
+    let first = desks[0].poll_event(Kind::Plain, &mut key, &waker, Waker::wake);
+    assert!(first.is_some());
+    assert_eq!(desks[0].poll_event(Kind::Plain, &mut key, &waker, Waker::wake), None);
+    for val in 1..4 {
+        desks[1].send(ShardId::new(0), (PLAIN, val), 0).unwrap();
+    }
+    assert_eq!(read(&desks[0], Kind::Plain).unwrap().2, 1);
+    assert!(desks[0].has_signal(), "what the other waits for is in the lane");
+    desks[0].take(Waker::wake);
+    assert_eq!(woken.count(), 2);
+}
+
+#[test]
+fn what_is_left_in_a_lane_while_tasks_read_is_taken_when_they_stop() {
+    const MESSAGES: u32 = 1_000;
+    let (_, desks) = desks(2, MESSAGES as usize, 1);
+    for val in 0..MESSAGES {
+        desks[1].send(ShardId::new(0), (PLAIN, val), 0).unwrap();
+    }
+    desks[0].take(Waker::wake);
+    let received = || desks[0].hub().tallies(ShardId::new(0)).0.received.get();
+    let taken = received();
+    assert!((1..1_000).contains(&taken), "a look takes a bounded number: {taken}");
+    assert_eq!(read(&desks[0], Kind::Plain).unwrap().2, 0);
+    desks[0].take(Waker::wake);
+    assert_eq!(received(), taken, "there are enough for the next poll");
+    assert!(desks[0].has_signal(), "the shard does not sleep on the rest");
+    while desks[0].has_signal() {
+        desks[0].take(Waker::wake);
+    }
+    assert_eq!(received(), u64::from(MESSAGES));
+    for val in 1..MESSAGES {
+        assert_eq!(read(&desks[0], Kind::Plain).unwrap().2, val);
+    }
+}
+
+#[test]
 fn a_count_below_the_threshold_waits_for_an_idle_shard_or_some_turns() {
     let (_, desks) = desks(2, 2, 10);
     let count = |val| desks[1].send(ShardId::new(0), (COUNTED, val), 0).unwrap();

@@ -20,6 +20,8 @@ const HOMES: &[&str] = &[
     "src/driver/",
     "src/doorbell.rs",
     "src/doorbell/",
+    // Hints to the processor.
+    "src/message/lane/fetch.rs",
     // Slots shared by several threads.
     "src/queue.rs",
     "src/queue/",
