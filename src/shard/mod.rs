@@ -36,6 +36,7 @@ mod fire;
 mod fixed;
 mod idle;
 mod lead;
+mod look;
 mod mail;
 mod mailbox;
 mod measure;
@@ -70,7 +71,7 @@ use fixed::Fixed;
 use idle::Next;
 use lead::Lead;
 use measure::Mark;
-use pace::{Lap, Pace};
+use pace::Pace;
 use pack::Pack;
 use prompt::Prompt;
 use silent::Silent;
@@ -230,6 +231,13 @@ impl<A: Assembly> Shard<A> {
             self.serve_ring();
             return;
         }
+        if self.awaits_ring() {
+            self.arm_overdue();
+            self.serve_ring();
+            if self.has_work() {
+                return;
+            }
+        }
         if self.look_again() {
             // Receives that go on finding their data must not keep others from the ring.
             return self.serve_ring();
@@ -289,32 +297,6 @@ impl<A: Assembly> Shard<A> {
         if let Some(now) = ended {
             self.mark(now, true);
         }
-    }
-
-    /// A look at the clock, and at the ring if it is due. How long the lap has lasted.
-    #[inline(never)]
-    fn look_between_polls(&self, lap: &mut Lap) -> u64 {
-        let now = self.look_at_clock(lap.is_measured());
-        if self.timing && self.end_timed_poll(now) {
-            // Who was told may have woken others.
-            self.offer_backlog(Next::Queued);
-        }
-        if lap.is_ring_due() && self.is_ring_wanted() {
-            self.count_look();
-            self.flush_ring();
-            self.collect();
-            // What was woken waits behind the next poll.
-            self.offer_backlog(Next::Queued);
-        }
-        lap.elapsed(now)
-    }
-
-    /// Whether the ring has something for this shard, or this shard for the ring: what waits for
-    /// others must not wait here too, for as long as there is something else to do.
-    fn is_ring_wanted(&self) -> bool {
-        self.arm_overdue();
-        let driver = self.driver.borrow();
-        driver.pending() || driver.queued() > 0
     }
 
     fn next_task(&self) -> Option<Runnable> {

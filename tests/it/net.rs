@@ -17,6 +17,7 @@ mod passing;
 mod peeks;
 mod reads;
 pub(crate) mod recv_stream;
+mod second_look;
 mod sessions;
 mod strangers;
 mod streams;
