@@ -16,7 +16,7 @@ impl<A: Assembly> Shard<A> {
             // Who was told may have woken others.
             self.offer_backlog(Next::Queued);
         }
-        if lap.is_ring_due() && self.is_ring_wanted() {
+        if lap.is_ring_due() && self.is_ring_wanted(lap.is_submission_due(now)) {
             self.count_look();
             self.flush_ring();
             self.collect();
@@ -28,16 +28,15 @@ impl<A: Assembly> Shard<A> {
 
     /// Between two polls: whether the ring has something for this shard, or this shard for the
     /// ring. What waits for others must not wait here too, for as long as there is something else
-    /// to do; if there is not, the turn ends and sees to it.
-    fn is_ring_wanted(&self) -> bool {
-        if self.driver.borrow().pending() {
-            return true;
+    /// to do; if there is not, the turn ends and sees to it. `submits`: it has waited for long
+    /// enough.
+    fn is_ring_wanted(&self, submits: bool) -> bool {
+        let submits = submits && self.has_work();
+        if submits {
+            self.arm_overdue();
         }
-        if !self.has_work() {
-            return false;
-        }
-        self.arm_overdue();
-        self.driver.borrow().queued() > 0
+        let driver = self.driver.borrow();
+        driver.pending() || submits && driver.queued() > 0
     }
 
     /// Whether it is too early for a second look: whom the ring wakes may send what a receive that

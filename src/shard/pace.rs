@@ -36,6 +36,8 @@ pub(super) struct Lap {
     is_exact: bool,
     /// When the clock was read first, and after how many polls.
     start: Option<(u64, u32)>,
+    /// When the last look was that submits, or the first one.
+    submitted: Option<u64>,
 }
 
 impl Pace {
@@ -61,7 +63,8 @@ impl Pace {
         let is_timed = is_exact || stride < STRIDE || self.untimed == 0;
         let (stride, ring_stride) = if is_exact { (1, stride) } else { (stride, 1) };
         let (left, ring_left) = (stride, ring_stride);
-        Lap { polls: 0, stride, left, ring_left, ring_stride, is_timed, is_exact, start: None }
+        let (polls, start, submitted) = (0, None, None);
+        Lap { polls, stride, left, ring_left, ring_stride, is_timed, is_exact, start, submitted }
     }
 
     /// The polls of a turn are over. Reads the clock, and says what it showed, if anything is to be
@@ -125,6 +128,17 @@ impl Lap {
         }
         self.ring_left = self.ring_stride;
         true
+    }
+
+    /// At a look: whether what is to go to the ring has waited for long enough. Where polls are
+    /// short a look comes sooner, and a submission for each would cost more than it gives.
+    pub(super) fn is_submission_due(&mut self, now: u64) -> bool {
+        let since = *self.submitted.get_or_insert(self.start.map_or(now, |(start, _)| start));
+        let is_due = now.saturating_sub(since) >= BETWEEN;
+        if is_due {
+            self.submitted = Some(now);
+        }
+        is_due
     }
 
     /// At a look: how long the lap has lasted, as far as it was timed.
@@ -229,6 +243,18 @@ mod tests {
         assert_eq!(lap.elapsed(clock), u64::from(STRIDE) * 1_000_000);
         pace.end(&lap, || clock);
         assert!(pace.poll_nanos() > BETWEEN);
+    }
+
+    #[test]
+    fn looks_that_come_sooner_submit_as_often_as_others() {
+        let mut lap = Pace::new().begin(false);
+        let between = BETWEEN / 4;
+        let due: Vec<_> = (1..=9).filter(|look| lap.is_submission_due(look * between)).collect();
+        assert_eq!(due, [5, 9], "the first look begins to count");
+        let mut lap = Pace::new().begin(false);
+        lap.poll(|| 0);
+        assert!(lap.is_submission_due(BETWEEN), "a timed lap counts from its beginning on");
+        assert!(!lap.is_submission_due(BETWEEN + 1));
     }
 
     #[test]
