@@ -152,6 +152,78 @@ fn what_is_left_in_a_lane_while_tasks_read_is_taken_when_they_stop() {
     }
 }
 
+/// Sends until the lane is full. All that is sent so has the same source.
+fn fill(desk: &Desk, message: (u16, u32)) {
+    while desk.send(ShardId::new(0), message, 0).is_ok() {}
+}
+
+/// Reads one event at a time, and lets the senders and the shard go on after each: how many came
+/// from each source, once `before` were read.
+fn shares(desk: &Desk, before: usize, mut go_on: impl FnMut()) -> [usize; 4] {
+    const READS: usize = 3_000;
+    let mut shares = [0; 4];
+    for read_so_far in 0..before + READS {
+        go_on();
+        let (from, ..) = read(desk, Kind::Plain).expect("somebody always sends");
+        if read_so_far >= before {
+            shares[from.index()] += 1;
+        }
+    }
+    shares
+}
+
+#[test]
+fn a_slow_reader_gets_as_much_of_each_of_two_sources() {
+    const CAPACITY: usize = 300;
+    let (_, desks) = desks(3, CAPACITY, 1);
+    let [_, one, other, _] = shares(&desks[0], CAPACITY, || {
+        fill(&desks[1], (PLAIN, 0));
+        fill(&desks[2], (PLAIN, 0));
+        while desks[0].has_signal() {
+            desks[0].take(Waker::wake);
+        }
+    });
+    assert!(one.abs_diff(other) < one / 4, "{one} of one, {other} of the other");
+}
+
+#[test]
+fn a_source_that_waits_for_receipts_takes_nothing_from_another() {
+    const CAPACITY: usize = 300;
+    let (hub, desks) = desks(3, CAPACITY, 1);
+    let mut pending = VecDeque::new();
+    let [_, one, other, _] = shares(&desks[0], CAPACITY, || {
+        while let Ok((_, Some(mut sent))) = desks[1].send_pending(ShardId::new(0), (PLAIN, 0)) {
+            if sent.poll(Waker::noop()) == Look::Ask {
+                hub.ask(ShardId::new(0));
+            }
+            pending.push_back(sent);
+        }
+        pending.retain(|sent| !sent.is_over());
+        fill(&desks[2], (PLAIN, 0));
+        desks[0].take(Waker::wake);
+    });
+    assert!(one.abs_diff(other) < one / 4, "{one} awaited, {other} not");
+}
+
+#[test]
+fn direct_messages_leave_room_for_those_of_lanes_and_of_another_source() {
+    const CAPACITY: usize = 300;
+    let (_, desks) = desks(4, CAPACITY, 1);
+    let got = shares(&desks[0], CAPACITY, || {
+        for source in &desks[1..3] {
+            let send = || source.send_direct(ShardId::new(0), (PLAIN_DIRECT, 0), 0);
+            while let Ok(way) = send() {
+                if let Direct::Push(rider) = way {
+                    assert!(desks[0].arrived(rider.token, rider.result));
+                }
+            }
+        }
+        fill(&desks[3], (PLAIN, 0));
+        desks[0].take(Waker::wake);
+    });
+    assert!(got[1..].iter().all(|&share| share > 400), "{got:?}");
+}
+
 #[test]
 fn a_count_below_the_threshold_waits_for_an_idle_shard_or_some_turns() {
     let (_, desks) = desks(2, 2, 10);
