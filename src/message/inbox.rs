@@ -10,6 +10,7 @@ use crate::message::hub::{Door, Hub, Kind, Opened};
 use crate::message::lane::{Parcel, Popped, Receiver};
 use crate::message::receipts::Left;
 use crate::message::tags::Class;
+use crate::message::waiters::Waiters;
 use crate::options::LEAVES_PER_POLL;
 
 /// Messages that one look takes from all sources together, and the fewest that each of many may
@@ -75,10 +76,6 @@ struct Events {
     was_read: bool,
 }
 
-/// Tasks that wait, first come first.
-#[derive(Default, Debug)]
-struct Waiters(VecDeque<(u64, Waker)>);
-
 impl Inbox {
     pub(super) fn new(hub: &Hub) -> Self {
         Self {
@@ -124,9 +121,13 @@ impl Inbox {
         self.lanes.iter().any(arrives) || self.has_signal_beside(hub, door)
     }
 
-    /// Whether a lane holds something.
-    pub(super) fn has_filled(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.receiver.is_empty())
+    /// Whether somebody waits for an event.
+    #[inline]
+    pub(super) fn is_awaited(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Plain => !self.plain.waiters.0.is_empty(),
+            Kind::Hot => !self.hot.waiters.0.is_empty(),
+        }
     }
 
     /// As [`has_signal`](Self::has_signal), of all that does not come through lanes.
@@ -484,23 +485,5 @@ impl Events {
     #[inline]
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.events.len())
-    }
-}
-
-impl Waiters {
-    /// The first ones, `most` at most, are to be woken. One after the other, because it is one as a
-    /// rule.
-    #[inline]
-    fn wake(&mut self, most: usize, woken: &mut VecDeque<Waker>) {
-        for _ in 0..most {
-            let Some((_, waker)) = self.0.pop_front() else { return };
-            woken.push_back(waker);
-        }
-    }
-
-    #[inline]
-    fn remove(&mut self, key: u64) -> Option<Waker> {
-        let at = self.0.iter().position(|(has, _)| *has == key)?;
-        self.0.remove(at).map(|(_, waker)| waker)
     }
 }

@@ -270,8 +270,8 @@ impl Receiver {
     }
 
     /// Whether the writer is far from here, as far as one can tell: much was taken since the lane
-    /// was empty. And whether there is a slot so far ahead, as [`Place::ahead`] requires: any number
-    /// may be taken of a short lane before it is found empty.
+    /// was empty. And whether there is a slot so far ahead, as [`Place::ahead`] requires: of a lane
+    /// with few slots as many may be taken before it is found empty.
     #[inline]
     fn is_behind(&self) -> bool {
         self.taken - self.emptied > 2 * FETCH_AHEAD as u64 && self.ring.slots.len() > FETCH_AHEAD

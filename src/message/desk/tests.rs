@@ -129,6 +129,19 @@ fn who_reads_takes_nothing_ahead_of_those_who_wait() {
 }
 
 #[test]
+fn nobody_looks_out_for_what_another_waits_for() {
+    let (_, desks) = desks(1, 8, 1);
+    desks[0].glanced(true);
+    assert!(desks[0].expects_message(Kind::Plain));
+    let mut key = None;
+    assert_eq!(desks[0].poll_event(Kind::Plain, &mut key, Waker::noop(), Waker::wake), None);
+    assert!(!desks[0].expects_message(Kind::Plain));
+    assert!(desks[0].expects_message(Kind::Hot), "events of the other kind are nobody's");
+    desks[0].forget_event(Kind::Plain, &mut key, Waker::wake);
+    assert!(desks[0].expects_message(Kind::Plain));
+}
+
+#[test]
 fn what_is_left_in_a_lane_while_tasks_read_is_taken_when_they_stop() {
     const MESSAGES: u32 = 1_000;
     let (_, desks) = desks(2, MESSAGES as usize, 1);
