@@ -221,14 +221,18 @@ fn a_source_that_waits_for_receipts_takes_nothing_from_another() {
 #[test]
 fn direct_messages_leave_room_for_those_of_lanes_and_of_another_source() {
     const CAPACITY: usize = 300;
+    // With more on the way some would take their lane.
+    const ON_THE_WAY: usize = 100;
     let (_, desks) = desks(4, CAPACITY, 1);
+    let mut on_the_way = [Vec::new(), Vec::new()];
     let got = shares(&desks[0], CAPACITY, || {
-        for source in &desks[1..3] {
-            let send = || source.send_direct(ShardId::new(0), (PLAIN_DIRECT, 0), 0);
-            while let Ok(way) = send() {
-                if let Direct::Push(rider) = way {
-                    assert!(desks[0].arrived(rider.token, rider.result));
-                }
+        for (source, on_the_way) in desks[1..].iter().zip(&mut on_the_way) {
+            on_the_way.retain(|sent: &Pending| !sent.is_over());
+            while on_the_way.len() < ON_THE_WAY {
+                let sent = source.send_direct(ShardId::new(0), (PLAIN_DIRECT, 0), 0);
+                let Ok(Direct::Push(rider)) = sent else { panic!("{sent:?} is no rider") };
+                assert!(desks[0].arrived(rider.token, rider.result));
+                on_the_way.extend(source.pending(None));
             }
         }
         fill(&desks[3], (PLAIN, 0));
