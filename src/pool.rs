@@ -87,7 +87,7 @@ mod imp {
     pub(super) const BATCH: usize = 128;
 
     /// Free blocks of one size, for whoever needs some.
-    struct Shelf {
+    pub(super) struct Shelf {
         blocks: Mutex<Vec<Block>>,
         /// How many there are. A hint: read without the lock.
         count: AtomicUsize,
@@ -100,10 +100,43 @@ mod imp {
     // - the memory is nobody's, and may be taken back on any thread.
     unsafe impl Send for Block {}
 
-    static SHELVES: [Shelf; CLASSES] =
-        [const { Shelf { blocks: Mutex::new(Vec::new()), count: AtomicUsize::new(0) } }; CLASSES];
+    static SHELVES: [Shelf; CLASSES] = [const { Shelf::new() }; CLASSES];
 
     impl Shelf {
+        /// One on which nothing lies.
+        pub(super) const fn new() -> Self {
+            Self { blocks: Mutex::new(Vec::new()), count: AtomicUsize::new(0) }
+        }
+
+        /// A block of the list, which takes a batch from here if it has none.
+        #[inline]
+        pub(super) fn pop(&self, list: &mut Vec<NonNull<u8>>) -> Option<NonNull<u8>> {
+            if list.is_empty() && self.count.load(Ordering::Relaxed) > 0 {
+                self.give_to(list);
+            }
+            list.pop()
+        }
+
+        /// Puts a block on the list, which leaves a batch here if it has too many. Whether one of
+        /// them had room.
+        #[inline]
+        pub(super) fn push(&self, list: &mut Vec<NonNull<u8>>, memory: NonNull<u8>) -> bool {
+            if list.len() >= KEPT && self.count.load(Ordering::Relaxed) < KEPT {
+                self.take_from(list);
+            }
+            let room = list.len() < KEPT;
+            if room {
+                list.push(memory);
+            }
+            room
+        }
+
+        /// How many blocks lie here.
+        #[cfg(test)]
+        pub(super) fn len(&self) -> usize {
+            lock(&self.blocks).len()
+        }
+
         /// Takes a batch of the list, unless it has enough.
         #[cold]
         fn take_from(&self, list: &mut Vec<NonNull<u8>>) {
@@ -150,13 +183,8 @@ mod imp {
         let (kept, layout) = match class_of(layout) {
             Some((class, block)) => {
                 // try_with: a thread that is ending has no pool any more.
-                let kept = POOL.try_with(|pool| {
-                    let list = &mut pool.borrow_mut().0[class];
-                    if list.is_empty() && SHELVES[class].count.load(Ordering::Relaxed) > 0 {
-                        SHELVES[class].give_to(list);
-                    }
-                    list.pop()
-                });
+                let kept =
+                    POOL.try_with(|pool| SHELVES[class].pop(&mut pool.borrow_mut().0[class]));
                 (kept.ok().flatten(), block)
             }
             None => (None, layout),
@@ -177,17 +205,8 @@ mod imp {
     pub(super) unsafe fn free_raw(memory: NonNull<u8>, layout: Layout) {
         let layout = match class_of(layout) {
             Some((class, block)) => {
-                let kept = POOL.try_with(|pool| {
-                    let list = &mut pool.borrow_mut().0[class];
-                    if list.len() >= KEPT && SHELVES[class].count.load(Ordering::Relaxed) < KEPT {
-                        SHELVES[class].take_from(list);
-                    }
-                    let room = list.len() < KEPT;
-                    if room {
-                        list.push(memory);
-                    }
-                    room
-                });
+                let kept = POOL
+                    .try_with(|pool| SHELVES[class].push(&mut pool.borrow_mut().0[class], memory));
                 if kept.unwrap_or(false) {
                     return;
                 }
@@ -209,7 +228,7 @@ mod imp {
     /// How many free blocks lie on the shelf for a layout.
     #[cfg(test)]
     pub(super) fn shelved(layout: Layout) -> usize {
-        class_of(layout).map_or(0, |(class, _)| lock(&SHELVES[class].blocks).len())
+        class_of(layout).map_or(0, |(class, _)| SHELVES[class].len())
     }
 
     impl Drop for Pool {

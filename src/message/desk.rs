@@ -11,6 +11,7 @@ use crate::message::error::SendError;
 use crate::message::hub::{Door, Hub, Kind, Taken};
 use crate::message::inbox::{Inbox, Lanes};
 use crate::message::lane::{Parcel, Refused};
+use crate::message::lookout::Lookout;
 use crate::message::outbox::{Outbox, Sent};
 use crate::message::ticket::Pending;
 use crate::primitive::Arc;
@@ -23,8 +24,7 @@ pub(crate) struct Desk {
     me: ShardId,
     out: RefCell<Outbox>,
     inbox: RefCell<Inbox>,
-    /// The last glance ended with a message. A hint.
-    quick: Cell<bool>,
+    lookout: Lookout,
     /// How many messages this shard had sent when it looked out last.
     answered: Cell<u64>,
     /// Direct messages whose entry failed and for which their lane had no room.
@@ -53,7 +53,7 @@ impl Desk {
             me,
             out,
             inbox,
-            quick: Cell::new(false),
+            lookout: Lookout::default(),
             answered: Cell::new(0),
             owed: RefCell::default(),
         }
@@ -225,17 +225,23 @@ impl Desk {
         self.inbox.borrow_mut().next(kind)
     }
 
-    /// Whether the shard should look out for messages before a task waits for one.
+    /// Whether the shard should look out for messages before a task waits for an event. Not if
+    /// another has waited longer, which that one is for. To be asked once for each wait.
     #[inline]
-    pub(crate) fn expects_message(&self) -> bool {
-        self.quick.get()
+    pub(crate) fn expects_message(&self, kind: Kind) -> bool {
+        !self.inbox.borrow().is_awaited(kind) && self.lookout.is_due()
     }
 
-    /// The shard had nothing else to do, and a glance has ended. If a message has ended it, the
-    /// next one is expected as soon.
-    pub(crate) fn glanced(&self) {
-        let has_come = self.inbox.borrow().has_filled();
-        self.quick.set(has_come);
+    /// The shard had nothing else to do, and a glance has ended. If a message has come meanwhile,
+    /// the next one is expected as soon; one that was there before says nothing of that.
+    pub(crate) fn glanced(&self, has_come: bool) {
+        self.lookout.glanced(has_come);
+    }
+
+    /// As [`glanced`](Self::glanced), for the look out of a task. After one in vain the next waits
+    /// go without.
+    pub(crate) fn looked_out(&self, has_come: bool) {
+        self.lookout.looked_out(has_come);
     }
 
     /// Whether this shard has sent a message since the last call: then one that it waits for is an

@@ -10,9 +10,11 @@ use crate::message::hub::{Door, Hub, Kind, Opened};
 use crate::message::lane::{Parcel, Popped, Receiver};
 use crate::message::receipts::Left;
 use crate::message::tags::Class;
+use crate::message::waiters::Waiters;
 use crate::options::LEAVES_PER_POLL;
 
-/// Messages that one look takes from all lanes together, and the fewest that each of many may give.
+/// Messages that one look takes from all sources together, and the fewest that each of many may
+/// give.
 const MOST_AT_ONCE: usize = 256;
 const FEWEST_OF_EACH: usize = 16;
 /// Messages that a task which reads takes from a lane at a time.
@@ -24,9 +26,9 @@ const PATIENCE: u32 = 16;
 #[derive(Debug)]
 pub(super) struct Inbox {
     lanes: Vec<Lane>,
-    /// Which lane is looked at first next time.
+    /// Which source is looked at first next time: the lanes, and behind them the landings.
     first: usize,
-    /// The most messages that one look takes from one lane.
+    /// The most messages that one look takes from one source.
     each: usize,
     landings: Vec<Landing>,
     plain: Events,
@@ -74,10 +76,6 @@ struct Events {
     was_read: bool,
 }
 
-/// Tasks that wait, first come first.
-#[derive(Default, Debug)]
-struct Waiters(VecDeque<(u64, Waker)>);
-
 impl Inbox {
     pub(super) fn new(hub: &Hub) -> Self {
         Self {
@@ -106,8 +104,8 @@ impl Inbox {
                 Opened::Direct(from, receipts) => self.landings.push(Landing::new(from, receipts)),
             }
         }
-        let lanes = self.lanes.len().max(1);
-        self.each = (MOST_AT_ONCE / lanes).max(FEWEST_OF_EACH);
+        let sources = self.sources().max(1);
+        self.each = (MOST_AT_ONCE / sources).max(FEWEST_OF_EACH);
     }
 
     /// Who is to be woken next.
@@ -123,9 +121,13 @@ impl Inbox {
         self.lanes.iter().any(arrives) || self.has_signal_beside(hub, door)
     }
 
-    /// Whether a lane holds something.
-    pub(super) fn has_filled(&self) -> bool {
-        self.lanes.iter().any(|lane| !lane.receiver.is_empty())
+    /// Whether somebody waits for an event.
+    #[inline]
+    pub(super) fn is_awaited(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Plain => !self.plain.waiters.0.is_empty(),
+            Kind::Hot => !self.hot.waiters.0.is_empty(),
+        }
     }
 
     /// As [`has_signal`](Self::has_signal), of all that does not come through lanes.
@@ -147,16 +149,22 @@ impl Inbox {
             self.adopt(door);
         }
         let before = (self.plain.events.len(), self.hot.events.len());
-        // No remainders: a division costs more than a message.
-        let lanes = self.lanes.len();
+        // All lanes of a kind or none: one that is left while others give would be left for ever.
+        let is_left = [Kind::Plain, Kind::Hot].map(|kind| self.is_left(hub, kind));
+        let mut has_given = false;
         let mut at = self.first;
-        for _ in 0..lanes {
-            self.take_from(at);
-            at += 1;
-            at = if at == lanes { 0 } else { at };
+        for _ in 0..self.sources() {
+            let gives = match self.lanes.get(at) {
+                Some(lane) => !is_left[lane.kind as usize] && self.take_from(at),
+                None => self.take_landed(hub, at - self.lanes.len()),
+            };
+            at = self.after(at);
+            // Who is behind the first that gave is first: it may have found no room.
+            if gives && !has_given {
+                has_given = true;
+                self.first = at;
+            }
         }
-        self.first = if self.first + 1 < lanes { self.first + 1 } else { 0 };
-        self.take_direct(hub);
         self.plain.was_read = false;
         self.hot.was_read = false;
         let plain = self.plain.events.len() - before.0;
@@ -172,15 +180,16 @@ impl Inbox {
     #[inline]
     pub(super) fn take_next(&mut self, kind: Kind) -> Result<(Event, u64), Lanes> {
         let lanes = self.lanes.len();
-        let mut at = self.first;
+        let mut next = self.first;
         let mut left = Lanes::Empty;
         for _ in 0..lanes {
+            let at = if next < lanes { next } else { 0 };
+            next = at + 1;
             let lane = &mut self.lanes[at];
-            at = if at + 1 < lanes { at + 1 } else { 0 };
             let is_ours = lane.kind == kind && !lane.is_awaited;
             match lane.receiver.pop_if(|parcel| is_ours && parcel.number.is_none()) {
                 Popped::Taken(parcel) => {
-                    self.first = at;
+                    self.first = if next < lanes + self.landings.len() { next } else { 0 };
                     let events = match kind {
                         Kind::Plain => &mut self.plain,
                         Kind::Hot => &mut self.hot,
@@ -196,19 +205,37 @@ impl Inbox {
         Err(left)
     }
 
+    /// Whether this look leaves the lanes of a kind alone: tasks have enough to read, and nobody
+    /// waits for more to be taken.
     #[inline]
-    fn take_from(&mut self, at: usize) {
+    fn is_left(&self, hub: &Hub, kind: Kind) -> bool {
+        let events = match kind {
+            Kind::Plain => &self.plain,
+            Kind::Hot => &self.hot,
+        };
+        events.are_enough() && !self.is_pressed(hub, kind)
+    }
+
+    /// Whether messages are to be taken however many there are: of a lane whose receipts somebody
+    /// waits for, or direct ones, which lie here already.
+    fn is_pressed(&self, hub: &Hub, kind: Kind) -> bool {
+        let waits = |lane: &Lane| lane.kind == kind && lane.is_awaited && !lane.receiver.is_empty();
+        let lands =
+            |landing: &Landing| landing.peek().is_some_and(|(tag, _)| kind_of(hub, tag) == kind);
+        self.lanes.iter().any(waits) || self.landings.iter().any(lands)
+    }
+
+    /// Takes messages of a lane. Whether there were some, and room for them.
+    #[inline]
+    fn take_from(&mut self, at: usize) -> bool {
         let lane = &mut self.lanes[at];
         if lane.receiver.is_empty() {
-            return;
+            return false;
         }
         let events = match lane.kind {
             Kind::Plain => &mut self.plain,
             Kind::Hot => &mut self.hot,
         };
-        if events.are_enough() && !lane.is_awaited {
-            return;
-        }
         let most = self.each.min(events.room());
         let before = lane.receiver.taken();
         for _ in 0..most {
@@ -222,34 +249,38 @@ impl Inbox {
             }
         }
         if lane.receiver.taken() == before {
-            return;
+            return false;
         }
         lane.receiver.publish();
         if lane.is_awaited {
             lane.is_awaited = lane.receiver.receipts().claim(&mut self.woken) == Left::Somebody;
         }
+        true
     }
 
-    /// Takes direct messages that are next in their order.
-    fn take_direct(&mut self, hub: &Hub) {
-        for landing in &mut self.landings {
-            let before = landing.taken();
-            while let Some((tag, val)) = landing.peek() {
-                let events = match kind_of(hub, tag) {
-                    Kind::Hot => &mut self.hot,
-                    Kind::Plain => &mut self.plain,
-                };
-                if events.room() == 0 {
-                    break;
-                }
-                events.events.push_back(Event::RingMsg { from: landing.from(), tag, val });
-                landing.advance();
+    /// Takes direct messages of a source that are next in their order. Whether there were some, and
+    /// room for them.
+    fn take_landed(&mut self, hub: &Hub, at: usize) -> bool {
+        let landing = &mut self.landings[at];
+        let before = landing.taken();
+        for _ in 0..self.each {
+            let Some((tag, val)) = landing.peek() else { break };
+            let events = match kind_of(hub, tag) {
+                Kind::Hot => &mut self.hot,
+                Kind::Plain => &mut self.plain,
+            };
+            if events.room() == 0 {
+                break;
             }
-            if landing.taken() != before {
-                landing.receipts().publish(landing.taken());
-                landing.answer_awaited(&mut self.woken);
-            }
+            events.events.push_back(Event::RingMsg { from: landing.from(), tag, val });
+            landing.advance();
         }
+        if landing.taken() == before {
+            return false;
+        }
+        landing.receipts().publish(landing.taken());
+        landing.answer_awaited(&mut self.woken);
+        true
     }
 
     /// Keeps a direct message that came as a completion. Whether it was on the way.
@@ -360,6 +391,18 @@ impl Inbox {
         self.landings.drain(..).for_each(|landing| landing.receipts().close(wakers));
     }
 
+    /// How many lanes and landings there are.
+    #[inline]
+    fn sources(&self) -> usize {
+        self.lanes.len() + self.landings.len()
+    }
+
+    /// The source behind this one. No remainder: a division costs more than a message.
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        if at + 1 < self.sources() { at + 1 } else { 0 }
+    }
+
     fn room(&self, kind: Kind) -> usize {
         match kind {
             Kind::Plain => self.plain.room(),
@@ -431,8 +474,9 @@ impl Events {
     }
 
     /// Whether tasks read, and have enough for their next poll: a longer queue would only be a
-    /// colder one. While they read the shard does not sleep, and when they stop the next look takes
-    /// all for which there is room.
+    /// colder one. What is left in the lanes is still a signal, so the shard does not sleep on it.
+    /// The first look after the last read leaves it once more, and those that follow take as much
+    /// as any look does, while there is room.
     #[inline]
     fn are_enough(&self) -> bool {
         self.was_read && self.events.len() >= LEAVES_PER_POLL as usize
@@ -441,23 +485,5 @@ impl Events {
     #[inline]
     fn room(&self) -> usize {
         self.limit.saturating_sub(self.events.len())
-    }
-}
-
-impl Waiters {
-    /// The first ones, `most` at most, are to be woken. One after the other, because it is one as a
-    /// rule.
-    #[inline]
-    fn wake(&mut self, most: usize, woken: &mut VecDeque<Waker>) {
-        for _ in 0..most {
-            let Some((_, waker)) = self.0.pop_front() else { return };
-            woken.push_back(waker);
-        }
-    }
-
-    #[inline]
-    fn remove(&mut self, key: u64) -> Option<Waker> {
-        let at = self.0.iter().position(|(has, _)| *has == key)?;
-        self.0.remove(at).map(|(_, waker)| waker)
     }
 }

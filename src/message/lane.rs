@@ -34,7 +34,8 @@ use crate::primitive::{Arc, AtomicU64, Ordering};
 
 mod fetch;
 
-/// Slots in a line.
+/// Slots in a line. They are aligned to 8 bytes alone, so a multiple of it is somewhere in a line
+/// and not at its start as a rule. Each line is asked for once all the same.
 const LINE: usize = 8;
 /// So many slots before it gets there an end asks for a line, if it knows that the other end is not
 /// there.
@@ -269,7 +270,8 @@ impl Receiver {
     }
 
     /// Whether the writer is far from here, as far as one can tell: much was taken since the lane
-    /// was empty. There are more slots than that, because the look for room is behind the writer.
+    /// was empty. And whether there is a slot so far ahead, as [`Place::ahead`] requires: of a lane
+    /// with few slots as many may be taken before it is found empty.
     #[inline]
     fn is_behind(&self) -> bool {
         self.taken - self.emptied > 2 * FETCH_AHEAD as u64 && self.ring.slots.len() > FETCH_AHEAD

@@ -40,10 +40,12 @@ mod error;
 mod hub;
 mod inbox;
 mod lane;
+mod lookout;
 mod outbox;
 mod receipts;
 mod tags;
 mod ticket;
+mod waiters;
 
 pub use error::{SendError, UnknownMessage};
 

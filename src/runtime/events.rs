@@ -51,7 +51,7 @@ impl NextEvent {
         let Self { kind, key, .. } = self;
         on_budget(cx, |port, cx| {
             let desk = port.desk();
-            if key.is_none() && desk.expects_message() {
+            if key.is_none() && desk.expects_message(*kind) {
                 port.look_out();
             }
             desk.poll_event(*kind, key, cx.waker(), |waker| port.wake_task(waker))

@@ -81,7 +81,6 @@ impl<A: Assembly> Shard<A> {
         }
         let may_spin = !self.spin.borrow().window().is_zero();
         if may_spin && self.glance() {
-            self.desk.glanced();
             self.spin.borrow_mut().hit();
             self.counters.spin_hits.add(1);
             return;
@@ -229,13 +228,16 @@ impl<A: Assembly> Shard<A> {
     /// A short look, before the shard counts as a searcher and everybody sees that: what answers at
     /// once costs no shared write.
     fn glance(&self) -> bool {
-        for _ in 0..GLANCES {
-            if self.has_signal() {
-                return true;
+        let was_there = self.desk.has_signal();
+        let is_over = (0..GLANCES).any(|_| {
+            let has_signal = self.has_signal();
+            if !has_signal {
+                spin_loop();
             }
-            spin_loop();
-        }
-        false
+            has_signal
+        });
+        self.desk.glanced(is_over && !was_there && self.desk.has_signal());
+        is_over
     }
 
     /// Whether something was left for this shard: letters, messages, injected tasks, completions,

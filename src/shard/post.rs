@@ -61,8 +61,10 @@ impl<A: Assembly> Shard<A> {
             }
             spin_loop();
         }
-        self.desk.glanced();
-        if self.desk.expects_message() {
+        // None was there when it began.
+        let has_come = self.desk.has_signal();
+        self.desk.looked_out(has_come);
+        if has_come {
             self.spin.borrow_mut().hit();
             self.counters.spin_hits.add(1);
             self.spend_budget(LEAVES);

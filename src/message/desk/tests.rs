@@ -129,6 +129,19 @@ fn who_reads_takes_nothing_ahead_of_those_who_wait() {
 }
 
 #[test]
+fn nobody_looks_out_for_what_another_waits_for() {
+    let (_, desks) = desks(1, 8, 1);
+    desks[0].glanced(true);
+    assert!(desks[0].expects_message(Kind::Plain));
+    let mut key = None;
+    assert_eq!(desks[0].poll_event(Kind::Plain, &mut key, Waker::noop(), Waker::wake), None);
+    assert!(!desks[0].expects_message(Kind::Plain));
+    assert!(desks[0].expects_message(Kind::Hot), "events of the other kind are nobody's");
+    desks[0].forget_event(Kind::Plain, &mut key, Waker::wake);
+    assert!(desks[0].expects_message(Kind::Plain));
+}
+
+#[test]
 fn what_is_left_in_a_lane_while_tasks_read_is_taken_when_they_stop() {
     const MESSAGES: u32 = 1_000;
     let (_, desks) = desks(2, MESSAGES as usize, 1);
@@ -150,6 +163,82 @@ fn what_is_left_in_a_lane_while_tasks_read_is_taken_when_they_stop() {
     for val in 1..MESSAGES {
         assert_eq!(read(&desks[0], Kind::Plain).unwrap().2, val);
     }
+}
+
+/// Sends until the lane is full. All that is sent so has the same source.
+fn fill(desk: &Desk, message: (u16, u32)) {
+    while desk.send(ShardId::new(0), message, 0).is_ok() {}
+}
+
+/// Reads one event at a time, and lets the senders and the shard go on after each: how many came
+/// from each source, once `before` were read.
+fn shares(desk: &Desk, before: usize, mut go_on: impl FnMut()) -> [usize; 4] {
+    const READS: usize = 3_000;
+    let mut shares = [0; 4];
+    for read_so_far in 0..before + READS {
+        go_on();
+        let (from, ..) = read(desk, Kind::Plain).expect("somebody always sends");
+        if read_so_far >= before {
+            shares[from.index()] += 1;
+        }
+    }
+    shares
+}
+
+#[test]
+fn a_slow_reader_gets_as_much_of_each_of_two_sources() {
+    const CAPACITY: usize = 300;
+    let (_, desks) = desks(3, CAPACITY, 1);
+    let [_, one, other, _] = shares(&desks[0], CAPACITY, || {
+        fill(&desks[1], (PLAIN, 0));
+        fill(&desks[2], (PLAIN, 0));
+        while desks[0].has_signal() {
+            desks[0].take(Waker::wake);
+        }
+    });
+    assert!(one.abs_diff(other) < one / 4, "{one} of one, {other} of the other");
+}
+
+#[test]
+fn a_source_that_waits_for_receipts_takes_nothing_from_another() {
+    const CAPACITY: usize = 300;
+    let (hub, desks) = desks(3, CAPACITY, 1);
+    let mut pending = VecDeque::new();
+    let [_, one, other, _] = shares(&desks[0], CAPACITY, || {
+        while let Ok((_, Some(mut sent))) = desks[1].send_pending(ShardId::new(0), (PLAIN, 0)) {
+            if sent.poll(Waker::noop()) == Look::Ask {
+                hub.ask(ShardId::new(0));
+            }
+            pending.push_back(sent);
+        }
+        pending.retain(|sent| !sent.is_over());
+        fill(&desks[2], (PLAIN, 0));
+        desks[0].take(Waker::wake);
+    });
+    assert!(one.abs_diff(other) < one / 4, "{one} awaited, {other} not");
+}
+
+#[test]
+fn direct_messages_leave_room_for_those_of_lanes_and_of_another_source() {
+    const CAPACITY: usize = 300;
+    // With more on the way some would take their lane.
+    const ON_THE_WAY: usize = 100;
+    let (_, desks) = desks(4, CAPACITY, 1);
+    let mut on_the_way = [Vec::new(), Vec::new()];
+    let got = shares(&desks[0], CAPACITY, || {
+        for (source, on_the_way) in desks[1..].iter().zip(&mut on_the_way) {
+            on_the_way.retain(|sent: &Pending| !sent.is_over());
+            while on_the_way.len() < ON_THE_WAY {
+                let sent = source.send_direct(ShardId::new(0), (PLAIN_DIRECT, 0), 0);
+                let Ok(Direct::Push(rider)) = sent else { panic!("{sent:?} is no rider") };
+                assert!(desks[0].arrived(rider.token, rider.result));
+                on_the_way.extend(source.pending(None));
+            }
+        }
+        fill(&desks[3], (PLAIN, 0));
+        desks[0].take(Waker::wake);
+    });
+    assert!(got[1..].iter().all(|&share| share > 400), "{got:?}");
 }
 
 #[test]
