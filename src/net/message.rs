@@ -9,6 +9,7 @@ use socket2::{SockAddr, SockAddrStorage};
 use crate::buf::{IoBuf, IoBufMut, MAX_TRANSFER};
 use crate::driver::{Sqe, cqe_flags, ioprio};
 use crate::net::control::Control;
+use crate::net::shut;
 use crate::op::{Complete, Fd, Inline, Operation, Outcome};
 
 pub(crate) mod out;
@@ -58,10 +59,10 @@ impl Header {
         &raw mut self.msg
     }
 
-    /// Says what room for name and control data is left in buffers that the kernel chooses.
-    fn announce(&mut self) -> *mut libc::msghdr {
+    /// Says what room for name and for so many bytes of control data is left in buffers that the kernel chooses.
+    fn announce(&mut self, control: usize) -> *mut libc::msghdr {
         self.msg.msg_namelen = self.name_len;
-        self.msg.msg_controllen = self.control.room();
+        self.msg.msg_controllen = control;
         &raw mut self.msg
     }
 
@@ -213,7 +214,13 @@ impl<B: IoBufMut> Complete for RecvMsg<B> {
     }
 
     fn starts_over(&self) -> bool {
-        true
+        !shut::is_shut(&self.fd)
+    }
+
+    fn end(self, outcome: Outcome) -> ReceivedMsg<B> {
+        // Else it would have started over.
+        let is_shut = outcome.result == -libc::EAGAIN && shut::is_shut(&self.fd);
+        self.finish(if is_shut { Err(shut::error()) } else { outcome.check() })
     }
 
     fn finish(self, outcome: io::Result<Outcome>) -> ReceivedMsg<B> {
