@@ -210,9 +210,8 @@ impl<F: Family> Datagram<F> {
     ///
     /// # Errors
     ///
-    /// What the system answers, such as `ConnectionRefused` on a connected socket; `BrokenPipe` if
-    /// receiving was [shut down](Self::shutdown) and nothing is left; `WouldBlock` at the limit of
-    /// operations in flight.
+    /// What the system answers, such as `ConnectionRefused` on a connected socket; `WouldBlock` at
+    /// the limit of operations in flight.
     ///
     /// # Cancel safety
     ///
@@ -268,9 +267,10 @@ impl<F: Family> Datagram<F> {
 
     /// Ends one direction of a connected socket, or both, as `shutdown(2)` does.
     ///
-    /// When receiving is shut down, receives (also peeks, streams, and those that wait already)
-    /// that find nothing fail with `BrokenPipe`. What has come before is there, and over UDP what
-    /// comes after that as well: the system goes on to take it.
+    /// Receive nothing more, neither by a peek nor by a stream, once receiving is shut down: the
+    /// system then says that there is something when there is nothing. Over UDP a receive tries
+    /// again and again, which costs processor time, until a datagram comes or it is dropped; over
+    /// Unix sockets it tells of empty datagrams.
     ///
     /// # Errors
     ///

@@ -11,7 +11,6 @@ use crate::contain::wake;
 use crate::driver::Sqe;
 use crate::id::ShardId;
 use crate::net::inlet::intake::Intake;
-use crate::net::shut;
 use crate::op::{self, Claim, Complete, Fd, Op, Operation, Outcome};
 use crate::port::Lane;
 use crate::primitive::{Arc, Mutex, MutexGuard, lock};
@@ -437,9 +436,6 @@ impl<I: Intake> Complete for RecvMany<I> {
             Ok(outcome) if outcome.result == 0 && I::ENDS => End::Over,
             Ok(_) => End::Passing,
             Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN) if !I::ENDS && shut::is_shut(&self.fd) => {
-                    End::Failed(shut::error())
-                }
                 Some(libc::ECANCELED | libc::EINTR | libc::EAGAIN) => End::Passing,
                 Some(libc::ENOBUFS) if is_many => End::NoBuffer,
                 Some(libc::EINVAL) if is_many => End::Unsupported,

@@ -9,7 +9,6 @@ use socket2::{SockAddr, SockAddrStorage};
 use crate::buf::{IoBuf, IoBufMut, MAX_TRANSFER};
 use crate::driver::{Sqe, cqe_flags, ioprio};
 use crate::net::control::Control;
-use crate::net::shut;
 use crate::op::{Complete, Fd, Inline, Operation, Outcome};
 
 pub(crate) mod out;
@@ -214,13 +213,7 @@ impl<B: IoBufMut> Complete for RecvMsg<B> {
     }
 
     fn starts_over(&self) -> bool {
-        !shut::is_shut(&self.fd)
-    }
-
-    fn end(self, outcome: Outcome) -> ReceivedMsg<B> {
-        // Else it would have started over.
-        let is_shut = outcome.result == -libc::EAGAIN && shut::is_shut(&self.fd);
-        self.finish(if is_shut { Err(shut::error()) } else { outcome.check() })
+        true
     }
 
     fn finish(self, outcome: io::Result<Outcome>) -> ReceivedMsg<B> {

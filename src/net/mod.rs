@@ -79,7 +79,6 @@ mod race;
 mod ready;
 mod recv_stream;
 mod session;
-mod shut;
 mod socket;
 mod socket_addr;
 mod socket_options;

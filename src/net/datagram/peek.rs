@@ -160,10 +160,6 @@ impl<B: IoBufMut> Complete for PeekMsg<B> {
     fn finish(self, outcome: io::Result<Outcome>) -> ReceivedMsg<B> {
         self.0.finish(outcome)
     }
-
-    fn end(self, outcome: Outcome) -> ReceivedMsg<B> {
-        self.0.end(outcome)
-    }
 }
 
 impl<B> fmt::Debug for PeekMsg<B> {

@@ -28,7 +28,7 @@ impl<F: Family> Datagram<F> {
     /// socket that waits has no buffer, and one operation of the ring receives many datagrams.
     ///
     /// It does the receiving for the socket as long as it lives; it shares the socket, so it may go
-    /// to a task of its own.
+    /// to a task of its own. Not for a socket of which receiving was [shut down](Self::shutdown).
     ///
     /// # Examples
     ///
@@ -145,9 +145,8 @@ impl<F: Family> DatagramStream<F> {
     ///
     /// # Errors
     ///
-    /// What the system answers, such as `ConnectionRefused` on a connected socket; `BrokenPipe` if
-    /// receiving was [shut down](Datagram::shutdown) and nothing is left; `WouldBlock` at the limit
-    /// of operations in flight. What was received before comes first.
+    /// What the system answers, such as `ConnectionRefused` on a connected socket; `WouldBlock` at
+    /// the limit of operations in flight. What was received before comes first.
     ///
     /// # Cancel safety
     ///
