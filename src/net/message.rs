@@ -58,7 +58,8 @@ impl Header {
         &raw mut self.msg
     }
 
-    /// Says what room for name and for so many bytes of control data is left in buffers that the kernel chooses.
+    /// Says what room for name and for so many bytes of control data is left in buffers that the
+    /// kernel chooses.
     fn announce(&mut self, control: usize) -> *mut libc::msghdr {
         self.msg.msg_namelen = self.name_len;
         self.msg.msg_controllen = control;
