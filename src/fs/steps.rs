@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::buf::BufResult;
+use crate::buf::{BufResult, IoBuf};
 use crate::fs::File;
 
 /// Direct I/O that begins at a multiple of this is as well aligned as at the start of its buffer.
@@ -34,9 +34,13 @@ impl Steps {
     }
 
     /// What the whole comes to when a step has failed and it was called off: all before is moved.
-    pub(super) fn called_off<B>(&self, error: io::Error, buf: B) -> BufResult<usize, B> {
+    ///
+    /// A read that went back to the start of a block, and came less far again, has left its buffer
+    /// shorter than what it had read: what the buffer says to be there counts.
+    pub(super) fn called_off<B: IoBuf>(&self, error: io::Error, buf: B) -> BufResult<usize, B> {
         let is_asked_for = error.raw_os_error() == Some(libc::ECANCELED);
-        let result = if is_asked_for && self.most > 0 { Ok(self.most) } else { Err(error) };
+        let moved = self.most.min(buf.bytes_init());
+        let result = if is_asked_for && moved > 0 { Ok(moved) } else { Err(error) };
         (result, buf)
     }
 

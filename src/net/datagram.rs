@@ -267,6 +267,11 @@ impl<F: Family> Datagram<F> {
 
     /// Ends one direction of a connected socket, or both, as `shutdown(2)` does.
     ///
+    /// Receive nothing more, neither by a peek nor by a stream, once receiving is shut down: the
+    /// system then says that there is something when there is nothing. Over UDP a receive tries
+    /// again and again, which costs processor time, until a datagram comes or it is dropped; over
+    /// Unix sockets it tells of empty datagrams.
+    ///
     /// # Errors
     ///
     /// What the system answers; `NotConnected` for a socket that is not connected.

@@ -58,10 +58,11 @@ impl Header {
         &raw mut self.msg
     }
 
-    /// Says what room for name and control data is left in buffers that the kernel chooses.
-    fn announce(&mut self) -> *mut libc::msghdr {
+    /// Says what room for name and for so many bytes of control data is left in buffers that the
+    /// kernel chooses.
+    fn announce(&mut self, control: usize) -> *mut libc::msghdr {
         self.msg.msg_namelen = self.name_len;
-        self.msg.msg_controllen = self.control.room();
+        self.msg.msg_controllen = control;
         &raw mut self.msg
     }
 

@@ -14,7 +14,7 @@ use crate::primitive::Arc;
 /// goes to the shard that polls it.
 #[must_use = "an operation does nothing until it is polled"]
 pub(crate) struct Aimed<T: Complete> {
-    state: State<T>,
+    pub(super) state: State<T>,
     lane: Arc<dyn Lane>,
 }
 

@@ -15,14 +15,15 @@ use spargio::doorbell::{EventFd, EventFdRinger, MsgRing, MsgRingRinger};
 use spargio::driver::{
     Caps, Class, Cqe, Opcode, RefusalReason, SqFull, Sqe, Token, Uring, UringRefused, UringSetup,
 };
+use spargio::fs::{ReadExactAt, ReadVectoredAt, WriteAllAt, WriteVectoredAt};
 use spargio::io::framed::{Framed, FramedRead, FramedWrite, LengthDelimited, LengthDelimitedCodec};
 use spargio::io::{
     BufReader, BufWriter, Compat, DynRead, DynWrite, IntoInnerError, Lines, PipeReader, PipeWriter,
     ReadHalf, Stderr, Stdin, Stdout, WriteHalf,
 };
 use spargio::native::{
-    AffinityLease, NativeLaneSelector, NativeOp, NativeOpId, NativeOps, UnownedFd, UringCqe,
-    UringNativeAny,
+    AffinityLease, NativeBatch, NativeLaneSelector, NativeOp, NativeOpId, NativeOps, UnownedFd,
+    UringCqe, UringNativeAny,
 };
 use spargio::net::{
     DatagramStream, Ip, RecvBuf, RecvDatagram, RecvStream, SendDatagram, TcpStream, UnixStream,
@@ -69,10 +70,18 @@ assert_impl_all!(DatagramStream<Ip>: Send, Unpin, Debug, Stream);
 assert_impl_all!(RecvDatagram<'static, Vec<u8>, usize>: Send, Unpin, Debug, Future);
 assert_impl_all!(SendDatagram<'static, Vec<u8>>: Send, Unpin, Debug, Future);
 
+// Transfers of files.
+assert_impl_all!(ReadExactAt<'static, Vec<u8>>: Send, Unpin, Debug, Future);
+assert_impl_all!(WriteAllAt<'static, Vec<u8>>: Send, Unpin, Debug, Future);
+assert_impl_all!(ReadVectoredAt<'static, Vec<u8>>: Send, Unpin, Debug, Future);
+assert_impl_all!(WriteVectoredAt<'static, Vec<u8>>: Send, Unpin, Debug, Future);
+
 // Native operations.
 assert_impl_all!(UringNativeAny: Send, Sync, Unpin, Debug, Clone);
 assert_impl_all!(NativeLaneSelector: Send, Sync, Unpin, Debug, Clone);
 assert_impl_all!(NativeOp<io::Result<()>>: Send, Unpin, Debug);
+assert_impl_all!(NativeBatch<io::Result<()>>: Send, Unpin, Debug, Future);
+assert_not_impl_any!(NativeBatch<io::Result<()>>: Clone);
 assert_impl_all!(NativeOps<UringCqe>: Send, Unpin, Debug, Stream);
 assert_not_impl_any!(NativeOp<io::Result<()>>: Clone);
 assert_not_impl_any!(NativeOps<UringCqe>: Clone);

@@ -34,7 +34,7 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -149,6 +149,13 @@ async fn read_total(stream: &TcpStream, len: usize) -> Vec<u8> {
         all.extend(some);
     }
     all
+}
+
+/// An address of this machine that nobody else uses: a port that was closed there stays free.
+fn own_ip() -> Ipv4Addr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = std::process::id().wrapping_mul(4) + NEXT.fetch_add(1, Ordering::Relaxed) % 4;
+    Ipv4Addr::from_bits(0x7f80_0000 | (number & 0x3f_ffff))
 }
 
 /// A path that nobody else uses, short enough for a socket.

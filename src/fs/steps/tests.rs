@@ -46,3 +46,19 @@ fn steps_that_lead_no_further_come_to_an_end() {
     assert!(!steps.may_go_on(&uneven()));
     assert_eq!(steps.at(), 7, "what was moved stays so");
 }
+
+#[test]
+fn a_read_that_is_called_off_tells_no_more_than_its_buffer_has() {
+    let called_off = || io::Error::from_raw_os_error(libc::ECANCELED);
+    let mut steps = steps(true);
+    steps.moved(BLOCK + 7);
+    assert!(steps.may_go_on(&uneven()));
+    // The step from the start of the block brought less than was there before.
+    steps.moved(3);
+    let (count, buf) = steps.called_off(called_off(), vec![0; BLOCK + 3]);
+    assert_eq!((count.unwrap(), buf.len()), (BLOCK + 3, BLOCK + 3));
+    let (count, _) = steps.called_off(called_off(), vec![0; 2 * BLOCK]);
+    assert_eq!(count.unwrap(), BLOCK + 7);
+    let (count, _) = steps.called_off(called_off(), Vec::new());
+    assert_eq!(count.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+}

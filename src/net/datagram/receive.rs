@@ -174,13 +174,8 @@ impl<'s, B: IoBufMut, T> RecvDatagram<'s, B, T> {
     fn poll_end(&mut self, is_asked: &mut bool, cx: &mut Context<'_>) -> Poll<BufResult<T, B>> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Own(mut op) => {
-                let was_asked = *is_asked;
                 let polled = op.poll_end(is_asked, cx);
                 let Poll::Ready(received) = polled else {
-                    if was_asked {
-                        // It has begun anew after all (`starts_over`).
-                        *is_asked = op.ask_to_end();
-                    }
                     self.state = State::Own(op);
                     return Poll::Pending;
                 };

@@ -19,12 +19,16 @@ use crate::op::RecvBuf;
 use crate::port::{self, Port};
 use crate::primitive::Arc;
 
+/// The most room for control data in each buffer. What the kernel says of a datagram, and the 253
+/// descriptors that it may come with, need no 2 KiB.
+const MAX_CONTROL: usize = 64 << 10;
+
 impl<F: Family> Datagram<F> {
     /// What is received from here on, in buffers that the shard provides: bytes are not copied, a
     /// socket that waits has no buffer, and one operation of the ring receives many datagrams.
     ///
     /// It does the receiving for the socket as long as it lives; it shares the socket, so it may go
-    /// to a task of its own.
+    /// to a task of its own. Not for a socket of which receiving was [shut down](Self::shutdown).
     ///
     /// # Examples
     ///
@@ -87,6 +91,8 @@ impl<F: Family> Datagram<F> {
 /// No datagram is lost when the future of [`next`](Self::next) is dropped, nor when the whole is:
 /// what was received and not taken, the next receives of the socket return first. (They may have
 /// less room than it needs, and cut it.) An error that was not taken goes with the stream.
+/// A receive or another stream that waits already when it is dropped learns of what it left only
+/// with the next datagram.
 #[must_use = "nothing is received until it is asked for"]
 pub struct DatagramStream<F: Family> {
     sockets: Arc<Sockets>,
@@ -113,7 +119,8 @@ impl<F: Family> DatagramStream<F> {
 
     /// Room for so many bytes of control data in each buffer: for what the socket was asked to say
     /// of each datagram, and for descriptors. Default 0: none is received, and descriptors are
-    /// closed; [`is_control_cut`](Received::is_control_cut) tells.
+    /// closed; [`is_control_cut`](Received::is_control_cut) tells. More than 65,536 counts as that:
+    /// it is far more than comes with a datagram.
     ///
     /// ```
     /// # use std::net::Ipv4Addr;
@@ -131,7 +138,7 @@ impl<F: Family> DatagramStream<F> {
     /// ```
     pub fn control(self, bytes: usize) -> Self {
         // What has come by now, the new one takes first.
-        Self::new(Arc::clone(&self.sockets), bytes).limit(self.limit)
+        Self::new(Arc::clone(&self.sockets), bytes.min(MAX_CONTROL)).limit(self.limit)
     }
 
     /// The next datagram.

@@ -35,8 +35,8 @@ pub(in crate::net) struct Message {
 }
 
 impl MessageRoom {
-    fn new_head(&self) -> Header {
-        let (name, control) = (SockAddrStorage::zeroed(), Control::with_room(self.rooms.control));
+    fn new_head(&self, control: Control) -> Header {
+        let name = SockAddrStorage::zeroed();
         let most = name.size_of();
         let name_len = libc::socklen_t::try_from(self.rooms.name).unwrap_or(most).min(most);
         Header::new(name, name_len, control)
@@ -102,14 +102,16 @@ unsafe impl Intake for MessageRoom {
         // Buffers that are smaller than what goes before a message are of no use.
         let room = size.checked_sub(self.rooms.payload()).filter(|room| *room > 0);
         self.armed = buffers.and(room).and_then(|_| arm());
-        let fresh = self.new_head();
-        let head = self.head.insert(fresh);
         if let Some(armed) = &self.armed {
-            let header = head.announce();
+            // The room is in the buffers, and its size is all that the header says.
+            let fresh = self.new_head(Control::default());
+            let header = self.head.insert(fresh).announce(self.rooms.control);
             return Sqe::recv_msg_multi(fd, header, armed.group(), RECV_FLAGS);
         }
         // As much as a provided buffer would have, so that what is cut does not depend on whether
         // there is one.
+        let fresh = self.new_head(Control::with_room(self.rooms.control));
+        let head = self.head.insert(fresh);
         self.own.reserve_exact(room.unwrap_or(size));
         let len = transfer_len(self.own.capacity()) as usize;
         let control = head.control.room();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use spargio::net::{Datagram, Envelope, UdpSocket, UnixDatagram};
 
 use super::datagrams::{Kind, arm, pair, recv};
-use super::{on_shard, poll_once, yield_now};
+use super::{on_shard, own_ip, poll_once, yield_now};
 
 /// Makes a test of each function, for each family.
 macro_rules! for_both {
@@ -135,7 +135,7 @@ fn a_peek_shows_what_a_dropped_receive_or_stream_left<K: Kind>() {
 fn an_error_is_told_once() {
     on_shard(async {
         // (One of ours would close a moment later.)
-        let gone = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let gone = std::net::UdpSocket::bind((own_ip(), 0)).unwrap().local_addr().unwrap();
         let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         near.connect(gone).await.unwrap();
         near.send("anybody?").await.0.unwrap();

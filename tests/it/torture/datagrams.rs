@@ -276,6 +276,29 @@ fn unix_datagrams_of_streams_come_once_whole_and_in_order() {
 const BITES_OF_DROPS: &[Kind] =
     &[Kind::Declined, Kind::Interrupted, Kind::Delayed, Kind::LateCancel, Kind::Won];
 
+/// One that starts over for ever, because the ring answers `EAGAIN` each time, ends all the same.
+#[test]
+fn a_receive_that_starts_over_is_called_off() {
+    const NAME: &str = "datagrams::a_receive_that_starts_over_is_called_off";
+    let knobs = Knobs { again: 1, ..WHOLE };
+    torment(NAME, knobs, &[Kind::Again], |ground| async move {
+        let [_near, far] = Unix::pair(&ground).await;
+        for turns in 0..40 {
+            let Some(mut receive) = armed(&ground, far.recv(ground.yard.buffer(16))).await else {
+                panic!("nobody has sent anything");
+            };
+            for _ in 0..turns % 8 {
+                spargio::yield_now().await;
+                let polled = poll_fn(|cx| Poll::Ready(receive.as_mut().poll(cx))).await;
+                assert!(polled.is_pending());
+            }
+            let receive = *Pin::into_inner(receive);
+            let (result, _) = receive.cancel().await;
+            assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+        }
+    });
+}
+
 #[test]
 fn descriptors_come_with_their_datagrams() {
     const NAME: &str = "datagrams::descriptors_come_with_their_datagrams";

@@ -13,7 +13,7 @@ use spargio::{Runtime, RuntimeHandle};
 use super::expect;
 use crate::net::datagrams::{pair, recv};
 use crate::net::recv_stream::{with, with_each};
-use crate::net::{poll_once, until_woken, yield_now};
+use crate::net::{own_ip, poll_once, until_woken, yield_now};
 
 /// Whether the item is the next of the trait that everybody's combinators are for.
 #[test]
@@ -62,6 +62,23 @@ fn both_versions_of_ip_say_where_a_datagram_came_from_and_went_to() {
 }
 
 #[test]
+fn room_for_control_data_has_a_bound() {
+    with_each(|_| async {
+        let (near, far) = pair::<Ip>().await;
+        far.set_recv_local_ip(true).unwrap();
+        for control in [usize::MAX, usize::MAX - 7, 1 << 40, 64 << 10] {
+            let mut incoming = far.recv_stream().control(control);
+            for _ in 0..2 {
+                near.send("x").await.0.unwrap();
+                let received = expect(&mut incoming, b"x").await;
+                assert_eq!(received.local_ip(), Some(Ipv4Addr::LOCALHOST.into()));
+                assert!(!received.is_control_cut());
+            }
+        }
+    });
+}
+
+#[test]
 fn descriptors_come_with_their_datagram_or_are_closed() {
     with_each(|_| async {
         let (near, far) = UnixDatagram::pair().unwrap();
@@ -101,7 +118,7 @@ fn descriptors_come_with_their_datagram_or_are_closed() {
 fn a_refusal_is_told_and_the_stream_goes_on() {
     with_each(|_| async {
         // (One of ours would close a moment later.)
-        let gone = net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let gone = net::UdpSocket::bind((own_ip(), 0)).unwrap().local_addr().unwrap();
         let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         near.connect(gone).await.unwrap();
         let mut incoming = near.recv_stream();
