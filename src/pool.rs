@@ -111,7 +111,12 @@ mod imp {
         /// A block of the list, which takes a batch from here if it has none.
         #[inline]
         pub(super) fn pop(&self, list: &mut Vec<NonNull<u8>>) -> Option<NonNull<u8>> {
-            if list.is_empty() && self.count.load(Ordering::Relaxed) > 0 {
+            list.pop().or_else(|| self.pop_from_batch(list))
+        }
+
+        #[cold]
+        fn pop_from_batch(&self, list: &mut Vec<NonNull<u8>>) -> Option<NonNull<u8>> {
+            if self.count.load(Ordering::Relaxed) > 0 {
                 self.give_to(list);
             }
             list.pop()
@@ -121,14 +126,20 @@ mod imp {
         /// them had room.
         #[inline]
         pub(super) fn push(&self, list: &mut Vec<NonNull<u8>>, memory: NonNull<u8>) -> bool {
-            if list.len() >= KEPT && self.count.load(Ordering::Relaxed) < KEPT {
-                self.take_from(list);
-            }
-            let room = list.len() < KEPT;
+            let room = list.len() < KEPT || self.make_room(list);
             if room {
                 list.push(memory);
             }
             room
+        }
+
+        /// Takes a batch of a list that has too many. Whether the list has room now.
+        #[cold]
+        fn make_room(&self, list: &mut Vec<NonNull<u8>>) -> bool {
+            if self.count.load(Ordering::Relaxed) < KEPT {
+                self.take_from(list);
+            }
+            list.len() < KEPT
         }
 
         /// How many blocks lie here.
@@ -138,7 +149,6 @@ mod imp {
         }
 
         /// Takes a batch of the list, unless it has enough.
-        #[cold]
         fn take_from(&self, list: &mut Vec<NonNull<u8>>) {
             let mut blocks = lock(&self.blocks);
             if blocks.len() < KEPT {
@@ -149,7 +159,6 @@ mod imp {
         }
 
         /// Gives a batch to the list, if it has some.
-        #[cold]
         fn give_to(&self, list: &mut Vec<NonNull<u8>>) {
             let mut blocks = lock(&self.blocks);
             let from = blocks.len().saturating_sub(BATCH);
