@@ -173,14 +173,11 @@ mod imp {
         static POOL: RefCell<Pool> = const { RefCell::new(Pool([const { Vec::new() }; CLASSES])) };
     }
 
-    /// The size class of a layout and the layout of its blocks.
+    /// The size class of a layout.
     #[inline]
-    fn class_of(layout: Layout) -> Option<(usize, Layout)> {
+    fn class_of(layout: Layout) -> Option<usize> {
         let class = layout.size().checked_sub(1)? / GRAIN;
-        if class >= CLASSES || layout.align() > GRAIN {
-            return None;
-        }
-        Some((class, block(class)))
+        (class < CLASSES && layout.align() <= GRAIN).then_some(class)
     }
 
     fn block(class: usize) -> Layout {
@@ -189,18 +186,15 @@ mod imp {
 
     #[inline]
     pub(super) fn allocate_raw(layout: Layout) -> NonNull<u8> {
-        let (kept, layout) = match class_of(layout) {
-            Some((class, block)) => {
-                // try_with: a thread that is ending has no pool any more.
-                let kept =
-                    POOL.try_with(|pool| SHELVES[class].pop(&mut pool.borrow_mut().0[class]));
-                (kept.ok().flatten(), block)
-            }
-            None => (None, layout),
-        };
-        if let Some(kept) = kept {
+        let class = class_of(layout);
+        if let Some(class) = class
+            // try_with: a thread that is ending has no pool any more.
+            && let Ok(Some(kept)) =
+                POOL.try_with(|pool| SHELVES[class].pop(&mut pool.borrow_mut().0[class]))
+        {
             return kept;
         }
+        let layout = class.map_or(layout, block);
         // SAFETY:
         // - the layout is not of size 0: `allocate` refuses such types when they are compiled.
         let memory = unsafe { alloc(layout) };
@@ -212,17 +206,14 @@ mod imp {
     /// The memory came from `allocate_raw` with this layout and is not used afterwards.
     #[inline]
     pub(super) unsafe fn free_raw(memory: NonNull<u8>, layout: Layout) {
-        let layout = match class_of(layout) {
-            Some((class, block)) => {
-                let kept = POOL
-                    .try_with(|pool| SHELVES[class].push(&mut pool.borrow_mut().0[class], memory));
-                if kept.unwrap_or(false) {
-                    return;
-                }
-                block
-            }
-            None => layout,
-        };
+        let class = class_of(layout);
+        if let Some(class) = class
+            && let Ok(true) =
+                POOL.try_with(|pool| SHELVES[class].push(&mut pool.borrow_mut().0[class], memory))
+        {
+            return;
+        }
+        let layout = class.map_or(layout, block);
         // SAFETY:
         // - `allocate_raw` rounds the layout up in the same way.
         unsafe { dealloc(memory.as_ptr(), layout) };
@@ -231,13 +222,13 @@ mod imp {
     /// How many free blocks this thread keeps for a layout.
     #[cfg(test)]
     pub(super) fn kept(layout: Layout) -> usize {
-        class_of(layout).map_or(0, |(class, _)| POOL.with(|pool| pool.borrow().0[class].len()))
+        class_of(layout).map_or(0, |class| POOL.with(|pool| pool.borrow().0[class].len()))
     }
 
     /// How many free blocks lie on the shelf for a layout.
     #[cfg(test)]
     pub(super) fn shelved(layout: Layout) -> usize {
-        class_of(layout).map_or(0, |(class, _)| SHELVES[class].len())
+        class_of(layout).map_or(0, |class| SHELVES[class].len())
     }
 
     impl Drop for Pool {

@@ -41,8 +41,8 @@ impl<'f, B: IoBufMut> ReadAt<'f, B> {
     ///
     /// # Errors
     ///
-    /// `ECANCELED` ([`raw_os_error`](io::Error::raw_os_error)) if nothing was read; else as the
-    /// read.
+    /// `ECANCELED` ([`raw_os_error`](std::io::Error::raw_os_error)) if nothing was read; else as
+    /// the read.
     ///
     /// # Cancel safety
     ///

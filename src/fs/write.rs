@@ -47,8 +47,8 @@ impl<'f, B: IoBuf> WriteAt<'f, B> {
     ///
     /// # Errors
     ///
-    /// `ECANCELED` ([`raw_os_error`](io::Error::raw_os_error)) if nothing was written; else as the
-    /// write.
+    /// `ECANCELED` ([`raw_os_error`](std::io::Error::raw_os_error)) if nothing was written; else as
+    /// the write.
     ///
     /// # Cancel safety
     ///
